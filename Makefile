@@ -1,0 +1,37 @@
+# Both commands of the README make what they need, in an environment of their own.
+PYTHON ?= python3
+VENV ?= .venv
+TENSORFLOW ?= $(if $(filter Darwin,$(shell uname)),tensorflow,tensorflow-cpu)
+export TF_CPP_MIN_LOG_LEVEL ?= 2
+DEMO ?=
+
+.PHONY: demo test test-oldest lint speed clean
+
+demo: $(VENV)/.ready  ## compare with baselines on real data; DEMO="--data FILE --target COLUMN"
+	$(VENV)/bin/python examples/plot_quickstart.py $(DEMO)
+
+test: $(VENV)/.ready lint  ## lint and run every test
+	$(VENV)/bin/python -m pytest
+
+lint: $(VENV)/.ready
+	$(VENV)/bin/python -m flake8 skadaptive tests examples benchmarks
+
+speed: $(VENV)/.ready  ## ratios to Keras, scikeras and scikit-learn
+	$(VENV)/bin/python benchmarks/speed.py
+
+test-oldest: $(VENV)-oldest/.ready  ## run every test against the lower bounds
+	$(VENV)-oldest/bin/python -m pytest
+
+$(VENV)/.ready: pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/python -m pip install --quiet --editable ".[$(TENSORFLOW),dev]"
+	touch $@
+
+$(VENV)-oldest/.ready: pyproject.toml tests/requirements-oldest.txt
+	$(PYTHON) -m venv $(VENV)-oldest
+	$(VENV)-oldest/bin/python -m pip install --quiet -r tests/requirements-oldest.txt
+	$(VENV)-oldest/bin/python -m pip install --quiet --no-deps --editable .
+	touch $@
+
+clean:
+	rm -rf $(VENV) $(VENV)-oldest results

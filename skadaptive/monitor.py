@@ -1,0 +1,102 @@
+"""What each epoch's out-of-fold predictions decide: mix, best epoch, stop.
+
+Early stopping and the choice of the best epoch follow the score, never the loss,
+which changes its meaning as the mix moves.
+"""
+
+import numpy as np
+
+from .adaptation import TERMS, next_weights, smooth
+from .folds import pool
+
+
+class Monitor:
+    """Judge the epochs of one training.
+
+    Parameters
+    ----------
+    folds : list of (train, test)
+    judge : callable or None
+        From pooled out-of-fold logits, (n_held_out, n_outputs), to (score, tie
+        breaker); None if nothing is held out.
+    n_samples : int
+        Rows that the folds number.
+    loss_weights : ndarray of shape (3,)
+        Initial mix.
+    rule : str or callable
+        See :func:`skadaptive.adaptation.next_weights`.
+    rate : float
+        Adaptation rate.
+    patience : int or None
+        Epochs without a better score before training stops; None never stops.
+
+    Attributes
+    ----------
+    loss_weights : ndarray of shape (3,)
+        Mix of the next epoch.
+    history : dict of list
+        ``epoch`` (from 1), ``loss``, ``score``, ``weight_cross_entropy``,
+        ``weight_focal``, ``weight_dice``: the weights that the epoch trained with.
+        ``score`` is NaN where nothing is held out.
+    best_epoch : int
+        The last epoch if nothing is held out.
+    stop : bool
+    """
+
+    def __init__(self, folds, judge, n_samples, loss_weights, rule, rate, patience):
+        self.judge = judge
+        self.loss_weights = loss_weights
+        self.best_epoch = 0
+        self.stop = False
+        weights = [f"weight_{term}" for term in TERMS]
+        self.history = {key: [] for key in ("epoch", "loss", "score", *weights)}
+        self._folds = folds
+        self._n_samples = n_samples
+        self._initial = loss_weights
+        self._rule = rule
+        self._rate = rate
+        self._patience = patience
+        self._best = (-np.inf, -np.inf)
+
+    def observe(self, loss, logits):
+        """Take in an epoch that has just been trained.
+
+        Parameters
+        ----------
+        loss : float
+            Mean loss over the epoch.
+        logits : list of ndarray of shape (n_test, n_outputs), or None
+            Each member's predictions for the rows it holds out.
+
+        Returns
+        -------
+        bool
+            Whether this is the best epoch so far.
+        """
+        epoch = len(self.history["epoch"]) + 1
+        self.history["epoch"].append(epoch)
+        self.history["loss"].append(loss)
+        for term, weight in zip(TERMS, self.loss_weights, strict=True):
+            self.history[f"weight_{term}"].append(float(weight))
+        if self.judge is None:
+            self.history["score"].append(np.nan)
+            self.best_epoch = epoch
+            return True
+        pooled = pool(self._n_samples, self._folds, logits)
+        score, tie_breaker = self.judge(pooled[~np.isnan(pooled[:, 0])])
+        self.history["score"].append(score)
+        self.loss_weights = next_weights(
+            self._rule,
+            self.history["score"],
+            self.loss_weights,
+            self._initial,
+            self._rate,
+        )
+        # The smoothed score is less of a lucky draw; its ties are broken by rank.
+        reached = (smooth(self.history["score"])[-1], tie_breaker)
+        better = reached > self._best
+        if better:
+            self._best, self.best_epoch = reached, epoch
+        if self._patience is not None:
+            self.stop = epoch - self.best_epoch >= self._patience
+        return better

@@ -1,0 +1,248 @@
+"""The compiled training program and its cache.
+
+Goals
+-----
+- One trace per :class:`Architecture` for as long as the process lives. Everything
+  that a search varies goes in as a tensor: the mix, gamma, alpha, the learning
+  rate, the dropout rate, weights, batches. Numbers of rows are left open.
+- A whole epoch in one call, as a ``tf.while_loop`` without XLA, which on CPU is
+  slower for this loop by a factor of 15 to 20.
+- All weights of all members in one vector, so that the optimiser's update is a
+  dozen operations and not a dozen per layer and member.
+- Nothing of it survives in a fitted estimator: weights go in and come out as arrays.
+
+Rows are (n_samples + 1, ...): the last one has weight 0 and fills up batches.
+"""
+
+import json
+import threading
+from collections import Counter, OrderedDict
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from .losses import hybrid
+from .network import committee_logits, layer_shapes
+
+if keras.backend.backend() != "tensorflow":
+    raise ImportError(
+        "AdaptiveHybridClassifier trains with Keras on TensorFlow, but Keras runs on "
+        f"{keras.backend.backend()!r} in this process: set KERAS_BACKEND=tensorflow "
+        "before Keras is imported."
+    )
+
+# Steps per call of the compiled loop: Ctrl-C is heard between calls.
+_STEPS_PER_CALL = 4096
+# Held-out rows per member and call when predicting.
+_ROWS_PER_CALL = 16384
+# Rows of ready-made dropout masks, in batches. Every step starts at a random row of
+# them. Drawing fresh numbers per step costs five members 0.4 s of 1.4 s an epoch.
+_MASK_BATCHES = 8
+# Idle programs that are kept for later fits.
+_POOL_SIZE = 16
+
+#: How often each architecture was traced in this process.
+traces = Counter()
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """What a program is compiled for."""
+
+    n_features: int
+    hidden_layer_sizes: tuple
+    n_outputs: int
+    n_members: int
+    activation: str
+    dropout: bool
+    optimizer: str  # JSON of a name or a Keras config, so that it can be hashed
+    dtype: str
+
+    @property
+    def layer_shapes(self):
+        return layer_shapes(self.n_features, self.hidden_layer_sizes, self.n_outputs)
+
+
+class Program:
+    """Training and prediction compiled for one architecture."""
+
+    def __init__(self, architecture):
+        self.architecture = architecture
+        self._shapes = architecture.layer_shapes * architecture.n_members
+        self._sizes = [int(np.prod(shape)) for shape in self._shapes]
+        self.weights = keras.Variable(
+            np.zeros(sum(self._sizes)), dtype=architecture.dtype, name="weights"
+        )
+        self.optimizer = keras.optimizers.get(json.loads(architecture.optimizer))
+        self.optimizer.build([self.weights])
+        self._fresh_optimizer = [v.numpy() for v in self.optimizer.variables]
+        real = tf.as_dtype(architecture.dtype)
+        rows = {
+            "X": tf.TensorSpec((None, architecture.n_features), real),
+            "target": tf.TensorSpec((None, 2), real),  # y, weight
+        }
+        # (steps, members, rows of a batch): row numbers.
+        batches = tf.TensorSpec((None, architecture.n_members, None), tf.int32)
+        loss = {
+            "loss_weights": tf.TensorSpec((3,), real),
+            "gamma": tf.TensorSpec((), real),
+            "alpha": tf.TensorSpec((None,), real),
+            "smooth": tf.TensorSpec((), real),
+        }
+        options = {"jit_compile": False, "autograph": False}
+        self._train = tf.function(
+            self._trace_train,
+            input_signature=[
+                rows,
+                batches,
+                loss,
+                tf.TensorSpec((), real),
+                tf.TensorSpec((2,), tf.int32),
+            ],
+            **options,
+        )
+        self._predict = tf.function(
+            self._trace_predict,
+            input_signature=[rows["X"], tf.TensorSpec(batches.shape[1:], tf.int32)],
+            **options,
+        )
+
+    def reset(self, weights, learning_rate):
+        """Start anew: these weights, an optimiser that has seen nothing."""
+        self.weights.assign(weights)
+        for variable, value in zip(
+            self.optimizer.variables, self._fresh_optimizer, strict=True
+        ):
+            variable.assign(value)
+        self.optimizer.learning_rate = learning_rate
+
+    def train(self, rows, batches, loss, dropout, seed):
+        """Run the steps of ``batches`` and return the mean loss of a member."""
+        total = 0.0
+        dtype = self.architecture.dtype
+        loss = {name: np.asarray(value, dtype) for name, value in loss.items()}
+        for start in range(0, len(batches), _STEPS_PER_CALL):
+            part = batches[start : start + _STEPS_PER_CALL]
+            drawn = np.asarray([seed[0] ^ start, seed[1]], "int32")
+            total += float(
+                self._train(rows, part, loss, np.asarray(dropout, dtype), drawn)
+            )
+        return total / len(batches)
+
+    def predict(self, X, batch):
+        """Logits of each member for its own rows of X.
+
+        Parameters
+        ----------
+        X : tensor of shape (n_samples + 1, n_features)
+        batch : ndarray of shape (n_members, n_rows), int32
+
+        Returns
+        -------
+        ndarray of shape (n_rows, n_members, n_outputs)
+        """
+        parts = [
+            self._predict(X, batch[:, start : start + _ROWS_PER_CALL]).numpy()
+            for start in range(0, batch.shape[1], _ROWS_PER_CALL)
+        ]
+        return np.concatenate(parts)
+
+    def _trace_train(self, rows, batches, loss, dropout, seed):
+        traces[self.architecture] += 1
+        n_steps, width = tf.shape(batches)[0], tf.shape(batches)[2]
+        masks, offsets = self._draw_masks(n_steps, width, dropout, seed)
+
+        def step(index, total):
+            batch = batches[index]
+            X = tf.unstack(tf.gather(rows["X"], batch), self.architecture.n_members)
+            # Losses take the batch axis first.
+            target = tf.transpose(tf.gather(rows["target"], batch), (1, 0, 2))
+            y, weight = tf.unstack(target, 2, axis=-1)
+            mask = None
+            if masks:
+                starts = tf.unstack(offsets[index], self.architecture.n_members)
+                mask = [[m[at : at + width] for m in masks] for at in starts]
+            weights = tf.convert_to_tensor(self.weights.value)
+            with tf.GradientTape(watch_accessed_variables=False) as tape:
+                tape.watch(weights)
+                logits = self._logits(weights, X, mask)
+                value = tf.reduce_sum(hybrid(y, logits, weight, **loss))
+            self.optimizer.apply([tape.gradient(value, weights)], [self.weights])
+            return index + 1, total + value
+
+        _, total = tf.while_loop(
+            lambda index, total: index < n_steps,
+            step,
+            (tf.constant(0), tf.zeros((), self.weights.dtype)),
+            parallel_iterations=1,
+        )
+        return total / self.architecture.n_members
+
+    def _trace_predict(self, X, batch):
+        X = tf.unstack(tf.gather(X, batch), self.architecture.n_members)
+        return self._logits(tf.convert_to_tensor(self.weights.value), X)
+
+    def _logits(self, weights, X, masks=None):
+        parts = [
+            tf.reshape(part, shape)
+            for part, shape in zip(
+                tf.split(weights, self._sizes), self._shapes, strict=True
+            )
+        ]
+        n = len(parts) // self.architecture.n_members
+        members = [parts[start : start + n] for start in range(0, len(parts), n)]
+        return committee_logits(members, X, self.architecture.activation, masks)
+
+    def _draw_masks(self, n_steps, width, rate, seed):
+        """Dropout factors, (rows, units) per hidden layer, and where steps start."""
+        sizes = self.architecture.hidden_layer_sizes
+        if not (self.architecture.dropout and sizes):
+            return None, None
+        n_rows = _MASK_BATCHES * width
+        uniform = tf.random.stateless_uniform(
+            (n_rows, sum(sizes)), seed, dtype=self.architecture.dtype
+        )
+        kept = tf.cast(uniform >= rate, uniform.dtype) / (1 - rate)
+        shape = (n_steps, self.architecture.n_members)
+        offsets = tf.random.stateless_uniform(
+            shape, seed * [-1, 1], 0, n_rows - width + 1, tf.int32
+        )
+        return tf.split(kept, list(sizes), axis=1), offsets
+
+
+class Pool:
+    """Idle programs. One is only ever lent to one thread at a time."""
+
+    def __init__(self, size):
+        self._size = size
+        self._idle = OrderedDict()
+        self._lock = threading.Lock()
+
+    @contextmanager
+    def checkout(self, architecture):
+        with self._lock:
+            programs = self._idle.get(architecture)
+            program = programs.pop() if programs else None
+            if programs is not None and not programs:
+                del self._idle[architecture]
+        # After an error or an interrupt the program is dropped, not handed back.
+        program = program or Program(architecture)
+        yield program
+        with self._lock:
+            self._idle.setdefault(architecture, []).append(program)
+            self._idle.move_to_end(architecture)
+            while sum(map(len, self._idle.values())) > self._size:
+                oldest = next(iter(self._idle))
+                self._idle[oldest].pop(0)
+                if not self._idle[oldest]:
+                    del self._idle[oldest]
+
+    def clear(self):
+        with self._lock:
+            self._idle.clear()
+
+
+pool = Pool(_POOL_SIZE)

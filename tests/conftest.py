@@ -1,0 +1,93 @@
+"""Fixtures that more than one test module uses."""
+
+import os
+from pathlib import Path
+
+# TensorFlow's start-up lines would drown pytest's report.
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+# Lets scikit-learn run its check with array API dispatch switched on.
+os.environ.setdefault("SCIPY_ARRAY_API", "1")
+
+import numpy as np  # noqa: E402
+import pytest  # noqa: E402
+from sklearn.datasets import make_classification  # noqa: E402
+
+from skadaptive import AdaptiveHybridClassifier  # noqa: E402
+from skadaptive.datasets import load_rare  # noqa: E402
+
+
+SEEDS = [int(s) for s in os.environ.get("SKADAPTIVE_TESTS_SEEDS", "0,1").split(",")]
+
+
+@pytest.fixture(params=SEEDS)
+def global_random_seed(request):
+    """A test that uses it must hold for any seed; SKADAPTIVE_TESTS_SEEDS lists them."""
+    return request.param
+
+
+@pytest.fixture(scope="session")
+def breast_cancer():
+    return load_rare("breast_cancer", return_X_y=True)
+
+
+@pytest.fixture(scope="session")
+def digits():
+    return load_rare("digits", return_X_y=True)
+
+
+@pytest.fixture(scope="session")
+def binary():
+    """400 rows, 6 features, 10 % rare: several small batches an epoch."""
+    return make_classification(
+        400, 6, n_informative=4, weights=[0.9], flip_y=0.02, random_state=0
+    )
+
+
+@pytest.fixture(scope="session")
+def multiclass():
+    return make_classification(
+        400,
+        6,
+        n_informative=4,
+        n_classes=3,
+        n_clusters_per_class=1,
+        weights=[0.6, 0.3, 0.1],
+        random_state=0,
+    )
+
+
+@pytest.fixture
+def quick():
+    """Make a small estimator; every test that uses it shares its compiled program."""
+
+    def make(**parameters):
+        defaults = {
+            "hidden_layer_sizes": (8,),
+            "max_epochs": 5,
+            "batch_size": 64,
+            "cv": 3,
+            "learning_rate": 0.01,
+            "random_state": 0,
+        }
+        return AdaptiveHybridClassifier(**{**defaults, **parameters})
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def tabular_data():
+    """The folder of real imbalanced tables, which is not part of the project."""
+    folder = Path(
+        os.environ.get(
+            "SKADAPTIVE_DATA",
+            Path(__file__).parents[2] / "shared" / "data" / "tabular",
+        )
+    )
+    if not (folder / "mammography.csv.gz").exists():
+        pytest.skip("the folder of real tables is not here; set SKADAPTIVE_DATA")
+    return folder
+
+
+@pytest.fixture
+def rng(global_random_seed):
+    return np.random.default_rng(global_random_seed)

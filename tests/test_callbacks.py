@@ -1,0 +1,107 @@
+"""The adaptation in other people's Keras models."""
+
+import keras
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+from sklearn.metrics import average_precision_score
+from sklearn.preprocessing import StandardScaler
+
+from skadaptive.adaptation import next_weights
+from skadaptive.callbacks import AdaptiveLossWeights
+from skadaptive.losses import HybridLoss
+
+
+def build(n_features=30, loss=None):
+    model = keras.Sequential(
+        [
+            keras.Input((n_features,)),
+            keras.layers.Dense(8, activation="relu"),
+            keras.layers.Dense(1, activation="sigmoid"),
+        ]
+    )
+    model.compile(
+        keras.optimizers.Adam(0.01),
+        loss or HybridLoss(),
+        metrics=[keras.metrics.AUC(curve="PR", name="ap")],
+    )
+    return model
+
+
+@pytest.fixture(scope="module")
+def data(breast_cancer):
+    X, y = breast_cancer
+    return StandardScaler().fit_transform(X), y
+
+
+def test_the_mix_follows_the_rule(data):
+    keras.utils.set_random_seed(0)
+    model = build()
+    callback = AdaptiveLossWeights("val_ap", adaptation_rate=0.3)
+    history = model.fit(
+        *data, validation_split=0.3, epochs=8, verbose=0, callbacks=[callback]
+    ).history
+    terms = ("weight_cross_entropy", "weight_focal", "weight_dice")
+    mixes = np.array([history[term] for term in terms]).T
+    assert_allclose(mixes[0], [0.4, 0.4, 0.2], rtol=1e-6)
+    for epoch in range(1, 8):
+        expected = next_weights(
+            "performance", history["val_ap"][:epoch], mixes[epoch - 1], mixes[0], 0.3
+        )
+        assert_allclose(mixes[epoch], expected, rtol=1e-5)
+    assert len(np.unique(mixes[:, 0])) > 2
+
+
+def test_minimised_quantity_is_turned_round(data):
+    model = build()
+    seen = []
+
+    def rule(scores, weights, initial_weights, rate):
+        seen.append(scores[-1])
+        return weights
+
+    callback = AdaptiveLossWeights("val_loss", mode="min", adaptation=rule)
+    history = model.fit(
+        *data, validation_split=0.3, epochs=1, verbose=0, callbacks=[callback]
+    ).history
+    assert seen == [-history["val_loss"][0]]
+
+
+def test_errors_say_what_is_missing(data):
+    with pytest.raises(ValueError, match="compiled with loss=HybridLoss"):
+        build(loss="binary_crossentropy").fit(
+            *data, verbose=0, callbacks=[AdaptiveLossWeights("ap")]
+        )
+    with pytest.raises(ValueError, match="no 'val_ap' to monitor. Available: ap, loss"):
+        build().fit(*data, verbose=0, callbacks=[AdaptiveLossWeights("val_ap")])
+    with pytest.raises(ValueError, match='mode must be "max" or "min"'):
+        AdaptiveLossWeights(mode="auto")
+
+
+def test_in_scikeras(data):
+    scikeras = pytest.importorskip("scikeras.wrappers")
+    X, y = data
+
+    def make(meta):
+        return keras.Sequential(
+            [
+                keras.Input((meta["n_features_in_"],)),
+                keras.layers.Dense(8, activation="relu"),
+                keras.layers.Dense(1, activation="sigmoid"),
+            ]
+        )
+
+    model = scikeras.KerasClassifier(
+        model=make,
+        loss=HybridLoss(),
+        optimizer="adam",
+        optimizer__learning_rate=0.01,
+        metrics=[keras.metrics.AUC(curve="PR", name="ap")],
+        callbacks=AdaptiveLossWeights("val_ap", adaptation_rate=0.5),
+        fit__validation_split=0.3,
+        epochs=8,
+        verbose=0,
+        random_state=0,
+    ).fit(X, y)
+    assert len(set(model.history_["weight_focal"])) > 1
+    assert average_precision_score(y, model.predict_proba(X)[:, 1]) > 0.6

@@ -1,0 +1,482 @@
+"""The estimator's contract."""
+
+import itertools
+import pickle
+import warnings
+
+import joblib
+import numpy as np
+import pandas as pd
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
+from sklearn.metrics import average_precision_score, fbeta_score, make_scorer
+from sklearn.model_selection import (
+    RepeatedStratifiedKFold,
+    StratifiedKFold,
+    TimeSeriesSplit,
+)
+
+from skadaptive import AdaptiveHybridClassifier, program
+from skadaptive.inference import probabilities
+
+# ---------------------------------------------------------------- fitted attributes
+
+
+@pytest.mark.parametrize("problem", ["binary", "multiclass"])
+def test_fitted_attributes(problem, quick, request):
+    X, y = request.getfixturevalue(problem)
+    model = quick().fit(X, y)
+    n_classes = len(np.unique(y))
+    assert_array_equal(model.classes_, np.arange(n_classes))
+    assert model.n_features_in_ == 6
+    assert not hasattr(model, "feature_names_in_")
+    assert set(model.history_) == {
+        "epoch",
+        "loss",
+        "score",
+        "weight_cross_entropy",
+        "weight_focal",
+        "weight_dice",
+    }
+    assert {len(values) for values in model.history_.values()} == {model.n_iter_}
+    assert model.history_["epoch"] == list(range(1, model.n_iter_ + 1))
+    assert np.isfinite(model.history_["loss"]).all()
+    assert 1 <= model.best_epoch_ <= model.n_iter_
+    assert model.best_score_ == model.history_["score"][model.best_epoch_ - 1]
+    assert model.loss_weights_.sum() == pytest.approx(1)
+    assert model.oof_proba_.shape == (400, n_classes)
+    assert_allclose(model.oof_proba_.sum(axis=1), 1)
+
+
+@pytest.mark.parametrize("problem", ["binary", "multiclass"])
+def test_predictions_agree_with_each_other(problem, quick, request):
+    X, y = request.getfixturevalue(problem)
+    model = quick().fit(X, y)
+    p = model.predict_proba(X)
+    assert_array_equal(model.predict(X), p.argmax(axis=1))
+    assert_allclose(np.exp(model.predict_log_proba(X)), p)
+    z = model.decision_function(X)
+    if problem == "binary":
+        assert z.shape == (400,)
+        assert_array_equal(z > 0, model.predict(X) == 1)
+        z = z[:, None]
+    assert_allclose(probabilities(z), p)
+    assert model.score(X, y) == np.mean(model.predict(X) == y)
+
+
+@pytest.mark.parametrize("problem", ["binary", "multiclass"])
+def test_keras_model_agrees_with_predict_proba(problem, quick, request, tmp_path):
+    import keras
+
+    X, y = request.getfixturevalue(problem)
+    # Features as users have them: a time stamp, an amount, a constant.
+    X = X * [1, 1e-3, 1e4, 1, 1, 0] + [1.7e9, 0, 0, 0, 0, 5]
+    model = quick().fit(X, y)
+    network = model.model_
+    assert isinstance(network, keras.Model)
+    network.save(tmp_path / "network.keras")
+    for copy in (network, keras.models.load_model(tmp_path / "network.keras")):
+        # Called, not predict: that turns float64 into float32 before the model sees it.
+        assert_allclose(copy(X), model.predict_proba(X), atol=2e-6)
+
+
+def test_one_row_or_the_table(quick, binary):
+    X, y = binary
+    model = quick(cv=5).fit(X, y)
+    table = model.predict_proba(X)
+    assert_array_equal(
+        np.concatenate([model.predict_proba(row[None]) for row in X]), table
+    )
+
+
+def test_out_of_fold_rows_were_not_trained_on(quick, rng):
+    """On labels without any pattern, out-of-fold probabilities cannot rank."""
+    X, y = rng.normal(size=(300, 20)), rng.integers(2, size=300)
+    epochs = itertools.count()
+    model = quick(
+        hidden_layer_sizes=(64,),
+        max_epochs=60,
+        scoring=lambda *_: next(epochs),  # the last epoch is the best
+    ).fit(X, y)
+    assert average_precision_score(y, model.predict_proba(X)[:, 1]) > 0.8
+    assert abs(average_precision_score(y, model.oof_proba_[:, 1]) - y.mean()) < 0.15
+
+
+def test_out_of_fold_rows_follow_the_splitter(quick, binary):
+    X, y = binary
+    ordered = quick(cv=TimeSeriesSplit(3)).fit(X, y)
+    seen = np.zeros(400, dtype=bool)
+    for _, test in TimeSeriesSplit(3).split(X):
+        seen[test] = True
+    assert_array_equal(np.isnan(ordered.oof_proba_).all(axis=1), ~seen)
+    repeated = quick(
+        cv=RepeatedStratifiedKFold(n_splits=2, n_repeats=2, random_state=0)
+    )
+    assert not np.isnan(repeated.fit(X, y).oof_proba_).any()
+    none = quick(cv=None, max_epochs=3).fit(X, y)
+    assert np.isnan(none.oof_proba_).all() and np.isnan(none.best_score_)
+    assert none.best_epoch_ == none.n_iter_ == 3
+
+
+def test_explicit_splits_are_the_splitters(quick, binary):
+    X, y = binary
+    splitter = StratifiedKFold(3, shuffle=True, random_state=5)
+    by_splitter = quick(cv=splitter).fit(X, y)
+    by_list = quick(cv=list(splitter.split(X, y))).fit(X, y)
+    assert_array_equal(by_splitter.oof_proba_, by_list.oof_proba_)
+
+
+# -------------------------------------------------------------------- labels, tables
+
+
+def test_string_labels_and_either_rare_class(quick, binary):
+    """Which label sorts first, or what it is called, changes nothing."""
+    X, y = binary
+    numbers = quick().fit(X, y)
+    first = quick().fit(X, np.where(y == 1, "a fraud", "legit"))
+    second = quick().fit(X, np.where(y == 1, "odd", "legit"))
+    assert list(first.classes_) == ["a fraud", "legit"]
+    assert_allclose(first.predict_proba(X)[:, 0], numbers.predict_proba(X)[:, 1])
+    assert_array_equal(second.predict_proba(X), numbers.predict_proba(X))
+    assert_array_equal(first.decision_function(X), -numbers.decision_function(X))
+    assert_array_equal(first.oof_proba_[:, ::-1], numbers.oof_proba_)
+    assert first.history_ == second.history_ == numbers.history_
+    assert_array_equal(first.predict(X) == "a fraud", numbers.predict(X) == 1)
+
+
+def test_a_callable_scorer_with_labels_of_its_own(quick, binary):
+    X, y = binary
+    labels = np.where(y == 1, "a fraud", "legit")
+    scorer = make_scorer(fbeta_score, beta=2, pos_label="a fraud")
+    model = quick(scoring=scorer).fit(X, labels)
+    found = np.where(model.oof_proba_[:, 0] > 0.5, "a fraud", "legit")
+    assert model.best_score_ == pytest.approx(
+        fbeta_score(labels, found, beta=2, pos_label="a fraud"), abs=0.02
+    )
+
+
+def test_frames(quick, binary):
+    polars = pytest.importorskip("polars")
+    X, y = binary
+    names = [f"feature {i}" for i in range(6)]
+    expected = quick().fit(X, y).predict_proba(X)
+    frame = pd.DataFrame(X, columns=names)
+    by_pandas = quick().fit(frame, pd.Series(y))
+    assert list(by_pandas.feature_names_in_) == names
+    assert_array_equal(by_pandas.predict_proba(frame), expected)
+    table = polars.DataFrame(X, schema=names)
+    by_polars = quick().fit(table, polars.Series(y))
+    assert list(by_polars.feature_names_in_) == names
+    assert_array_equal(by_polars.predict_proba(table), expected)
+    with pytest.raises(ValueError, match="feature names should match"):
+        by_pandas.predict(frame[names[::-1]])
+
+
+# -------------------------------------------------------------------------- weights
+
+
+def test_weights_do_not_depend_on_their_unit(quick, binary, rng):
+    X, y = binary
+    weight = rng.uniform(0.5, 2, size=len(y))
+    plain = quick().fit(X, y, sample_weight=weight).predict_proba(X)
+    scaled = quick().fit(X, y, sample_weight=1024 * weight).predict_proba(X)
+    assert_allclose(scaled, plain, rtol=1e-3)
+    ones = quick().fit(X, y, sample_weight=np.ones(len(y))).predict_proba(X)
+    assert_array_equal(ones, quick().fit(X, y).predict_proba(X))
+
+
+def test_rows_without_weight_do_not_exist(quick, binary, rng):
+    X, y = binary
+    weight = (rng.random(len(y)) < 0.7).astype(float)
+    kept = weight > 0
+    whole = quick().fit(X, y, sample_weight=weight)
+    part = quick().fit(X[kept], y[kept])
+    assert_array_equal(whole.predict_proba(X), part.predict_proba(X))
+    assert_array_equal(whole.oof_proba_[kept], part.oof_proba_)
+    assert np.isnan(whole.oof_proba_[~kept]).all()
+    # Even if they are all that there is of a class.
+    three = np.where(kept, y, 2)
+    assert list(quick().fit(X, three, sample_weight=weight).classes_) == [0, 1]
+
+
+def test_class_weight_balanced_is_the_formula(quick, binary):
+    X, y = binary
+    counts = np.bincount(y)
+    formula = dict(enumerate(len(y) / (2 * counts)))
+    balanced = quick(class_weight="balanced").fit(X, y).predict_proba(X)
+    assert_array_equal(quick(class_weight=formula).fit(X, y).predict_proba(X), balanced)
+    plain = quick().fit(X, y).predict_proba(X)
+    assert balanced[:, 1].mean() > plain[:, 1].mean() + 0.05
+
+
+def test_alpha_and_gamma_act(quick, binary):
+    X, y = binary
+    focal = {"loss_weights": (0, 1, 0), "early_stopping": False, "max_epochs": 20}
+    low = quick(alpha=0.1, **focal).fit(X, y).predict_proba(X)[:, 1].mean()
+    high = quick(alpha=0.9, **focal).fit(X, y).predict_proba(X)[:, 1].mean()
+    assert high > low + 0.1
+    per_class = quick(alpha=[0.1, 0.9], **focal).fit(X, y).predict_proba(X)
+    assert per_class[:, 1].mean() == pytest.approx(high)
+
+
+def test_training_starts_at_the_prevalence(quick, binary):
+    X, y = binary
+    model = quick(learning_rate=1e-12, max_epochs=1).fit(X, y)
+    assert_allclose(model.predict_proba(X)[:, 1], y.mean(), rtol=1e-3)
+
+
+# ------------------------------------------------------------------- bad parameters
+
+
+@pytest.mark.parametrize(
+    ("parameter", "value", "message"),
+    [
+        ("activation", "rleu", "a str among.*'relu'.*Got 'rleu'"),
+        ("adaptation", "perfomance", "a str among.*'performance'.*Got 'perfomance'"),
+        ("scoring", "f1score", "a str among.*'f1'.*Got 'f1score'"),
+        ("optimizer", "adm", "a str among.*'adam'.*Got 'adm'"),
+        ("cv", 1, r"an int in the range \[2, inf\).*a float in the range \(0.0, 1.0\)"),
+        ("cv", 1.5, "'cv' parameter.*Got 1.5"),
+        ("dropout", 1.0, r"a float in the range \[0.0, 1.0\)"),
+        ("gamma", -1, r"a float in the range \[0.0, inf\)"),
+        ("alpha", 1.5, r"a float in the range \[0.0, 1.0\]"),
+        (
+            "alpha",
+            [0.5, 0.25, 0.25],
+            "one non-negative weight for each of the 2 classes",
+        ),
+        ("adaptation_rate", 2, r"a float in the range \[0.0, 1.0\]"),
+        ("learning_rate", 0, r"a float in the range \(0.0, inf\)"),
+        ("batch_size", 0, r"'auto'.*an int in the range \[1, inf\)"),
+        ("batch_size", "all", "'auto'"),
+        ("max_epochs", 0, r"an int in the range \[1, inf\)"),
+        ("n_iter_no_change", 0, r"an int in the range \[1, inf\)"),
+        ("early_stopping", "yes", "'bool'"),
+        ("class_weight", "balance", "'balanced'"),
+        ("class_weight", {0: 1, 5: 1}, "The classes, .*1.*, are not in class_weight"),
+        ("class_weight", {0: 1, 1: 0}, "give every class a positive weight"),
+        ("hidden_layer_sizes", 100, "must be an array-like. Got 100"),
+        ("hidden_layer_sizes", (8, 0), r"whole numbers of 1 or more.*got \(8, 0\)"),
+        ("hidden_layer_sizes", (8.5,), r"whole numbers of 1 or more.*got \(8.5,\)"),
+        ("loss_weights", (0.5, 0.5), "three non-negative numbers, for cross_entropy"),
+        ("loss_weights", (0, 0, 0), "not all 0"),
+        ("loss_weights", (1, -1, 1), "non-negative"),
+        ("random_state", "seed", "random_state"),
+    ],
+)
+def test_bad_parameter_names_what_is_allowed(parameter, value, message, quick, binary):
+    model = quick(**{parameter: value})
+    with pytest.raises(ValueError, match=message):
+        model.fit(*binary)
+    with pytest.raises(NotFittedError):
+        model.predict(binary[0])
+
+
+def test_unknown_parameter_names_the_known_ones(quick):
+    with pytest.raises(ValueError, match="Valid parameters are.*'adaptation_rate'"):
+        quick().set_params(adaptation_rte=0.1)
+
+
+# ------------------------------------------------------------------------- bad data
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (lambda X, y: (np.where(X > 2, np.nan, X), y), "Input X contains NaN"),
+        (lambda X, y: (np.where(X > 2, np.inf, X), y), "Input X contains infinity"),
+        (lambda X, y: (X, np.zeros(len(y))), "at least two classes.*got one class"),
+        (lambda X, y: (X, X[:, 0]), "Unknown label type"),
+        (lambda X, y: (X[:-1], y), "inconsistent numbers of samples"),
+        (lambda X, y: (X[:, 0], y), "Expected 2D array"),
+        (lambda X, y: (X.astype("U9"), y), None),
+        (
+            lambda X, y: (np.full(X.shape, "red"), y),
+            "could not convert string to float",
+        ),
+        (lambda X, y: (X, None), "requires y to be passed"),
+        (lambda X, y: (X[:0], y[:0]), "0 sample"),
+    ],
+)
+def test_bad_data(spoil, message, quick, binary):
+    X, y = spoil(*binary)
+    if message is None:  # numbers written as text are numbers
+        quick().fit(X, y)
+        return
+    with pytest.raises(ValueError, match=message):
+        quick().fit(X, y)
+
+
+@pytest.mark.parametrize(
+    ("weight", "message"),
+    [
+        (lambda n: -np.ones(n), "Negative values"),
+        (lambda n: np.zeros(n), "weights.*zero"),
+        (lambda n: np.ones(n - 1), "sample_weight.shape"),
+        (lambda n: np.full(n, np.nan), "NaN"),
+    ],
+)
+def test_bad_weights(weight, message, quick, binary):
+    X, y = binary
+    with pytest.raises(ValueError, match=message):
+        quick().fit(X, y, sample_weight=weight(len(y)))
+
+
+def test_wrong_number_of_features(quick, binary):
+    X, y = binary
+    with pytest.raises(ValueError, match="X has 5 features, but .* is expecting 6"):
+        quick().fit(X, y).predict(X[:, :5])
+
+
+def test_not_fitted(quick, binary):
+    for method in (
+        "predict",
+        "predict_proba",
+        "predict_log_proba",
+        "decision_function",
+    ):
+        with pytest.raises(NotFittedError):
+            getattr(quick(), method)(binary[0])
+    with pytest.raises(NotFittedError):
+        _ = quick().model_
+    assert not hasattr(quick(), "model_")
+
+
+# ------------------------------------------------------------ small, one-sided data
+
+
+def test_fewer_rare_rows_than_folds(quick, binary):
+    X, y = binary
+    rows = np.r_[np.flatnonzero(y == 0)[:60], np.flatnonzero(y == 1)[:3]]
+    with pytest.warns(UserWarning, match="using 3 folds instead of cv=5"):
+        model = quick(cv=5).fit(X[rows], y[rows])
+    assert not np.isnan(model.oof_proba_).any()
+
+
+def test_one_rare_row(quick, binary):
+    X, y = binary
+    rows = np.r_[np.flatnonzero(y == 0)[:60], np.flatnonzero(y == 1)[:1]]
+    with pytest.warns(UserWarning, match="nothing is held out"):
+        model = quick().fit(X[rows], y[rows])
+    assert model.n_iter_ == model.max_epochs
+
+
+def test_one_sided_held_out_rows(quick, binary):
+    X, y = binary
+    order = np.argsort(y, kind="stable")
+    frequent = np.arange(50)
+    with pytest.warns(UserWarning, match="all belong to one class"):
+        model = quick(cv=[(np.arange(50, 400), frequent)]).fit(X[order], y[order])
+    assert not np.isnan(model.oof_proba_[frequent]).any()
+
+
+# --------------------------------------------------------- errors leave no half-fit
+
+
+@pytest.fixture
+def interrupted(monkeypatch):
+    """Ctrl-C in the third epoch."""
+    train = program.Program.train
+    calls = []
+
+    def stop(self, *args):
+        calls.append(1)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return train(self, *args)
+
+    monkeypatch.setattr(program.Program, "train", stop)
+    return calls
+
+
+def test_interrupt_leaves_an_unfitted_estimator_unfitted(quick, binary, interrupted):
+    X, y = binary
+    model = quick()
+    with pytest.raises(KeyboardInterrupt):
+        model.fit(X, y)
+    assert vars(model) == vars(quick())
+    with pytest.raises(NotFittedError):
+        model.predict(X)
+    model.fit(X, y)
+    assert model.predict(X).shape == y.shape
+
+
+def test_interrupt_leaves_a_fitted_estimator_as_it_was(quick, binary, monkeypatch):
+    X, y = binary
+    model = quick().fit(X, y)
+    expected, state = model.predict_proba(X), dict(vars(model))
+    with monkeypatch.context() as patch:
+        patch.setattr(
+            program.Program,
+            "train",
+            lambda *_: (_ for _ in ()).throw(KeyboardInterrupt),
+        )
+        with pytest.raises(KeyboardInterrupt):
+            model.fit(X[:, :3], y + 5)
+    assert vars(model) == state
+    assert_array_equal(model.predict_proba(X), expected)
+    assert model.fit(X[:, :3], y + 5).n_features_in_ == 3
+
+
+def test_error_leaves_a_fitted_estimator_as_it_was(quick, binary):
+    X, y = binary
+    model = quick().fit(pd.DataFrame(X, columns=list("abcdef")), y)
+    state = dict(vars(model))
+    with pytest.raises(ValueError):
+        model.fit(X[:, :2], np.zeros(len(y)))
+    assert vars(model) == state
+
+
+# ----------------------------------------------------------- copies, output, report
+
+
+@pytest.mark.parametrize("through", ["pickle", "joblib"])
+def test_copies_predict_the_same_bits(quick, binary, through, tmp_path):
+    X, y = binary
+    model = quick().fit(X, y)
+    if through == "pickle":
+        copy = pickle.loads(pickle.dumps(model))
+    else:
+        joblib.dump(model, tmp_path / "model")
+        copy = joblib.load(tmp_path / "model")
+    assert_array_equal(copy.predict_proba(X), model.predict_proba(X))
+    assert copy.history_ == model.history_
+    assert_allclose(
+        copy.model_.predict(X, verbose=0), model.predict_proba(X), atol=2e-6
+    )
+
+
+def test_clone_is_unfitted_and_equal(quick, binary):
+    model = quick(alpha=0.3, cv=0.25).fit(*binary)
+    copy = clone(model)
+    assert copy.get_params() == model.get_params()
+    with pytest.raises(NotFittedError):
+        copy.predict(binary[0])
+    assert repr(AdaptiveHybridClassifier(gamma=1.0)) == (
+        "AdaptiveHybridClassifier(gamma=1.0)"
+    )
+
+
+def test_verbose_shows_epoch_score_and_mix(quick, binary, capsys):
+    quick(verbose=1, max_epochs=2).fit(*binary)
+    shown = capsys.readouterr().out
+    for part in ("2/2", "score:", "cross_entropy:", "focal:", "dice:"):
+        assert part in shown
+    quick(max_epochs=2).fit(*binary)
+    assert capsys.readouterr().out == ""
+
+
+def test_no_warning_in_an_ordinary_fit(quick, binary):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        quick().fit(*binary).predict(binary[0])
+
+
+def test_linear_model(quick, binary):
+    X, y = binary
+    model = quick(hidden_layer_sizes=(), max_epochs=30).fit(X, y)
+    z = model.decision_function(model._committee.scaler.center + np.zeros((1, 6)))
+    assert np.isfinite(z).all()
+    assert average_precision_score(y, model.predict_proba(X)[:, 1]) > 2 * y.mean()

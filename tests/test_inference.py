@@ -1,0 +1,185 @@
+"""The NumPy forward pass, alone and against Keras."""
+
+import pickle
+import subprocess
+import sys
+import textwrap
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from scipy.special import log_softmax, softmax
+
+from skadaptive.inference import (
+    ACTIVATIONS,
+    BLOCK,
+    Committee,
+    log_probabilities,
+    probabilities,
+)
+from skadaptive.preprocessing import BOUND, RobustScaler
+
+
+def committee(rng, activation="relu", n_members=3, n_outputs=1, units=(5, 7, 4)):
+    sizes = [*units, n_outputs]
+    return Committee(
+        RobustScaler(rng.normal(size=units[0]), rng.uniform(0.5, 2, size=units[0])),
+        activation,
+        [
+            rng.normal(size=(n_members, a, b)) / np.sqrt(a)
+            for a, b in zip(sizes[:-1], sizes[1:], strict=True)
+        ],
+        [rng.normal(size=(n_members, b)) for b in sizes[1:]],
+    )
+
+
+@pytest.mark.parametrize("n_outputs", [1, 3])
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_three_views_of_one_network(activation, n_outputs, rng):
+    """NumPy, the function that is trained, and the Keras model agree."""
+    from keras import ops
+
+    from skadaptive.network import build_model, committee_logits
+
+    net = committee(rng, activation, n_outputs=n_outputs)
+    X = rng.normal(scale=3, size=(50, 5))
+    logits = net.logits(X)
+    weights = [
+        [w[m] for pair in zip(net.kernels, net.biases, strict=True) for w in pair]
+        for m in range(net.n_members)
+    ]
+    scaled = [ops.convert_to_tensor(net.scaler.transform(X))] * net.n_members
+    trained = ops.convert_to_numpy(committee_logits(weights, scaled, activation))
+    assert_allclose(trained.mean(axis=1), logits, rtol=1e-6, atol=1e-7)
+    for member in range(net.n_members):
+        assert_allclose(net.logits(X, member), trained[:, member], rtol=1e-6, atol=1e-7)
+    found = build_model(net).predict(X, verbose=0)
+    assert_allclose(found, probabilities(logits), atol=2e-6)
+
+
+@pytest.mark.parametrize("n_rows", [1, 7, BLOCK, BLOCK + 1, 3000])
+def test_a_row_alone_and_in_a_table_are_the_same_number(n_rows, rng):
+    net = committee(rng, units=(29, 128, 64))
+    X = rng.normal(size=(n_rows, 29))
+    table = net.logits(X)
+    for row in {0, n_rows // 2, n_rows - 1}:
+        assert_array_equal(net.logits(X[row : row + 1])[0], table[row])
+    order = rng.permutation(n_rows)
+    assert_array_equal(net.logits(X[order]), table[order])
+
+
+def test_no_rows(rng):
+    assert committee(rng).logits(np.empty((0, 5))).shape == (0, 1)
+
+
+def test_probabilities_sum_to_one_and_stay_finite():
+    z = np.array([[-800.0], [-1.0], [0.0], [30.0], [800.0]])
+    assert_allclose(probabilities(z).sum(axis=1), 1)
+    assert_array_equal(probabilities(z)[[0, -1]], [[1, 0], [0, 1]])
+    assert_allclose(log_probabilities(z)[[0, -1]], [[0, -800], [-800, 0]])
+    assert_allclose(np.exp(log_probabilities(z)), probabilities(z))
+    many = np.array([[1.0, 2.0, -3.0]])
+    assert_allclose(probabilities(many), softmax(many, axis=1))
+    assert_allclose(log_probabilities(many), log_softmax(many, axis=1))
+
+
+# -------------------------------------------------------------------------- scaling
+
+
+def test_scaling_is_robust_and_bounded(rng):
+    X = np.c_[rng.normal(50, 10, 500), rng.lognormal(0, 3, 500), rng.random(500) < 0.03]
+    X[0, 0] = 1e12
+    scaled = RobustScaler.fit(X, np.ones(500)).transform(X)
+    assert np.abs(scaled).max() <= BOUND
+    assert 0.5 < scaled[1:, 0].std() < 1
+    assert_array_equal(np.argsort(scaled[:, 1]), np.argsort(X[:, 1]))
+    # A rare flag has no interquartile range but must be seen.
+    assert np.ptp(scaled[:, 2]) > 1
+
+
+def test_scaling_knows_weights(rng):
+    X, weight = rng.normal(size=(60, 3)), rng.integers(1, 4, size=60)
+    weighted = RobustScaler.fit(X, weight.astype(float))
+    repeated = RobustScaler.fit(X.repeat(weight, axis=0), np.ones(weight.sum()))
+    assert_array_equal(weighted.center, repeated.center)
+    assert_array_equal(weighted.scale, repeated.scale)
+
+
+def test_constant_feature_is_ignored(rng):
+    X = np.c_[rng.normal(size=50), np.full(50, 7.0)]
+    scaler = RobustScaler.fit(X, np.ones(50))
+    assert_array_equal(scaler.transform(np.array([[0.0, -99.0]]))[:, 1], 0)
+
+
+def test_extreme_values_stay_finite(rng):
+    X = np.c_[rng.normal(size=50) * 1e300, rng.normal(size=50) * 1e-300]
+    scaler = RobustScaler.fit(X, np.ones(50))
+    extreme = np.array([[np.finfo(float).max, -np.finfo(float).max]])
+    for rows in (X, extreme, -extreme):
+        assert np.isfinite(scaler.transform(rows)).all()
+
+
+# --------------------------------------------------------------- without TensorFlow
+
+
+BLOCKED = """
+import sys
+class Blocked:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in ("tensorflow", "keras"):
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+sys.meta_path.insert(0, Blocked())
+"""
+
+
+def run(code, *arguments):
+    return subprocess.run(
+        [sys.executable, "-c", BLOCKED + textwrap.dedent(code), *arguments],
+        capture_output=True,
+        text=True,
+    )
+
+
+def test_unpickled_estimator_predicts_without_tensorflow(quick, binary, tmp_path):
+    X, y = binary
+    model = quick().fit(X, y)
+    (tmp_path / "model.pkl").write_bytes(pickle.dumps(model))
+    np.save(tmp_path / "X.npy", X)
+    code = """
+    import pickle, pathlib, sys
+    import numpy as np
+    folder = pathlib.Path(sys.argv[1])
+    model = pickle.loads((folder / "model.pkl").read_bytes())
+    np.save(folder / "p.npy", model.predict_proba(np.load(folder / "X.npy")))
+    assert not {"tensorflow", "keras"} & set(sys.modules)
+    """
+    done = run(code, str(tmp_path))
+    assert done.returncode == 0, done.stderr
+    assert_array_equal(np.load(tmp_path / "p.npy"), model.predict_proba(X))
+
+
+def test_fit_without_tensorflow_says_how_to_install_it():
+    code = """
+    from skadaptive import AdaptiveHybridClassifier
+    from skadaptive.datasets import load_rare
+    AdaptiveHybridClassifier().fit(*load_rare(return_X_y=True))
+    """
+    done = run(code)
+    assert done.returncode == 1
+    last = done.stderr.strip().splitlines()[-1]
+    assert last.startswith("ImportError: AdaptiveHybridClassifier needs TensorFlow")
+    assert "pip install 'skadaptive[tensorflow]'" in last
+
+
+def test_fit_on_another_keras_backend_says_so():
+    code = """
+    import os
+    sys.meta_path.pop(0)
+    os.environ["KERAS_BACKEND"] = "numpy"
+    from skadaptive import AdaptiveHybridClassifier
+    from skadaptive.datasets import load_rare
+    AdaptiveHybridClassifier().fit(*load_rare(return_X_y=True))
+    """
+    done = run(code)
+    assert done.returncode == 1
+    assert "set KERAS_BACKEND=tensorflow" in done.stderr.strip().splitlines()[-1]

@@ -1,0 +1,95 @@
+"""What a newcomer meets first: the import, the version, the README."""
+
+import re
+import subprocess
+import sys
+import time
+from importlib import metadata
+from pathlib import Path
+
+import pytest
+
+import skadaptive
+
+ROOT = Path(__file__).parents[1]
+
+
+def python(*arguments, **kwargs):
+    return subprocess.run(
+        [sys.executable, *arguments], capture_output=True, text=True, **kwargs
+    )
+
+
+def test_import_leaves_tensorflow_alone():
+    done = python(
+        "-c",
+        "import sys, skadaptive, skadaptive.adaptation, skadaptive.datasets; "
+        "print(sorted({'tensorflow', 'keras', 'jax', 'torch', 'matplotlib'}"
+        " & set(sys.modules)))",
+    )
+    assert done.stdout.strip() == "[]", done.stderr
+
+
+def test_versions_agree():
+    assert metadata.version("skadaptive") == skadaptive.__version__
+    assert f"## {skadaptive.__version__}" in (ROOT / "CHANGELOG.md").read_text()
+
+
+def test_public_names_exist_and_are_documented():
+    for name in skadaptive.__all__:
+        assert getattr(skadaptive, name).__doc__ or name == "__version__"
+
+
+def test_lower_bounds_are_those_that_are_tested():
+    pins = dict(
+        line.split("==")
+        for line in (ROOT / "tests/requirements-oldest.txt").read_text().split("\n")
+        if "==" in line
+    )
+    text = (ROOT / "pyproject.toml").read_text()
+    bounds = re.findall(r'"([a-z-]+)>=([\d.]+)"', text.split("dev = [")[0])
+    for name, bound in bounds:
+        name = {"tensorflow": "tensorflow-cpu"}.get(name, name)
+        if name != "setuptools":
+            tested = pins[name]
+            assert tested == bound or tested.startswith(f"{bound}."), name
+
+
+@pytest.mark.parametrize("page", ["README.md"])
+def test_code_in_the_pages_runs(page):
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / page).read_text(), re.DOTALL)
+    assert blocks
+    done = python("-W", "ignore", "-c", "\n".join(blocks), cwd=ROOT)
+    assert done.returncode == 0, done.stderr
+
+
+def test_demo(tmp_path):
+    """The quickstart, on the embedded data, with its table and its picture."""
+    example = ROOT / "examples" / "plot_quickstart.py"
+    start = time.perf_counter()
+    done = python(str(example), "--folds", "2", "--out", str(tmp_path), cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert time.perf_counter() - start < 180
+    for name in ("AdaptiveHybridClassifier", "LogisticRegression", "SMOTE"):
+        assert name in done.stdout
+    picture = (tmp_path / "quickstart.png").read_bytes()
+    assert picture.startswith(b"\x89PNG") and len(picture) > 10_000
+
+
+def test_demo_on_a_table_of_ones_own(tmp_path):
+    """Categories, missing values and text labels; and a mistake in the column."""
+    lines = ["city,amount,age,label"]
+    for i in range(120):
+        age = "" if i % 7 == 0 else str(20 + i % 50)
+        label = "yes" if i % 12 == 0 else "no"
+        lines.append(f"{'ABC'[i % 3]},{i * 3.5 + 200 * (i % 12 == 0)},{age},{label}")
+    table = tmp_path / "table.csv"
+    table.write_text("\n".join(lines))
+    example = str(ROOT / "examples" / "plot_quickstart.py")
+    arguments = ["--data", str(table), "--folds", "2", "--out", str(tmp_path)]
+    done = python(example, *arguments, "--target", "label")
+    assert done.returncode == 0, done.stderr
+    assert "'yes'" in done.stdout
+    wrong = python(example, *arguments, "--target", "lable")
+    assert wrong.returncode == 2
+    assert "no column 'lable'" in wrong.stderr and "label" in wrong.stderr

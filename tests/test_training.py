@@ -1,0 +1,318 @@
+"""The compiled program: what it learns, how often it is traced, what it keeps."""
+
+import gc
+import threading
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.model_selection import GridSearchCV
+
+from skadaptive.program import Architecture, Pool, Program, pool, traces
+from skadaptive.training import auto_batch_size, epoch_batches, stratified_order
+
+# ------------------------------------------------------------------------- batches
+
+
+@pytest.mark.parametrize("sizes", [(990, 10), (500, 500), (10, 30, 60), (97, 1, 2)])
+def test_order_is_a_stratified_permutation(sizes, rng):
+    ends = np.cumsum(sizes)
+    by_class = np.split(rng.permutation(ends[-1]), ends[:-1])
+    order = stratified_order(rng, by_class)
+    assert_array_equal(np.sort(order), np.arange(ends[-1]))
+    y = np.empty(ends[-1], dtype=int)
+    for label, rows in enumerate(by_class):
+        y[rows] = label
+    for n_parts in (2, 5):
+        for part in np.array_split(y[order], n_parts):
+            found = np.bincount(part, minlength=len(sizes))
+            expected = np.array(sizes) * len(part) / ends[-1]
+            # One more or less, and what other classes push over a cut.
+            assert (np.abs(found - expected) <= len(sizes)).all()
+
+
+def test_every_batch_of_a_rare_class_has_its_share(rng):
+    order = stratified_order(rng, [np.arange(50, 12800), np.arange(50)])
+    rare_rows = (order.reshape(50, 256) < 50).sum(axis=1)
+    assert rare_rows.min() >= 0 and (rare_rows > 0).mean() > 0.6
+    halves = (order.reshape(25, 512) < 50).sum(axis=1)
+    assert halves.min() >= 1
+
+
+def test_orders_differ_between_epochs(rng):
+    by_class = [np.arange(90), np.arange(90, 100)]
+    first, second = stratified_order(rng, by_class), stratified_order(rng, by_class)
+    assert (first != second).any()
+
+
+def test_one_epoch_is_one_pass_for_every_member(rng):
+    orders = [rng.permutation(size) for size in (100, 73, 5)]
+    batches = epoch_batches(orders, n_steps=7, filler=100)
+    assert batches.shape == (7, 3, 15)
+    for member, order in enumerate(orders):
+        rows = batches[:, member]
+        assert_array_equal(rows[rows < 100], order)
+        taken = (rows < 100).sum(axis=1)
+        assert taken.max() - taken.min() <= 1
+
+
+@pytest.mark.parametrize(
+    ("n_rows", "batch_size"), [(1, 64), (300, 64), (4000, 128), (10**6, 256)]
+)
+def test_auto_batch_size(n_rows, batch_size):
+    assert auto_batch_size(n_rows) == batch_size
+
+
+# ------------------------------------------------------------------------- program
+
+
+@pytest.fixture
+def architecture():
+    return Architecture(4, (8,), 1, 2, "relu", False, '"adam"', "float32")
+
+
+@pytest.fixture
+def rows(rng):
+    X = rng.normal(size=(65, 4)).astype("float32")
+    target = np.c_[X[:, 0] > 1, np.ones(65)].astype("float32")
+    X[-1] = target[-1] = 0
+    return {"X": X, "target": target}
+
+
+def loss(*loss_weights):
+    return {
+        "loss_weights": loss_weights,
+        "gamma": 2.0,
+        "alpha": (0.75, 0.25),
+        "smooth": 1.0,
+    }
+
+
+def one_step(program, rows, start, loss_weights):
+    """Update of one step of the compiled program from the same start."""
+    program.reset(start, 0.01)
+    batch = epoch_batches([np.arange(64)] * 2, 1, filler=64)
+    program.train(rows, batch, loss(*loss_weights), 0.0, (0, 1))
+    return program.weights.numpy() - start
+
+
+def test_changed_mix_changes_the_next_step(architecture, rows, rng):
+    program = Program(architecture)
+    start = rng.normal(scale=0.3, size=program.weights.shape).astype("float32")
+    before = traces[architecture]
+    first = one_step(program, rows, start, (0.4, 0.4, 0.2))
+    again = one_step(program, rows, start, (0.4, 0.4, 0.2))
+    other = one_step(program, rows, start, (0.1, 0.2, 0.7))
+    none = one_step(program, rows, start, (0.0, 0.0, 0.0))
+    assert_array_equal(first, again)
+    assert np.abs(first - other).max() > 1e-4
+    assert_array_equal(none, 0)
+    # The second program traces once, for all four mixes.
+    assert traces[architecture] - before == 1
+
+
+def test_members_do_not_touch_each_other(architecture, rows, rng):
+    """A member's update depends on its own rows alone."""
+    program = Program(architecture)
+    start = rng.normal(scale=0.3, size=program.weights.shape).astype("float32")
+
+    def update(second):
+        program.reset(start, 0.01)
+        batch = epoch_batches([np.arange(40), second], 1, filler=64)
+        program.train(rows, batch, loss(0.4, 0.4, 0.2), 0.0, (0, 1))
+        return np.split(program.weights.numpy(), 2)
+
+    a, b = update(np.arange(40)), update(np.arange(20, 60))
+    assert_allclose(a[0], b[0], rtol=1e-6)
+    assert np.abs(a[1] - b[1]).max() > 1e-4
+
+
+def test_dropout_drops_the_share_it_should(rng):
+    program = Program(
+        Architecture(4, (64, 32), 1, 1, "relu", True, '"adam"', "float32")
+    )
+    masks, offsets = program._draw_masks(50, 32, np.float32(0.3), np.array([1, 2]))
+    assert [m.shape[1] for m in masks] == [64, 32]
+    for mask in masks:
+        values = mask.numpy()
+        assert set(np.unique(values.round(5))) == {0.0, np.float32(1 / 0.7).round(5)}
+        assert abs((values == 0).mean() - 0.3) < 0.02
+    assert offsets.shape == (50, 1)
+    assert len(np.unique(offsets)) > 30
+    assert offsets.numpy().max() + 32 <= masks[0].shape[0]
+
+
+def test_dropout_changes_training_only(quick, binary):
+    X, y = binary
+    with_dropout, without = quick(dropout=0.4).fit(X, y), quick().fit(X, y)
+    assert (with_dropout.predict_proba(X) != without.predict_proba(X)).any()
+    assert_array_equal(with_dropout.predict_proba(X), with_dropout.predict_proba(X))
+
+
+# ------------------------------------------------------------ one trace, no growth
+
+
+def test_grid_search_traces_once(quick, binary):
+    X, y = binary
+    pool.clear()
+    before = sum(traces.values())
+    grid = GridSearchCV(
+        quick(hidden_layer_sizes=(9,), max_epochs=2),
+        {
+            "gamma": [0.0, 1.0, 2.0],
+            "alpha": [0.25, 0.75],
+            "adaptation_rate": [0.0, 0.2],
+            "learning_rate": [0.01],
+        },
+        cv=3,
+        refit=True,
+    ).fit(X, y)
+    assert len(grid.cv_results_["params"]) == 12
+    assert sum(traces.values()) - before == 1
+    quick(hidden_layer_sizes=(9,), learning_rate=0.1, class_weight="balanced").fit(X, y)
+    assert sum(traces.values()) - before == 1
+
+
+def _resident_megabytes():
+    with open("/proc/self/statm") as file:
+        return int(file.read().split()[1]) * 4096 / 1e6
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="reads Linux's /proc")
+def test_memory_does_not_grow_over_fits(quick, binary):
+    X, y = binary
+    for _ in range(10):
+        quick(max_epochs=2).fit(X, y)
+    gc.collect()
+    before = _resident_megabytes()
+    for _ in range(50):
+        quick(max_epochs=2).fit(X, y)
+    gc.collect()
+    assert _resident_megabytes() - before < 10
+
+
+def test_pool_is_bounded_and_forgets_the_oldest(architecture):
+    small = Pool(2)
+    kinds = [replace(architecture, n_features=n) for n in (1, 2, 3)]
+    for kind in kinds:
+        with small.checkout(kind):
+            pass
+    assert list(small._idle) == kinds[1:]
+    with small.checkout(kinds[1]) as one, small.checkout(kinds[1]) as two:
+        assert one is not two
+
+
+def test_program_is_dropped_after_an_error(architecture):
+    pool.clear()
+    with pytest.raises(KeyboardInterrupt), pool.checkout(architecture):
+        raise KeyboardInterrupt
+    assert architecture not in pool._idle
+
+
+def test_threads_fit_the_same_architecture_correctly(quick, binary):
+    X, y = binary
+    expected = [quick(random_state=s).fit(X, y).predict_proba(X) for s in range(4)]
+    found = [None] * 4
+
+    def work(seed):
+        found[seed] = quick(random_state=seed).fit(X, y).predict_proba(X)
+
+    threads = [threading.Thread(target=work, args=(seed,)) for seed in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert_array_equal(found, expected)
+
+
+# ------------------------------------------------------------------- what it learns
+
+
+@pytest.mark.parametrize("dropout", [0.0, 0.3])
+def test_same_seed_same_bits(quick, binary, dropout):
+    X, y = binary
+    first, second = (quick(random_state=3, dropout=dropout).fit(X, y) for _ in range(2))
+    assert_array_equal(first.predict_proba(X), second.predict_proba(X))
+    assert_array_equal(first.oof_proba_, second.oof_proba_)
+    assert first.history_ == second.history_
+    other = quick(random_state=4, dropout=dropout).fit(X, y)
+    assert (other.predict_proba(X) != first.predict_proba(X)).any()
+
+
+def test_no_global_seed_is_touched(quick, binary):
+    np.random.seed(0)
+    before = np.random.get_state()[1].copy()
+    quick().fit(*binary)
+    assert_array_equal(np.random.get_state()[1], before)
+
+
+@pytest.mark.parametrize("rule", ["performance", "lookup"])
+def test_rate_zero_is_the_static_mix_to_the_bit(quick, binary, rule):
+    X, y = binary
+
+    def static(scores, weights, initial_weights, rate):
+        return weights
+
+    frozen = quick(adaptation=rule, adaptation_rate=0).fit(X, y)
+    moving = quick(adaptation=rule, adaptation_rate=0.5).fit(X, y)
+    never = quick(adaptation=static, adaptation_rate=0).fit(X, y)
+    assert_array_equal(frozen.predict_proba(X), never.predict_proba(X))
+    assert_array_equal(frozen.history_["weight_focal"], [0.4] * frozen.n_iter_)
+    assert moving.history_["weight_focal"] != frozen.history_["weight_focal"]
+
+
+def test_adaptation_changes_what_is_learnt(quick, binary):
+    """The mix moves, and from the epoch after on the network differs."""
+    X, y = binary
+
+    def to_dice(scores, weights, initial_weights, rate):
+        return [0.05, 0.05, 0.9]
+
+    kwargs = {"early_stopping": False, "max_epochs": 4}
+    static = quick(adaptation_rate=0, **kwargs).fit(X, y)
+    moved = quick(adaptation=to_dice, **kwargs).fit(X, y)
+    assert static.history_["loss"][0] == moved.history_["loss"][0]
+    assert static.history_["score"][0] == moved.history_["score"][0]
+    assert static.history_["loss"][1] != moved.history_["loss"][1]
+    assert_allclose(moved.history_["weight_dice"][1:], 0.9, atol=0.02)
+
+
+def test_best_epoch_is_restored(quick, binary):
+    """Stopping right at the best epoch gives the same network."""
+    X, y = binary
+    long = quick(max_epochs=12, early_stopping=False, learning_rate=0.05).fit(X, y)
+    assert long.n_iter_ == 12
+    assert long.best_epoch_ < 12
+    assert long.best_score_ == long.history_["score"][long.best_epoch_ - 1]
+    short = quick(max_epochs=long.best_epoch_, early_stopping=False, learning_rate=0.05)
+    assert_array_equal(short.fit(X, y).predict_proba(X), long.predict_proba(X))
+
+
+def test_early_stopping_waits_for_n_iter_no_change(quick, binary):
+    X, y = binary
+    model = quick(max_epochs=200, n_iter_no_change=3, learning_rate=0.05).fit(X, y)
+    assert model.n_iter_ == model.best_epoch_ + 3
+
+
+def test_divergence_is_an_error(quick, binary):
+    with pytest.raises(ValueError, match="Training diverged.*Lower learning_rate"):
+        quick(optimizer="sgd", learning_rate=1e30, activation="relu").fit(*binary)
+
+
+@pytest.mark.parametrize("name", ["adamw", "nadam", "rmsprop", "sgd", "lion"])
+def test_every_optimizer_starts_afresh(quick, binary, name):
+    """A program that is reused must not remember the fit before."""
+    X, y = binary
+    first, second = (
+        quick(optimizer=name, max_epochs=2).fit(X, y).predict_proba(X) for _ in range(2)
+    )
+    assert_array_equal(first, second)
+
+
+def test_optimizer_configuration(quick, binary):
+    X, y = binary
+    plain = quick(optimizer="sgd").fit(X, y).predict_proba(X)
+    momentum = {"class_name": "sgd", "config": {"momentum": 0.9}}
+    assert (quick(optimizer=momentum).fit(X, y).predict_proba(X) != plain).any()

@@ -1,0 +1,206 @@
+"""The uses that the package exists for: real fits inside the tools around it."""
+
+import numpy as np
+import pytest
+from imblearn.combine import SMOTETomek
+from imblearn.ensemble import BalancedBaggingClassifier
+from imblearn.over_sampling import ADASYN, SMOTE, RandomOverSampler
+from imblearn.pipeline import Pipeline
+from imblearn.under_sampling import RandomUnderSampler
+from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.calibration import CalibratedClassifierCV
+from sklearn.dummy import DummyClassifier
+from sklearn.ensemble import (
+    HistGradientBoostingClassifier,
+    RandomForestClassifier,
+    StackingClassifier,
+)
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import average_precision_score, f1_score
+from sklearn.model_selection import (
+    GridSearchCV,
+    TunedThresholdClassifierCV,
+    cross_val_predict,
+    cross_validate,
+    train_test_split,
+)
+from sklearn.neural_network import MLPClassifier
+from sklearn.preprocessing import StandardScaler
+
+
+@pytest.fixture(scope="module")
+def split(digits):
+    X, y = digits
+    return train_test_split(X, y, test_size=0.4, stratify=y, random_state=0)
+
+
+@pytest.fixture
+def learner(quick):
+    """Small, but good enough on digits for its scores to mean something."""
+    return quick(hidden_layer_sizes=(32,), max_epochs=15)
+
+
+def average_precision(model, split):
+    X_train, X_test, y_train, y_test = split
+    model.fit(X_train, y_train)
+    return average_precision_score(y_test, model.predict_proba(X_test)[:, 1])
+
+
+@pytest.mark.parametrize(
+    "sampler",
+    [
+        SMOTE(random_state=0),
+        ADASYN(random_state=0),
+        SMOTETomek(random_state=0),
+        RandomOverSampler(random_state=0),
+        RandomUnderSampler(random_state=0),
+    ],
+    ids=lambda sampler: type(sampler).__name__,
+)
+def test_pipeline_with_a_sampler(sampler, learner, split):
+    steps = [("scale", StandardScaler()), ("sample", sampler), ("classify", learner)]
+    model = Pipeline(steps)
+    assert average_precision(model, split) > 0.6
+    X_test, y_test = split[1], split[3]
+    assert f1_score(y_test, model.predict(X_test)) > 0.4
+
+
+def test_grid_search_over_the_pipeline_in_two_processes(learner, split):
+    X, _, y, _ = split
+    grid = GridSearchCV(
+        Pipeline(
+            [
+                ("scale", StandardScaler()),
+                ("smote", SMOTE(random_state=0)),
+                ("classify", learner.set_params(max_epochs=4)),
+            ]
+        ),
+        {
+            "classify__gamma": [0.5, 2.0],
+            "classify__alpha": [0.25, 0.75],
+            "classify__adaptation_rate": [0.0, 0.2],
+        },
+        scoring="average_precision",
+        cv=2,
+        n_jobs=2,
+    ).fit(X, y)
+    scores = grid.cv_results_["mean_test_score"]
+    assert np.isfinite(scores).all() and len(np.unique(scores)) > 2
+    # The same numbers as in one process.
+    alone = GridSearchCV(
+        grid.estimator,
+        {name: [value] for name, value in grid.best_params_.items()},
+        scoring="average_precision",
+        cv=2,
+    ).fit(X, y)
+    assert_allclose(alone.best_score_, grid.best_score_, rtol=1e-6)
+
+
+def test_balanced_bagging(learner, split):
+    bag = BalancedBaggingClassifier(
+        learner.set_params(random_state=None), n_estimators=3, random_state=0
+    )
+    assert average_precision(bag, split) > 0.5
+    first, second = (e[-1] for e in bag.estimators_[:2])
+    assert (first.oof_proba_ != second.oof_proba_).any()
+
+
+def test_tuned_threshold(learner, split):
+    X_train, X_test, y_train, y_test = split
+    model = TunedThresholdClassifierCV(learner, scoring="f1", cv=2).fit(
+        X_train, y_train
+    )
+    assert 0 < model.best_threshold_ < 1
+    assert f1_score(y_test, model.predict(X_test)) > 0.4
+
+
+@pytest.mark.parametrize("method", ["sigmoid", "isotonic"])
+def test_calibrated(method, learner, split):
+    model = CalibratedClassifierCV(learner, method=method, cv=2)
+    assert average_precision(model, split) > 0.6
+
+
+def test_cross_validate_with_weights(learner, digits):
+    X, y = digits
+    found = cross_validate(
+        learner,
+        X,
+        y,
+        scoring=["average_precision", "f1", "roc_auc"],
+        cv=2,
+        params={"sample_weight": np.where(y == 1, 5.0, 1.0)},
+    )
+    assert (found["test_average_precision"] > 0.6).all()
+    assert (found["test_roc_auc"] > 0.9).all()
+
+
+def test_groups_through_metadata_routing(quick, digits):
+    from sklearn import config_context
+
+    X, y = digits
+    groups = np.arange(len(y)) // 4
+    with config_context(enable_metadata_routing=True):
+        model = quick(cv=3, max_epochs=2).set_fit_request(groups=True)
+        found = cross_validate(
+            model, X, y, cv=2, params={"groups": groups}, return_estimator=True
+        )
+    assert all(np.isfinite(e.best_score_) for e in found["estimator"])
+
+
+def test_stacked_and_cross_val_predicted(learner, digits):
+    X, y = digits
+    proba = cross_val_predict(learner, X, y, cv=2, method="predict_proba")
+    assert average_precision_score(y, proba[:, 1]) > 0.6
+    stack = StackingClassifier([("net", learner), ("prior", DummyClassifier())], cv=2)
+    assert stack.fit(X, y).predict(X).shape == y.shape
+
+
+def test_side_by_side_with_scikit_learn(digits):
+    """The default is level with or above the baselines on embedded data."""
+    from skadaptive import AdaptiveHybridClassifier
+
+    X, y = digits
+    contenders = {
+        "ours": AdaptiveHybridClassifier(random_state=0),
+        "logistic": LogisticRegression(max_iter=2000),
+        "forest": RandomForestClassifier(random_state=0),
+        "boosting": HistGradientBoostingClassifier(random_state=0),
+        "mlp": MLPClassifier(early_stopping=True, random_state=0),
+    }
+    found = {
+        name: cross_validate(model, X, y, cv=3, scoring="average_precision")[
+            "test_score"
+        ].mean()
+        for name, model in contenders.items()
+    }
+    assert found["ours"] == max(found.values()), found
+    assert found["ours"] > 0.8
+
+
+def test_thread_jobs_agree_with_one(quick, binary):
+    X, y = binary
+    one = cross_validate(quick(), X, y, cv=3, scoring="roc_auc")["test_score"]
+    import joblib
+
+    with joblib.parallel_backend("threading", n_jobs=2):
+        two = cross_validate(quick(), X, y, cv=3, scoring="roc_auc", n_jobs=2)
+    assert_array_equal(two["test_score"], one)
+
+
+def test_real_table(tabular_data):
+    """Mammography: 11,183 rows, 2.3 % rare, on raw features."""
+    import pandas as pd
+
+    from skadaptive import AdaptiveHybridClassifier
+
+    frame = pd.read_csv(tabular_data / "mammography.csv.gz")
+    y = frame.pop("target")
+    X_train, X_test, y_train, y_test = train_test_split(
+        frame, y, stratify=y, test_size=0.3, random_state=0
+    )
+    model = AdaptiveHybridClassifier(max_epochs=20, random_state=0)
+    model.fit(X_train, y_train)
+    found = average_precision_score(y_test, model.predict_proba(X_test)[:, 1])
+    linear = LogisticRegression(max_iter=1000).fit(X_train, y_train)
+    base = average_precision_score(y_test, linear.predict_proba(X_test)[:, 1])
+    assert found > base + 0.05
