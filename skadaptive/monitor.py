@@ -17,8 +17,8 @@ class Monitor:
     ----------
     folds : list of (train, test)
     judge : callable or None
-        From pooled out-of-fold logits, (n_held_out, n_outputs), to (score, tie
-        breaker); None if nothing is held out.
+        From pooled out-of-fold logits, (n_held_out, n_outputs), to the score and what
+        breaks its ties; None if nothing is held out.
     n_samples : int
         Rows that the folds number.
     loss_weights : ndarray of shape (3,)
@@ -56,7 +56,7 @@ class Monitor:
         self._rule = rule
         self._rate = rate
         self._patience = patience
-        self._best = (-np.inf, -np.inf)
+        self._best = (-np.inf,)
 
     def observe(self, loss, logits):
         """Take in an epoch that has just been trained.
@@ -83,7 +83,7 @@ class Monitor:
             self.best_epoch = epoch
             return True
         pooled = pool(self._n_samples, self._folds, logits)
-        score, tie_breaker = self.judge(pooled[~np.isnan(pooled[:, 0])])
+        score, *ties = self.judge(pooled[~np.isnan(pooled[:, 0])])
         self.history["score"].append(score)
         self.loss_weights = next_weights(
             self._rule,
@@ -92,8 +92,8 @@ class Monitor:
             self._initial,
             self._rate,
         )
-        # The smoothed score is less of a lucky draw; its ties are broken by rank.
-        reached = (smooth(self.history["score"])[-1], tie_breaker)
+        # The smoothed score is less of a lucky draw.
+        reached = (smooth(self.history["score"])[-1], *ties)
         better = reached > self._best
         if better:
             self._best, self.best_epoch = reached, epoch

@@ -11,7 +11,7 @@ import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.metrics import average_precision_score, get_scorer
 
-from .inference import probabilities
+from .inference import log_probabilities, probabilities
 
 # Names made for two classes, and what stands for them with more.
 _MULTICLASS = {
@@ -81,19 +81,23 @@ def make_judge(scoring, X, y, classes, rare, sample_weight=None):
     Returns
     -------
     callable
-        ``judge(logits) -> (score, tie_breaker)``, the greater the better, for logits
-        of shape (n_samples, n_outputs); a single output is the rare class's. The tie
-        breaker is the average precision: F1 is 0 for as long as no row passes the
-        threshold, which with a very rare class takes many epochs.
+        ``judge(logits) -> (score, average precision, -log loss)``, the greater the
+        better, for logits of shape (n_samples, n_outputs); a single output is the
+        rare class's. The latter two break ties. F1 is 0 for as long as no row passes
+        the threshold, which with a very rare class takes many epochs; and on rows that
+        are easy to tell apart, such as synthetic ones, it is soon 1 for good, while
+        the network still learns.
     """
     binary = len(classes) == 2
     sign = 1.0
+    # What the network was trained on: index 1 of two is the rare class.
+    index = (y == rare).astype(int) if binary else y
     if callable(scoring):
         scorer, target, names = scoring, classes[y], classes
         sign = -1.0 if binary and rare == 0 else 1.0
     else:
         scorer = get_scorer(scoring if binary else _MULTICLASS.get(scoring, scoring))
-        target = (y == rare).astype(int) if binary else y
+        target = index
         names = np.arange(len(classes))
         X = np.empty((len(y), 0))
     metric = getattr(scorer, "_score_func", scorer)
@@ -101,7 +105,7 @@ def make_judge(scoring, X, y, classes, rare, sample_weight=None):
     if sample_weight is not None:
         if "sample_weight" in inspect.signature(metric).parameters:
             keywords["sample_weight"] = sample_weight
-    truth = (y == rare).astype(int) if binary else np.eye(len(classes), dtype=int)[y]
+    truth = index if binary else np.eye(len(classes), dtype=int)[y]
 
     def judge(logits):
         predicted = _Predicted(sign * logits, names)
@@ -111,7 +115,7 @@ def make_judge(scoring, X, y, classes, rare, sample_weight=None):
             score = float(scorer(predicted, X, target, **keywords))
             # In float32, copies of one row rank alike whatever their rounding.
             ranking = logits.astype(np.float32)
-            tie_breaker = average_precision_score(
+            ranked = average_precision_score(
                 truth,
                 ranking[:, 0] if binary else ranking,
                 sample_weight=sample_weight,
@@ -122,6 +126,9 @@ def make_judge(scoring, X, y, classes, rare, sample_weight=None):
                 "it must return a finite number. Choose a scorer that is defined for "
                 "these classes."
             )
-        return score, float(tie_breaker)
+        log_loss = np.average(
+            -log_probabilities(logits)[np.arange(len(y)), index], weights=sample_weight
+        )
+        return score, float(ranked), -float(log_loss)
 
     return judge

@@ -36,9 +36,10 @@ def test_names_agree_with_metrics(predictions, weighted, rng):
         "neg_log_loss": -log_loss(y, p, sample_weight=w),
     }
     for name, value in expected.items():
-        score, ranking = make_judge(name, None, y, CLASSES, 1, w)(z)
+        score, ranking, fit = make_judge(name, None, y, CLASSES, 1, w)(z)
         assert score == pytest.approx(value)
         assert ranking == pytest.approx(expected["average_precision"], rel=1e-6)
+        assert fit == pytest.approx(expected["neg_log_loss"])
 
 
 def test_a_name_judges_the_rare_class_whatever_it_is_called(predictions):
@@ -66,7 +67,7 @@ def test_a_callable_gets_the_users_own_labels_and_columns(predictions):
     assert list(seen["labels"]) == list(np.where(z[:, 0] >= 0, "legit", "odd"))
 
     named = make_scorer(fbeta_score, beta=2, pos_label="odd")
-    score, _ = make_judge(named, X, y, CLASSES, 1)(z)
+    score, *_ = make_judge(named, X, y, CLASSES, 1)(z)
     assert score == pytest.approx(fbeta_score(y, z[:, 0] > 0, beta=2))
 
 
@@ -82,8 +83,10 @@ def test_sample_weight_goes_only_to_scorers_that_take_it(predictions):
 
 def test_multiclass_names_are_macro_averages(rng):
     y, z = rng.integers(3, size=60), rng.normal(size=(60, 3))
-    score, _ = make_judge("f1", None, y, np.arange(3), 2)(z)
+    score, *_ = make_judge("f1", None, y, np.arange(3), 2)(z)
     assert score == pytest.approx(f1_score(y, z.argmax(axis=1), average="macro"))
+    fit = make_judge("f1", None, y, np.arange(3), 2)(z)[2]
+    assert fit == pytest.approx(-log_loss(y, probabilities(z)))
     for name in ("precision", "recall", "roc_auc", "average_precision"):
         assert 0 < make_judge(name, None, y, np.arange(3), 2)(z)[0] < 1
 
