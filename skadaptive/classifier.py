@@ -22,7 +22,7 @@ from . import adaptation, inference
 from .folds import make_folds, pool
 from .monitor import Monitor
 from .preprocessing import RobustScaler
-from .scoring import labels, make_judge
+from .scoring import Judge, labels
 
 _OPTIMIZERS = {
     "adagrad",
@@ -103,10 +103,11 @@ class AdaptiveHybridClassifier(ClassifierMixin, BaseEstimator):
 
     batch_size : int or "auto", default="auto"
         Rows per step and member. "auto" grows with the number of rows, from 64 to
-        256.
+        256, and lets an epoch pass over few rows as often as it takes to make 16
+        steps.
 
     max_epochs : int, default=100
-        Greatest number of passes over the training rows.
+        Greatest number of epochs, passes over the training rows.
 
     early_stopping : bool, default=True
         Whether to stop when the score no longer rises. The weights of the best epoch
@@ -510,7 +511,7 @@ class AdaptiveHybridClassifier(ClassifierMixin, BaseEstimator):
                 stacklevel=5,
             )
             return None
-        return make_judge(
+        return Judge(
             self.scoring,
             _safe_indexing(X, held_out) if callable(self.scoring) else None,
             y[held_out],

@@ -78,7 +78,11 @@ def make_folds(cv, X, y, sample_weight, groups, seed):
     else:
         splits = cv.split(X, y, groups) if hasattr(cv, "split") else cv
         folds = [
-            (_kept_rows(train, sample_weight), _kept_rows(test, sample_weight))
+            # A bootstrap trains on some rows twice; judging them twice tells no more.
+            (
+                _kept_rows(train, sample_weight),
+                np.unique(_kept_rows(test, sample_weight)),
+            )
             for train, test in splits
         ]
     usable = [(train, test) for train, test in folds if np.unique(y[train]).size > 1]
@@ -115,9 +119,8 @@ def pool(n_samples, folds, predictions):
     total = np.zeros((n_samples, predictions[0].shape[1]))
     count = np.zeros((n_samples, 1))
     for (_, test), prediction in zip(folds, predictions, strict=True):
-        # Not "+=": a bootstrap-like splitter may name a row twice.
-        np.add.at(total, test, prediction)
-        np.add.at(count, test, 1)
+        total[test] += prediction
+        count[test] += 1
     with np.errstate(invalid="ignore"):
         return total / count
 

@@ -16,9 +16,8 @@ class Monitor:
     Parameters
     ----------
     folds : list of (train, test)
-    judge : callable or None
-        From pooled out-of-fold logits, (n_held_out, n_outputs), to the score and what
-        breaks its ties; None if nothing is held out.
+    judge : skadaptive.scoring.Judge or None
+        Scores the rows held out; None if there are none.
     n_samples : int
         Rows that the folds number.
     loss_weights : ndarray of shape (3,)
@@ -56,7 +55,7 @@ class Monitor:
         self._rule = rule
         self._rate = rate
         self._patience = patience
-        self._best = (-np.inf,)
+        self._best_score, self._best_logits = -np.inf, None
 
     def observe(self, loss, logits):
         """Take in an epoch that has just been trained.
@@ -83,8 +82,8 @@ class Monitor:
             self.best_epoch = epoch
             return True
         pooled = pool(self._n_samples, self._folds, logits)
-        score, *ties = self.judge(pooled[~np.isnan(pooled[:, 0])])
-        self.history["score"].append(score)
+        pooled = pooled[~np.isnan(pooled[:, 0])]
+        self.history["score"].append(self.judge.score(pooled))
         self.loss_weights = next_weights(
             self._rule,
             self.history["score"],
@@ -93,10 +92,15 @@ class Monitor:
             self._rate,
         )
         # The smoothed score is less of a lucky draw.
-        reached = (smooth(self.history["score"])[-1], *ties)
-        better = reached > self._best
+        score = smooth(self.history["score"])[-1]
+        if score == self._best_score:
+            ties = self.judge.tie_breakers
+            better = ties(pooled) > ties(self._best_logits)
+        else:
+            better = score > self._best_score
         if better:
-            self._best, self.best_epoch = reached, epoch
+            self._best_score, self._best_logits = score, pooled
+            self.best_epoch = epoch
         if self._patience is not None:
             self.stop = epoch - self.best_epoch >= self._patience
         return better

@@ -58,8 +58,8 @@ def labels(logits):
     return logits.argmax(axis=1)
 
 
-def make_judge(scoring, X, y, classes, rare, sample_weight=None):
-    """A function from out-of-fold logits to a score.
+class Judge:
+    """Score of pooled out-of-fold logits, the greater the better.
 
     Parameters
     ----------
@@ -74,61 +74,90 @@ def make_judge(scoring, X, y, classes, rare, sample_weight=None):
         Class indices, into ``classes``.
     classes : ndarray of shape (n_classes,)
     rare : int
-        Index of the rare class.
+        Index of the rare class. A single output of the network is its logit.
     sample_weight : ndarray of shape (n_samples,), default=None
         Handed on to scorers that take it.
-
-    Returns
-    -------
-    callable
-        ``judge(logits) -> (score, average precision, -log loss)``, the greater the
-        better, for logits of shape (n_samples, n_outputs); a single output is the
-        rare class's. The latter two break ties. F1 is 0 for as long as no row passes
-        the threshold, which with a very rare class takes many epochs; and on rows that
-        are easy to tell apart, such as synthetic ones, it is soon 1 for good, while
-        the network still learns.
     """
-    binary = len(classes) == 2
-    sign = 1.0
-    # What the network was trained on: index 1 of two is the rare class.
-    index = (y == rare).astype(int) if binary else y
-    if callable(scoring):
-        scorer, target, names = scoring, classes[y], classes
-        sign = -1.0 if binary and rare == 0 else 1.0
-    else:
-        scorer = get_scorer(scoring if binary else _MULTICLASS.get(scoring, scoring))
-        target = index
-        names = np.arange(len(classes))
-        X = np.empty((len(y), 0))
-    metric = getattr(scorer, "_score_func", scorer)
-    keywords = {}
-    if sample_weight is not None:
-        if "sample_weight" in inspect.signature(metric).parameters:
-            keywords["sample_weight"] = sample_weight
-    truth = index if binary else np.eye(len(classes), dtype=int)[y]
 
-    def judge(logits):
-        predicted = _Predicted(sign * logits, names)
+    def __init__(self, scoring, X, y, classes, rare, sample_weight=None):
+        binary = len(classes) == 2
+        # What the network was trained on: index 1 of two is the rare class.
+        self._index = (y == rare).astype(int) if binary else y
+        self._sample_weight = sample_weight
+        self._scoring = scoring
+        self._sign = 1.0
+        if callable(scoring):
+            self._scorer, self._target, self._classes = scoring, classes[y], classes
+            self._X = X
+            self._sign = -1.0 if binary and rare == 0 else 1.0
+        else:
+            name = scoring if binary else _MULTICLASS.get(scoring, scoring)
+            self._scorer, self._target = get_scorer(name), self._index
+            self._classes = np.arange(len(classes))
+            self._X = np.empty((len(y), 0))
+        metric = getattr(self._scorer, "_score_func", self._scorer)
+        self._keywords = {}
+        if sample_weight is not None:
+            if "sample_weight" in inspect.signature(metric).parameters:
+                self._keywords["sample_weight"] = sample_weight
+
+    def score(self, logits):
+        """The scorer's answer.
+
+        Parameters
+        ----------
+        logits : ndarray of shape (n_samples, n_outputs)
+
+        Returns
+        -------
+        float
+
+        Raises
+        ------
+        ValueError
+            If it is not a finite number.
+        """
+        predicted = _Predicted(self._sign * logits, self._classes)
         with warnings.catch_warnings():
             # Early in training no row may be predicted rare: a score of 0, not news.
             warnings.simplefilter("ignore")
-            score = float(scorer(predicted, X, target, **keywords))
-            # In float32, copies of one row rank alike whatever their rounding.
-            ranking = logits.astype(np.float32)
-            ranked = average_precision_score(
-                truth,
-                ranking[:, 0] if binary else ranking,
-                sample_weight=sample_weight,
+            score = float(
+                self._scorer(predicted, self._X, self._target, **self._keywords)
             )
         if not np.isfinite(score):
             raise ValueError(
-                f"scoring={scoring!r} returned {score} for {len(y)} out-of-fold rows; "
-                "it must return a finite number. Choose a scorer that is defined for "
-                "these classes."
+                f"scoring={self._scoring!r} returned {score} for {len(logits)} "
+                "out-of-fold rows; it must return a finite number. Choose a scorer "
+                "that is defined for these classes."
             )
-        log_loss = np.average(
-            -log_probabilities(logits)[np.arange(len(y)), index], weights=sample_weight
-        )
-        return score, float(ranked), -float(log_loss)
+        return score
 
-    return judge
+    def tie_breakers(self, logits):
+        """What decides between two equal scores.
+
+        F1 is 0 for as long as no row passes the threshold, which with a very rare
+        class takes many epochs; and on rows that are easy to tell apart, such as
+        synthetic ones, it is soon 1 for good, while the network still learns.
+
+        Parameters
+        ----------
+        logits : ndarray of shape (n_samples, n_outputs)
+
+        Returns
+        -------
+        (float, float)
+            Average precision, of the rare class or the mean over the classes, and
+            the negative log loss.
+        """
+        # In float32, copies of one row rank alike whatever their rounding.
+        ranking = logits.astype(np.float32)
+        if logits.shape[1] == 1:
+            truth, ranking = self._index, ranking[:, 0]
+        else:
+            truth = np.eye(logits.shape[1], dtype=int)[self._index]
+        average_precision = average_precision_score(
+            truth, ranking, sample_weight=self._sample_weight
+        )
+        of_truth = log_probabilities(logits)[np.arange(len(logits)), self._index]
+        log_likelihood = np.average(of_truth, weights=self._sample_weight)
+        return float(average_precision), float(log_likelihood)

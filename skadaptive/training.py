@@ -16,8 +16,8 @@ from .losses import term_scales
 from .network import initial_weights, unflatten
 from .program import Architecture, pool
 
-# Steps that an epoch has at least: over few rows it passes several times. One step an
-# epoch starves small data, which would stop before it has begun to learn.
+# Steps that an epoch has at least under batch_size="auto": over few rows it passes
+# several times. One step an epoch would starve small data.
 MIN_STEPS = 16
 
 # Rows scaled at a time, so that no second float64 table is held.
@@ -78,8 +78,9 @@ def fit_committee(
         If the loss is not finite.
     """
     n_rows = max(len(train) for train, _ in folds)
+    min_steps = 1
     if batch_size == "auto":
-        batch_size = auto_batch_size(n_rows)
+        batch_size, min_steps = auto_batch_size(n_rows), MIN_STEPS
     n_steps = -(-n_rows // batch_size)
     shares = np.bincount(y, sample_weight) / sample_weight.sum()
     architecture = Architecture(
@@ -87,6 +88,7 @@ def fit_committee(
         hidden_layer_sizes=hidden_layer_sizes,
         n_outputs=1 if len(shares) == 2 else len(shares),
         n_members=len(folds),
+        batch_size=batch_size,
         activation=activation,
         dropout=dropout > 0,
         optimizer=json.dumps(optimizer, sort_keys=True),
@@ -112,6 +114,7 @@ def fit_committee(
             folds,
             monitor,
             n_steps=n_steps,
+            n_passes=-(-min_steps // n_steps),
             max_epochs=max_epochs,
             scales=term_scales(shares, gamma=gamma, alpha=alpha),
             # Soft Dice is smoothed by one row's weight in a batch of 256, whatever the
@@ -137,6 +140,7 @@ def _run_epochs(
     monitor,
     *,
     n_steps,
+    n_passes,
     max_epochs,
     scales,
     loss,
@@ -145,24 +149,25 @@ def _run_epochs(
     verbose,
 ):
     """Train until the monitor says stop; the weights of its best epoch."""
-    filler = len(y)
+    filler, batch_size = len(y), program.architecture.batch_size
     by_class = [
         [train[y[train] == label] for label in np.unique(y[train])]
         for train, _ in folds
     ]
-    held_out = epoch_batches([test for _, test in folds], 1, filler)[0]
+    tests = [test for _, test in folds]
+    held_out = epoch_batches(tests, 1, max(map(len, tests)), filler)[0]
     rng = np.random.default_rng(seed)
     tensors = {name: tf.constant(value) for name, value in rows.items()}
     bar = _ProgressBar(max_epochs) if verbose else None
     best = None
     for epoch in range(1, max_epochs + 1):
         passes = []
-        for _ in range(-(-MIN_STEPS // n_steps)):
+        for _ in range(n_passes):
             if n_steps == 1:  # nothing to shuffle
                 orders = [train for train, _ in folds]
             else:
                 orders = [stratified_order(rng, classes) for classes in by_class]
-            passes.append(epoch_batches(orders, n_steps, filler))
+            passes.append(epoch_batches(orders, n_steps, batch_size, filler))
         value = program.train(
             tensors,
             np.concatenate(passes),
@@ -178,9 +183,7 @@ def _run_epochs(
         logits = None
         if monitor.judge is not None:
             logits = program.predict(tensors["X"], held_out)
-            logits = [
-                logits[: len(test), member] for member, (_, test) in enumerate(folds)
-            ]
+            logits = [logits[: len(t), member] for member, t in enumerate(tests)]
         if monitor.observe(value, logits):
             best = program.weights.numpy()
         if bar:
@@ -252,29 +255,28 @@ def stratified_order(rng, by_class):
     return order
 
 
-def epoch_batches(orders, n_steps, filler):
+def epoch_batches(orders, n_steps, batch_size, filler):
     """Cut one order of rows per member into the steps of a pass.
 
     Every member passes once over its own rows, in the same number of steps; a
-    member with fewer rows has smaller batches.
+    member with fewer rows has fewer of them in each batch.
 
     Parameters
     ----------
     orders : list of ndarray
-        Row numbers of each member.
-    n_steps : int
+        Row numbers of each member, at most ``n_steps * batch_size``.
+    n_steps, batch_size : int
     filler : int
         Row number (of weight 0) that fills up the batches.
 
     Returns
     -------
-    ndarray of shape (n_steps, n_members, batch), int32
+    ndarray of shape (n_steps, n_members, batch_size), int32
     """
-    width = max(-(-len(order) // n_steps) for order in orders)
-    batches = np.full((n_steps, len(orders), width), filler, dtype=np.int32)
+    batches = np.full((n_steps, len(orders), batch_size), filler, dtype=np.int32)
     for member, order in enumerate(orders):
         cuts = np.arange(n_steps + 1) * len(order) // n_steps
-        taken = np.arange(width) < np.diff(cuts)[:, None]
+        taken = np.arange(batch_size) < np.diff(cuts)[:, None]
         batches[:, member][taken] = order
     return batches
 

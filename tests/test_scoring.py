@@ -13,7 +13,7 @@ from sklearn.metrics import (
 
 from skadaptive.inference import probabilities
 from skadaptive.monitor import Monitor
-from skadaptive.scoring import make_judge
+from skadaptive.scoring import Judge
 
 CLASSES = np.array(["legit", "odd"])
 
@@ -36,8 +36,9 @@ def test_names_agree_with_metrics(predictions, weighted, rng):
         "neg_log_loss": -log_loss(y, p, sample_weight=w),
     }
     for name, value in expected.items():
-        score, ranking, fit = make_judge(name, None, y, CLASSES, 1, w)(z)
-        assert score == pytest.approx(value)
+        judge = Judge(name, None, y, CLASSES, 1, w)
+        ranking, fit = judge.tie_breakers(z)
+        assert judge.score(z) == pytest.approx(value)
         assert ranking == pytest.approx(expected["average_precision"], rel=1e-6)
         assert fit == pytest.approx(expected["neg_log_loss"])
 
@@ -45,9 +46,10 @@ def test_names_agree_with_metrics(predictions, weighted, rng):
 def test_a_name_judges_the_rare_class_whatever_it_is_called(predictions):
     y, z = predictions
     # The same rows with the rare class sorted first; logits are the rare class's.
-    second = make_judge("f1", None, y, CLASSES, 1)(z)
-    first = make_judge("f1", None, 1 - y, CLASSES, 0)(z)
-    assert first == second
+    second = Judge("f1", None, y, CLASSES, 1)
+    first = Judge("f1", None, 1 - y, CLASSES, 0)
+    assert first.score(z) == second.score(z)
+    assert first.tie_breakers(z) == second.tie_breakers(z)
 
 
 def test_a_callable_gets_the_users_own_labels_and_columns(predictions):
@@ -59,7 +61,7 @@ def test_a_callable_gets_the_users_own_labels_and_columns(predictions):
         return 0.5
 
     X = np.arange(80)[:, None]
-    make_judge(scorer, X, 1 - y, CLASSES, 0)(z)
+    Judge(scorer, X, 1 - y, CLASSES, 0).score(z)
     assert seen["X"] is X
     assert list(seen["y"]) == list(CLASSES[1 - y])
     # z is the logit of "legit", here the rare class and the first column.
@@ -67,8 +69,9 @@ def test_a_callable_gets_the_users_own_labels_and_columns(predictions):
     assert list(seen["labels"]) == list(np.where(z[:, 0] >= 0, "legit", "odd"))
 
     named = make_scorer(fbeta_score, beta=2, pos_label="odd")
-    score, *_ = make_judge(named, X, y, CLASSES, 1)(z)
-    assert score == pytest.approx(fbeta_score(y, z[:, 0] > 0, beta=2))
+    assert Judge(named, X, y, CLASSES, 1).score(z) == pytest.approx(
+        fbeta_score(y, z[:, 0] > 0, beta=2)
+    )
 
 
 def test_sample_weight_goes_only_to_scorers_that_take_it(predictions):
@@ -77,36 +80,49 @@ def test_sample_weight_goes_only_to_scorers_that_take_it(predictions):
     def accuracy(y_true, y_pred):
         return np.mean(y_true == y_pred)
 
-    judge = make_judge(make_scorer(accuracy), None, y, CLASSES, 1, np.ones(len(y)))
-    assert judge(z)[0] == np.mean((z[:, 0] > 0) == y)
+    judge = Judge(make_scorer(accuracy), None, y, CLASSES, 1, np.ones(len(y)))
+    assert judge.score(z) == np.mean((z[:, 0] > 0) == y)
 
 
 def test_multiclass_names_are_macro_averages(rng):
     y, z = rng.integers(3, size=60), rng.normal(size=(60, 3))
-    score, *_ = make_judge("f1", None, y, np.arange(3), 2)(z)
-    assert score == pytest.approx(f1_score(y, z.argmax(axis=1), average="macro"))
-    fit = make_judge("f1", None, y, np.arange(3), 2)(z)[2]
-    assert fit == pytest.approx(-log_loss(y, probabilities(z)))
+    judge = Judge("f1", None, y, np.arange(3), 2)
+    assert judge.score(z) == pytest.approx(
+        f1_score(y, z.argmax(axis=1), average="macro")
+    )
+    assert judge.tie_breakers(z)[1] == pytest.approx(-log_loss(y, probabilities(z)))
     for name in ("precision", "recall", "roc_auc", "average_precision"):
-        assert 0 < make_judge(name, None, y, np.arange(3), 2)(z)[0] < 1
+        assert 0 < Judge(name, None, y, np.arange(3), 2).score(z) < 1
 
 
 def test_score_that_is_not_a_number_is_an_error(predictions):
     y, z = predictions
     with pytest.raises(ValueError, match="returned nan for 80 out-of-fold rows"):
-        make_judge(lambda *_: np.nan, None, y, CLASSES, 1)(z)
+        Judge(lambda *_: np.nan, None, y, CLASSES, 1).score(z)
 
 
-def monitored(scores, patience=None):
+class Told:
+    """Judge that is told score and tie breaker of each epoch; logits are its number."""
+
+    def __init__(self, verdicts):
+        self.verdicts = verdicts
+
+    def score(self, logits):
+        return self.verdicts[int(logits[0, 0])][0]
+
+    def tie_breakers(self, logits):
+        return self.verdicts[int(logits[0, 0])][1:]
+
+
+def monitored(verdicts, patience=None):
     """A monitor that has seen these (score, tie breaker) pairs."""
-    told = iter(scores)
     folds = [(np.arange(2), np.arange(2, 4))]
     monitor = Monitor(
-        folds, lambda z: next(told), 4, np.full(3, 1 / 3), "performance", 0.1, patience
+        folds, Told(verdicts), 4, np.full(3, 1 / 3), "performance", 0.1, patience
     )
     better = []
-    for _ in scores:
-        better.append(monitor.observe(1.0, [np.zeros((2, 1))]))
+    for epoch in range(len(verdicts)):
+        better.append(monitor.observe(1.0, [np.full((2, 1), epoch)]))
         if monitor.stop:
             break
     return monitor, better

@@ -49,8 +49,8 @@ def test_orders_differ_between_epochs(rng):
 
 def test_one_epoch_is_one_pass_for_every_member(rng):
     orders = [rng.permutation(size) for size in (100, 73, 5)]
-    batches = epoch_batches(orders, n_steps=7, filler=100)
-    assert batches.shape == (7, 3, 15)
+    batches = epoch_batches(orders, n_steps=7, batch_size=16, filler=100)
+    assert batches.shape == (7, 3, 16)
     for member, order in enumerate(orders):
         rows = batches[:, member]
         assert_array_equal(rows[rows < 100], order)
@@ -70,7 +70,7 @@ def test_auto_batch_size(n_rows, batch_size):
 
 @pytest.fixture
 def architecture():
-    return Architecture(4, (8,), 1, 2, "relu", False, '"adam"', "float32")
+    return Architecture(4, (8,), 1, 2, 64, "relu", False, '"adam"', "float32")
 
 
 @pytest.fixture
@@ -93,7 +93,7 @@ def loss(*loss_weights):
 def one_step(program, rows, start, loss_weights):
     """Update of one step of the compiled program from the same start."""
     program.reset(start, 0.01)
-    batch = epoch_batches([np.arange(64)] * 2, 1, filler=64)
+    batch = epoch_batches([np.arange(64)] * 2, 1, 64, filler=64)
     program.train(rows, batch, loss(*loss_weights), 0.0, (0, 1))
     return program.weights.numpy() - start
 
@@ -120,7 +120,7 @@ def test_members_do_not_touch_each_other(architecture, rows, rng):
 
     def update(second):
         program.reset(start, 0.01)
-        batch = epoch_batches([np.arange(40), second], 1, filler=64)
+        batch = epoch_batches([np.arange(40), second], 1, 64, filler=64)
         program.train(rows, batch, loss(0.4, 0.4, 0.2), 0.0, (0, 1))
         return np.split(program.weights.numpy(), 2)
 
@@ -131,9 +131,9 @@ def test_members_do_not_touch_each_other(architecture, rows, rng):
 
 def test_dropout_drops_the_share_it_should(rng):
     program = Program(
-        Architecture(4, (64, 32), 1, 1, "relu", True, '"adam"', "float32")
+        Architecture(4, (64, 32), 1, 1, 32, "relu", True, '"adam"', "float32")
     )
-    masks, offsets = program._draw_masks(50, 32, np.float32(0.3), np.array([1, 2]))
+    masks, offsets = program._draw_masks(50, np.float32(0.3), np.array([1, 2]))
     assert [m.shape[1] for m in masks] == [64, 32]
     for mask in masks:
         values = mask.numpy()
@@ -282,9 +282,9 @@ def test_adaptation_changes_what_is_learnt(quick, binary):
 def test_best_epoch_is_restored(quick, binary):
     """Stopping right at the best epoch gives the same network."""
     X, y = binary
-    long = quick(max_epochs=12, early_stopping=False, learning_rate=0.05).fit(X, y)
-    assert long.n_iter_ == 12
-    assert long.best_epoch_ < 12
+    long = quick(max_epochs=30, early_stopping=False, learning_rate=0.05).fit(X, y)
+    assert long.n_iter_ == 30
+    assert long.best_epoch_ < 30
     assert long.best_score_ == long.history_["score"][long.best_epoch_ - 1]
     short = quick(max_epochs=long.best_epoch_, early_stopping=False, learning_rate=0.05)
     assert_array_equal(short.fit(X, y).predict_proba(X), long.predict_proba(X))
