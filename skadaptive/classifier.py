@@ -1,28 +1,41 @@
 """The estimator: parameters, input checks, the order of the steps."""
 
+import dataclasses
 import importlib
 import warnings
 from contextlib import contextmanager
 from numbers import Integral, Real
 
 import numpy as np
+from scipy.special import logit
 from sklearn.base import BaseEstimator, ClassifierMixin, _fit_context
 from sklearn.metrics import get_scorer_names
 from sklearn.utils import _safe_indexing, check_random_state
-from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.class_weight import compute_class_weight
+from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import (
     _check_sample_weight,
+    check_consistent_length,
     check_is_fitted,
+    column_or_1d,
     validate_data,
 )
 
 from . import adaptation, inference
-from .folds import make_folds, pool
+from .decision import CALIBRATIONS, tune_threshold
+from .folds import make_folds, n_members, pool
 from .monitor import Monitor
+from .parameters import (
+    check_alpha,
+    check_class_weight,
+    check_hidden_layer_sizes,
+    check_loss_weights,
+    rare_class,
+)
 from .preprocessing import RobustScaler
+from .resampling import resample
 from .scoring import Judge, labels
+from .thresholds import OF_SCORER, f1
 
 _OPTIMIZERS = {
     "adagrad",
@@ -84,8 +97,17 @@ class AdaptiveHybridClassifier(ClassifierMixin, BaseEstimator):
         like stand for the macro average.
 
     class_weight : dict or "balanced", default=None
-        Weights of the classes in every loss term. "balanced" is
-        ``n_samples / (n_classes * n_samples_of_class)``.
+        Weights of the classes in every loss term, and as costs of errors in the
+        decision: in the criterion that tunes the threshold, and by which probabilities
+        are multiplied where the most probable class is taken. "balanced" is
+        ``n_samples / (n_classes * n_samples_of_class)``. Calibrated probabilities
+        remain those of the natural shares.
+
+    sampler : imbalanced-learn sampler, default=None
+        Resamples the training rows of each member, and nothing else: rows held out
+        keep their natural shares and never lend themselves to synthetic ones. With an
+        under-sampler each member has its own balanced draw, which is balanced bagging
+        in one network. Cloned, with a seed that follows ``random_state``.
 
     cv : int, float, splitter, iterable or None, default=5
         Who is held out from whom. An int: that many stratified, shuffled folds and as
@@ -115,6 +137,19 @@ class AdaptiveHybridClassifier(ClassifierMixin, BaseEstimator):
 
     n_iter_no_change : int, default=10
         Epochs without a better smoothed score after which training stops.
+
+    threshold : "tune", float, callable or None, default="tune"
+        Probability of the rare class above which a row is predicted rare, with two
+        classes. "tune": the one that is best out of fold for ``scoring``, or for F1 if
+        ``scoring`` does not depend on it; of those within noise of the best, the one
+        nearest 0.5. A float in (0, 1) fixes it. A callable is a criterion of
+        :mod:`skadaptive.thresholds`. None: the most probable class, 0.5, as always
+        with more than two.
+
+    calibration : {"sigmoid", "isotonic"} or None, default="sigmoid"
+        How probabilities are put right after focal loss, Dice, weights and resampling,
+        on out-of-fold logits at the natural shares. Increasing, so that the ranking
+        stays; "isotonic" needs some hundred rare rows.
 
     random_state : int, RandomState instance or None, default=None
         Seed of folds, initial weights, batches and dropout.
@@ -149,10 +184,14 @@ class AdaptiveHybridClassifier(ClassifierMixin, BaseEstimator):
     best_score_ : float
         Its score.
 
+    threshold_ : float
+        Probability of the rare class above which a row is predicted rare. Not used
+        with more than two classes.
+
     oof_proba_ : ndarray of shape (n_samples, n_classes)
         Out-of-fold probabilities: for each row the mean logit of the members that
-        held it out, as probabilities. NaN for rows that were never held out or have
-        weight 0.
+        held it out, calibrated. NaN for rows that were never held out or have weight
+        0, and for all rows where validation data are given.
 
     See Also
     --------
@@ -202,6 +241,7 @@ class AdaptiveHybridClassifier(ClassifierMixin, BaseEstimator):
         "adaptation_rate": [Interval(Real, 0, 1, closed="both")],
         "scoring": [StrOptions(set(get_scorer_names())), callable],
         "class_weight": [dict, StrOptions({"balanced"}), None],
+        "sampler": [HasMethods("fit_resample"), None],
         "cv": ["cv_object", Interval(Real, 0, 1, closed="neither")],
         "optimizer": [StrOptions(_OPTIMIZERS), dict],
         "learning_rate": [Interval(Real, 0, None, closed="neither")],
@@ -212,6 +252,13 @@ class AdaptiveHybridClassifier(ClassifierMixin, BaseEstimator):
         "max_epochs": [Interval(Integral, 1, None, closed="left")],
         "early_stopping": ["boolean"],
         "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
+        "threshold": [
+            StrOptions({"tune"}),
+            Interval(Real, 0, 1, closed="neither"),
+            callable,
+            None,
+        ],
+        "calibration": [StrOptions(set(CALIBRATIONS)), None],
         "random_state": ["random_state"],
         "verbose": ["verbose"],
     }
@@ -228,6 +275,7 @@ class AdaptiveHybridClassifier(ClassifierMixin, BaseEstimator):
         adaptation_rate=0.1,
         scoring="f1",
         class_weight=None,
+        sampler=None,
         cv=5,
         optimizer="adam",
         learning_rate=0.003,
@@ -235,6 +283,8 @@ class AdaptiveHybridClassifier(ClassifierMixin, BaseEstimator):
         max_epochs=100,
         early_stopping=True,
         n_iter_no_change=10,
+        threshold="tune",
+        calibration="sigmoid",
         random_state=None,
         verbose=0,
     ):
@@ -248,6 +298,7 @@ class AdaptiveHybridClassifier(ClassifierMixin, BaseEstimator):
         self.adaptation_rate = adaptation_rate
         self.scoring = scoring
         self.class_weight = class_weight
+        self.sampler = sampler
         self.cv = cv
         self.optimizer = optimizer
         self.learning_rate = learning_rate
@@ -255,11 +306,23 @@ class AdaptiveHybridClassifier(ClassifierMixin, BaseEstimator):
         self.max_epochs = max_epochs
         self.early_stopping = early_stopping
         self.n_iter_no_change = n_iter_no_change
+        self.threshold = threshold
+        self.calibration = calibration
         self.random_state = random_state
         self.verbose = verbose
 
     @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y, sample_weight=None, *, groups=None):
+    def fit(
+        self,
+        X,
+        y,
+        sample_weight=None,
+        *,
+        X_val=None,
+        y_val=None,
+        sample_weight_val=None,
+        groups=None,
+    ):
         """Fit the committee.
 
         Parameters
@@ -270,6 +333,14 @@ class AdaptiveHybridClassifier(ClassifierMixin, BaseEstimator):
             Class labels, two or more.
         sample_weight : array-like of shape (n_samples,), default=None
             Non-negative weights; a row of weight 0 counts as absent.
+        X_val : array-like or DataFrame of shape (n_val, n_features), default=None
+            Validation rows. Given these, every member trains on all of X, with its own
+            seed, and they take the part of the rows held out. ``cv`` then only says
+            how many members there are.
+        y_val : array-like of shape (n_val,), default=None
+            Their labels.
+        sample_weight_val : array-like of shape (n_val,), default=None
+            Their weights.
         groups : array-like of shape (n_samples,), default=None
             Rows of one group are held out together.
 
@@ -283,9 +354,14 @@ class AdaptiveHybridClassifier(ClassifierMixin, BaseEstimator):
             For invalid parameters or data, and if training diverges.
         ImportError
             If TensorFlow is not installed. Nothing else needs it.
+
+        Warns
+        -----
+        UserWarning
+            If nothing is held out although the threshold or the calibration needs it.
         """
         with _as_it_was_on_error(self):
-            self._fit(X, y, sample_weight, groups)
+            self._fit(X, y, sample_weight, (X_val, y_val, sample_weight_val), groups)
         return self
 
     def predict(self, X):
@@ -298,11 +374,11 @@ class AdaptiveHybridClassifier(ClassifierMixin, BaseEstimator):
         Returns
         -------
         ndarray of shape (n_samples,)
-            With two classes ``classes_[1]`` where its probability is above 0.5;
-            otherwise the most probable class.
+            With two classes the rare one where its probability is above
+            ``threshold_``; otherwise the most probable class.
         """
-        logits = self._logits(X)
-        return self.classes_[labels(logits)]
+        decision = self.decision_function(X)
+        return self.classes_[labels(decision.reshape(len(decision), -1))]
 
     def predict_proba(self, X):
         """Predict class probabilities.
@@ -332,7 +408,7 @@ class AdaptiveHybridClassifier(ClassifierMixin, BaseEstimator):
         return inference.log_probabilities(self._logits(X))
 
     def decision_function(self, X):
-        """Mean logit of the committee.
+        """How far a row is from the decision, in log-odds.
 
         Parameters
         ----------
@@ -341,11 +417,12 @@ class AdaptiveHybridClassifier(ClassifierMixin, BaseEstimator):
         Returns
         -------
         ndarray of shape (n_samples,) or (n_samples, n_classes)
-            With two classes the logit of ``classes_[1]``, positive exactly where
-            ``predict`` says so.
+            With two classes the calibrated logit of ``classes_[1]`` less that of the
+            threshold, positive exactly where ``predict`` says ``classes_[1]``.
+            Otherwise the calibrated logits, plus the logarithms of the class weights.
         """
-        logits = self._logits(X)
-        return logits[:, 0] if logits.shape[1] == 1 else logits
+        decision = self._logits(X) + self._decision_offset
+        return decision[:, 0] if decision.shape[1] == 1 else decision
 
     @property
     def model_(self):
@@ -363,38 +440,66 @@ class AdaptiveHybridClassifier(ClassifierMixin, BaseEstimator):
         X = validate_data(self, X, dtype=(np.float64, np.float32), reset=False)
         return self._committee.logits(X)
 
-    def _fit(self, X, y, sample_weight, groups):
-        hidden_layer_sizes, loss_weights = self._check_array_parameters()
-        given_X, weighted = X, sample_weight is not None
+    def _fit(self, X, y, sample_weight, validation, groups):
+        hidden_layer_sizes = check_hidden_layer_sizes(self.hidden_layer_sizes)
+        loss_weights = check_loss_weights(self.loss_weights)
+        given_X = X
         X, y, weight = self._check_data(X, y, sample_weight)
-        n_classes = len(self.classes_)
+        n_rows, n_classes = len(X), len(self.classes_)
         shares = np.bincount(y, weight, minlength=n_classes)
-        rare = _rare_class(shares)
-        # A single output is the logit of the rare class, so where that is the first of
-        # two the order of the classes is turned round until training is over.
-        turned = n_classes == 2 and rare == 0
-        target = 1 - y if turned else y
-        alpha = self._class_alpha(rare)
+        rare = rare_class(shares)
+        alpha = check_alpha(self.alpha, n_classes, rare)
+        seeds = check_random_state(self.random_state).randint(2**31 - 1, size=4)
 
-        seeds = check_random_state(self.random_state).randint(2**31 - 1, size=3)
-        folds = make_folds(self.cv, given_X, y, weight, groups, seeds[0])
+        if validation[0] is None:
+            _check_no_labels_alone(validation)
+            folds = make_folds(self.cv, given_X, y, weight, groups, seeds[0])
+            weighted = sample_weight is not None
+        else:
+            own = self._check_validation_data(*validation)
+            X, y, weight = (
+                np.concatenate(pair) for pair in zip((X, y, weight), own, strict=True)
+            )
+            train = np.flatnonzero(weight[:n_rows] > 0)
+            test = n_rows + np.flatnonzero(own[2] > 0)
+            folds = [(train, test)] * n_members(self.cv, given_X, y[:n_rows], groups)
+            weighted = validation[2] is not None
+        # What judges and calibrates: rows held out, at their natural weights.
+        held_out = np.unique(np.concatenate([test for _, test in folds]))
+        natural = weight[held_out]
+        judge = self._judge(
+            given_X if validation[0] is None else validation[0],
+            held_out if validation[0] is None else held_out - n_rows,
+            y[held_out],
+            rare,
+            natural if weighted else None,
+        )
+        if self.sampler is not None:
+            X, y, weight, folds = self._resample(
+                given_X, X, y, weight, folds, seeds[3], sample_weight is not None
+            )
+            trained = np.concatenate([train for train, _ in folds])
+            shares = np.bincount(y[trained], weight[trained], minlength=n_classes)
         monitor = Monitor(
             folds,
-            self._judge(given_X, y, rare, weight if weighted else None, folds),
+            judge,
             n_samples=len(X),
             loss_weights=loss_weights,
             rule=self.adaptation,
             rate=self.adaptation_rate,
             patience=self.n_iter_no_change if self.early_stopping else None,
         )
-        scaler = RobustScaler.fit(X[weight > 0], weight[weight > 0])
-        weight = weight * self._class_factors(shares)[y]
-        weight /= weight[weight > 0].mean()
+        kept = np.flatnonzero(weight[:n_rows] > 0)
+        scaler = RobustScaler.fit(X[kept], weight[kept])
+        factors = check_class_weight(self.class_weight, self.classes_, shares)
+        # A single output is the logit of the rare class, so where that is the first of
+        # two the classes are turned round until training is over.
+        turned = n_classes == 2 and rare == 0
         kernels, biases = _import("training").fit_committee(
             scaler.transform,
             X,
-            target,
-            weight,
+            1 - y if turned else y,
+            _with_mean_one(weight * factors[y]),
             folds,
             monitor,
             hidden_layer_sizes=hidden_layer_sizes,
@@ -406,39 +511,102 @@ class AdaptiveHybridClassifier(ClassifierMixin, BaseEstimator):
             learning_rate=self.learning_rate,
             batch_size=self.batch_size,
             max_epochs=self.max_epochs,
-            seeds=seeds[1:],
+            seeds=seeds[1:3],
             verbose=self.verbose,
         )
         if turned:
             kernels[-1], biases[-1] = -kernels[-1], -biases[-1]
-        self._committee = inference.Committee(scaler, self.activation, kernels, biases)
-        self._describe(monitor, X, folds)
+        committee = inference.Committee(scaler, self.activation, kernels, biases)
+        logits = np.full((len(X), committee.n_outputs), np.nan)
+        if held_out.size:
+            logits = pool(
+                len(X),
+                folds,
+                [committee.logits(X[test], m) for m, (_, test) in enumerate(folds)],
+            )
+        calibration = self._calibrate(logits[held_out], y[held_out], natural, judge)
+        self._committee = dataclasses.replace(committee, calibration=calibration)
+        if calibration is not None:
+            logits = calibration(logits)
+        self._decide(logits[held_out], y[held_out], natural, factors, rare, judge)
+        self.oof_proba_ = inference.probabilities(logits[:n_rows])
+        self._describe(monitor)
 
-    def _check_array_parameters(self):
-        """hidden_layer_sizes as a tuple and loss_weights on the simplex."""
-        sizes = np.asarray(self.hidden_layer_sizes)
-        if (
-            sizes.ndim != 1
-            or sizes.size
-            and (sizes.dtype.kind not in "iu" or (sizes < 1).any())
-        ):
-            raise ValueError(
-                "hidden_layer_sizes must be a list of whole numbers of 1 or more, one "
-                f"per hidden layer; got {self.hidden_layer_sizes!r}."
+    def _calibrate(self, logits, y, weight, judge):
+        """Calibration of the out-of-fold logits, None if there is none."""
+        if self.calibration is None or judge is None:
+            return None
+        return CALIBRATIONS[self.calibration].fit(logits, y, weight)
+
+    def _decide(self, logits, y, weight, factors, rare, judge):
+        """Set ``threshold_``, from calibrated out-of-fold logits if it is tuned."""
+        binary = len(self.classes_) == 2
+        tuned = callable(self.threshold) or self.threshold == "tune"
+        # Class weights are costs of errors: where they are equal, the most probable
+        # class is the one to choose.
+        self.threshold_ = 1 - factors[rare] / factors.sum()
+        if isinstance(self.threshold, Real):
+            self.threshold_ = float(self.threshold)
+        elif tuned and binary and judge is not None:
+            criterion = self.threshold
+            if not callable(criterion):
+                named = isinstance(self.scoring, str)
+                criterion = OF_SCORER.get(self.scoring, f1) if named else f1
+            self.threshold_ = tune_threshold(
+                criterion,
+                (y == rare).astype(int),
+                inference.probabilities(logits)[:, rare],
+                weight * factors[y],
+                neutral=self.threshold_,
             )
-        weights = np.asarray(self.loss_weights)
-        if (
-            weights.shape != (3,)
-            or weights.dtype.kind not in "iuf"
-            or not np.isfinite(weights).all()
-            or (weights < 0).any()
-            or not weights.any()
-        ):
-            raise ValueError(
-                "loss_weights must be three non-negative numbers, for "
-                f"{', '.join(adaptation.TERMS)}, not all 0; got {self.loss_weights!r}."
+        # What is added to the calibrated logits before the greatest wins.
+        if binary:
+            sign = -1.0 if rare == 0 else 1.0
+            self._decision_offset = -sign * logit(self.threshold_)
+        else:
+            self._decision_offset = np.log(factors)
+        if self.cv is None and judge is None and (tuned or self.calibration):
+            warnings.warn(
+                "Nothing is held out that could tune the threshold or calibrate: "
+                f"the threshold is {self.threshold_:g} and the probabilities are the "
+                "network's own. Hold rows out (cv, X_val), or say threshold=None, "
+                "calibration=None.",
+                UserWarning,
+                stacklevel=4,
             )
-        return tuple(int(size) for size in sizes), weights / weights.sum()
+
+    def _resample(self, given_X, X, y, weight, folds, seed, weighted):
+        """The table with the rows that the sampler made, and who trains on which."""
+        made, folds = resample(self.sampler, given_X, X, y, folds, seed)
+        if made and weighted:
+            raise ValueError(
+                f"sample_weight says nothing about the rows that {self.sampler!r} "
+                "makes. Leave one of the two out, use class_weight, or take a sampler "
+                "that picks rows: RandomUnderSampler, RandomOverSampler."
+            )
+        if made:
+            rows, classes = zip(*made, strict=True)
+            X, y = np.concatenate([X, *rows]), np.concatenate([y, *classes])
+            weight = np.r_[weight, np.ones(len(y) - len(weight))]
+        return X, y, weight, folds
+
+    def _check_validation_data(self, X, y, sample_weight):
+        """X_val, y_val and its weights, as arrays and class indices."""
+        if y is None:
+            raise ValueError("X_val needs y_val, its labels.")
+        X = validate_data(self, X, dtype=(np.float64, np.float32), reset=False)
+        y = column_or_1d(y, warn=True)
+        check_consistent_length(X, y)
+        unseen = np.setdiff1d(y, self.classes_)
+        if unseen.size:
+            raise ValueError(
+                f"y_val holds classes that y does not: {unseen.tolist()}. The classes "
+                f"are {self.classes_.tolist()}."
+            )
+        weight = _check_sample_weight(
+            sample_weight, X, dtype=np.float64, ensure_non_negative=True
+        )
+        return X, np.searchsorted(self.classes_, y), weight
 
     def _check_data(self, X, y, sample_weight):
         """X and weights as arrays, y as class indices; sets ``classes_``."""
@@ -460,52 +628,14 @@ class AdaptiveHybridClassifier(ClassifierMixin, BaseEstimator):
         indices = np.searchsorted(self.classes_, y)
         return X, np.minimum(indices, len(self.classes_) - 1), weight
 
-    def _class_alpha(self, rare):
-        """One focal weight per class, in the order of ``classes_``."""
-        n_classes = len(self.classes_)
-        if isinstance(self.alpha, Real):
-            alpha = np.full(n_classes, 1.0 - self.alpha)
-            alpha[rare] = self.alpha
-            return alpha
-        alpha = np.asarray(self.alpha)
-        if (
-            alpha.shape != (n_classes,)
-            or alpha.dtype.kind not in "iuf"
-            or not np.isfinite(alpha).all()
-            or (alpha < 0).any()
-            or not alpha.any()
-        ):
-            raise ValueError(
-                "alpha must be a number in [0, 1] or one non-negative weight for each "
-                f"of the {n_classes} classes, not all 0; got {self.alpha!r}."
-            )
-        return alpha.astype(float)
-
-    def _class_factors(self, shares):
-        """Class weights as factors, in the order of ``classes_``."""
-        if self.class_weight is None:
-            return np.ones(len(shares))
-        if self.class_weight == "balanced":
-            return shares.sum() / (len(shares) * shares)
-        factors = compute_class_weight(
-            dict(self.class_weight), classes=self.classes_, y=self.classes_
-        )
-        if not (np.isfinite(factors).all() and (factors > 0).all()):
-            raise ValueError(
-                "class_weight must give every class a positive weight; got "
-                f"{self.class_weight!r}."
-            )
-        return factors
-
-    def _judge(self, X, y, rare, sample_weight, folds):
+    def _judge(self, X, rows, y, rare, sample_weight):
         """What scores the pooled out-of-fold logits, None if there is nothing to."""
-        held_out = np.unique(np.concatenate([test for _, test in folds]))
-        if not held_out.size:
+        if not rows.size:
             return None
-        if len(np.unique(y[held_out])) < 2:
+        if len(np.unique(y)) < 2:
             warnings.warn(
-                "The rows held out by cv all belong to one class and cannot be scored: "
-                "no adaptation, no early stopping; training runs for max_epochs. A "
+                "The rows held out all belong to one class and cannot be scored: no "
+                "adaptation, no early stopping; training runs for max_epochs. A "
                 "stratified splitter avoids this.",
                 UserWarning,
                 stacklevel=5,
@@ -513,14 +643,15 @@ class AdaptiveHybridClassifier(ClassifierMixin, BaseEstimator):
             return None
         return Judge(
             self.scoring,
-            _safe_indexing(X, held_out) if callable(self.scoring) else None,
-            y[held_out],
+            _safe_indexing(X, rows) if callable(self.scoring) else None,
+            y,
             self.classes_,
             rare,
-            None if sample_weight is None else sample_weight[held_out],
+            sample_weight,
+            tuned=callable(self.threshold) or self.threshold == "tune",
         )
 
-    def _describe(self, monitor, X, folds):
+    def _describe(self, monitor):
         """Set the fitted attributes that tell how training went."""
         self.history_ = monitor.history
         self.n_iter_ = len(monitor.history["epoch"])
@@ -530,23 +661,15 @@ class AdaptiveHybridClassifier(ClassifierMixin, BaseEstimator):
         self.loss_weights_ = np.array(
             [monitor.history[f"weight_{term}"][best] for term in adaptation.TERMS]
         )
-        logits = [
-            self._committee.logits(X[test], member)
-            for member, (_, test) in enumerate(folds)
-        ]
-        self.oof_proba_ = inference.probabilities(pool(len(X), folds, logits))
 
 
-def _rare_class(shares):
-    """Index of the class with the least weight.
+def _with_mean_one(weight):
+    return weight / weight[weight > 0].mean()
 
-    Of two classes the second, as everywhere in scikit-learn, unless the first is less
-    than half as frequent: resampling leaves the two about equal, and which of them is
-    then a little rarer means nothing.
-    """
-    if len(shares) == 2:
-        return 0 if shares[0] < shares[1] / 2 else 1
-    return int(np.argmin(shares))
+
+def _check_no_labels_alone(validation):
+    if any(part is not None for part in validation):
+        raise ValueError("y_val and sample_weight_val need X_val.")
 
 
 def _import(module):

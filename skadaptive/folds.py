@@ -9,7 +9,6 @@ that held it out.
 """
 
 import warnings
-from collections.abc import Iterable
 from numbers import Integral, Real
 
 import numpy as np
@@ -163,15 +162,18 @@ def _kept_rows(indices, sample_weight):
 
 def _warn_nothing_held_out(reason):
     warnings.warn(
-        f"{reason}: nothing is held out, so there is no score to adapt to and no early "
-        "stopping; training runs for max_epochs.",
+        f"{reason}: nothing is held out, so there is no score to adapt to, no early "
+        "stopping, no tuned threshold and no calibration; training runs for "
+        "max_epochs.",
         UserWarning,
         stacklevel=5,
     )
 
 
-def is_splitter(cv):
-    """Whether ``cv`` is a splitter or an iterable of (train, test) pairs."""
-    return hasattr(cv, "split") or (
-        isinstance(cv, Iterable) and not isinstance(cv, str | bytes)
-    )
+def n_members(cv, X, y, groups):
+    """How many members ``cv`` asks for, where validation data are given."""
+    if cv is None or isinstance(cv, Real) and not isinstance(cv, Integral):
+        return 1
+    if isinstance(cv, Integral):
+        return int(cv)
+    return cv.get_n_splits(X, y, groups) if hasattr(cv, "split") else len(list(cv))

@@ -72,12 +72,15 @@ class Committee:
     kernels : list of ndarray of shape (n_members, n_inputs, n_units), float64
         One per layer, the output layer last.
     biases : list of ndarray of shape (n_members, n_units), float64
+    calibration : callable or None
+        Applied to the mean logits; see :mod:`skadaptive.decision`.
     """
 
     scaler: RobustScaler
     activation: str
     kernels: list
     biases: list
+    calibration: object = None
 
     @property
     def n_members(self):
@@ -88,14 +91,14 @@ class Committee:
         return self.kernels[-1].shape[-1]
 
     def logits(self, X, member=None):
-        """Logits of the committee, the mean over its members, or of one member.
+        """Logits of the committee, or of one member.
 
         Parameters
         ----------
         X : ndarray of shape (n_samples, n_features)
             Unscaled features.
         member : int, default=None
-            One member only; None averages all.
+            One member, uncalibrated; None takes the mean of all and calibrates it.
 
         Returns
         -------
@@ -118,6 +121,8 @@ class Committee:
                 x += bias
             mean = x.mean(axis=0).reshape(-1, self.n_outputs)
             out[start : start + len(rows)] = mean[: len(rows)]
+        if member is None and self.calibration is not None:
+            return self.calibration(out)
         return out
 
 

@@ -143,6 +143,8 @@ def build_model(committee):
         x = layer(x)
         layer.set_weights([kernel, bias])
     x = keras.layers.GlobalAveragePooling1D(name="mean_logits")(x)
+    if committee.calibration is not None:
+        x = committee.calibration.on_tensors(x, ops)
     if committee.n_outputs == 1:
         # Both classes, as predict_proba gives them.
         x = ops.concatenate([-x, x], axis=-1)

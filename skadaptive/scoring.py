@@ -8,10 +8,13 @@ import inspect
 import warnings
 
 import numpy as np
+from scipy.special import expit
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.metrics import average_precision_score, get_scorer
 
+from .decision import best_score
 from .inference import log_probabilities, probabilities
+from .thresholds import OF_SCORER
 
 # Names made for two classes, and what stands for them with more.
 _MULTICLASS = {
@@ -77,9 +80,13 @@ class Judge:
         Index of the rare class. A single output of the network is its logit.
     sample_weight : ndarray of shape (n_samples,), default=None
         Handed on to scorers that take it.
+    tuned : bool, default=False
+        Whether the threshold is tuned once training is over. If so, a score that
+        depends on it, such as F1, is the one at the best threshold: at 0.5 it is 0
+        for as long as no row reaches that, and jumps with every row that does.
     """
 
-    def __init__(self, scoring, X, y, classes, rare, sample_weight=None):
+    def __init__(self, scoring, X, y, classes, rare, sample_weight=None, tuned=False):
         binary = len(classes) == 2
         # What the network was trained on: index 1 of two is the rare class.
         self._index = (y == rare).astype(int) if binary else y
@@ -95,6 +102,9 @@ class Judge:
             self._scorer, self._target = get_scorer(name), self._index
             self._classes = np.arange(len(classes))
             self._X = np.empty((len(y), 0))
+        self._criterion = None
+        if tuned and binary and not callable(scoring):
+            self._criterion = OF_SCORER.get(scoring)
         metric = getattr(self._scorer, "_score_func", self._scorer)
         self._keywords = {}
         if sample_weight is not None:
@@ -117,6 +127,11 @@ class Judge:
         ValueError
             If it is not a finite number.
         """
+        if self._criterion is not None:
+            weight = self._sample_weight
+            weight = np.ones(len(logits)) if weight is None else weight
+            proba = expit(logits[:, 0].astype(float))
+            return best_score(self._criterion, self._index, proba, weight)
         predicted = _Predicted(self._sign * logits, self._classes)
         with warnings.catch_warnings():
             # Early in training no row may be predicted rare: a score of 0, not news.

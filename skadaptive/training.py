@@ -82,7 +82,9 @@ def fit_committee(
     if batch_size == "auto":
         batch_size, min_steps = auto_batch_size(n_rows), MIN_STEPS
     n_steps = -(-n_rows // batch_size)
-    shares = np.bincount(y, sample_weight) / sample_weight.sum()
+    trained = np.concatenate([train for train, _ in folds])
+    shares = np.bincount(y[trained], sample_weight[trained])
+    shares /= shares.sum()
     architecture = Architecture(
         n_features=X.shape[1],
         hidden_layer_sizes=hidden_layer_sizes,

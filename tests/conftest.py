@@ -74,6 +74,12 @@ def quick():
     return make
 
 
+@pytest.fixture
+def learner(quick):
+    """Small, but good enough on digits for its scores to mean something."""
+    return quick(hidden_layer_sizes=(32,), max_epochs=15)
+
+
 @pytest.fixture(scope="session")
 def tabular_data():
     """The folder of real imbalanced tables, which is not part of the project."""

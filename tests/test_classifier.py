@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from scipy.special import logit
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.metrics import average_precision_score, fbeta_score, make_scorer
@@ -55,13 +56,15 @@ def test_predictions_agree_with_each_other(problem, quick, request):
     X, y = request.getfixturevalue(problem)
     model = quick().fit(X, y)
     p = model.predict_proba(X)
-    assert_array_equal(model.predict(X), p.argmax(axis=1))
     assert_allclose(np.exp(model.predict_log_proba(X)), p)
     z = model.decision_function(X)
     if problem == "binary":
         assert z.shape == (400,)
         assert_array_equal(z > 0, model.predict(X) == 1)
-        z = z[:, None]
+        assert_array_equal(p[:, 1] > model.threshold_, model.predict(X) == 1)
+        z = z[:, None] + logit(model.threshold_)
+    else:
+        assert_array_equal(model.predict(X), p.argmax(axis=1))
     assert_allclose(probabilities(z), p)
     assert model.score(X, y) == np.mean(model.predict(X) == y)
 
@@ -115,7 +118,8 @@ def test_out_of_fold_rows_follow_the_splitter(quick, binary):
         cv=RepeatedStratifiedKFold(n_splits=2, n_repeats=2, random_state=0)
     )
     assert not np.isnan(repeated.fit(X, y).oof_proba_).any()
-    none = quick(cv=None, max_epochs=3).fit(X, y)
+    plain = {"threshold": None, "calibration": None}
+    none = quick(cv=None, max_epochs=3, **plain).fit(X, y)
     assert np.isnan(none.oof_proba_).all() and np.isnan(none.best_score_)
     assert none.best_epoch_ == none.n_iter_ == 3
 
@@ -140,8 +144,9 @@ def test_string_labels_and_either_rare_class(quick, binary):
     assert list(first.classes_) == ["a fraud", "legit"]
     assert_allclose(first.predict_proba(X)[:, 0], numbers.predict_proba(X)[:, 1])
     assert_array_equal(second.predict_proba(X), numbers.predict_proba(X))
-    assert_array_equal(first.decision_function(X), -numbers.decision_function(X))
-    assert_array_equal(first.oof_proba_[:, ::-1], numbers.oof_proba_)
+    assert_allclose(first.decision_function(X), -numbers.decision_function(X))
+    assert_allclose(first.oof_proba_[:, ::-1], numbers.oof_proba_)
+    assert first.threshold_ == pytest.approx(numbers.threshold_)
     assert first.history_ == second.history_ == numbers.history_
     assert_array_equal(first.predict(X) == "a fraud", numbers.predict(X) == 1)
 
@@ -150,7 +155,8 @@ def test_a_callable_scorer_with_labels_of_its_own(quick, binary):
     X, y = binary
     labels = np.where(y == 1, "a fraud", "legit")
     scorer = make_scorer(fbeta_score, beta=2, pos_label="a fraud")
-    model = quick(scoring=scorer).fit(X, labels)
+    plain = {"threshold": None, "calibration": None}
+    model = quick(scoring=scorer, **plain).fit(X, labels)
     found = np.where(model.oof_proba_[:, 0] > 0.5, "a fraud", "legit")
     assert model.best_score_ == pytest.approx(
         fbeta_score(labels, found, beta=2, pos_label="a fraud"), abs=0.02
@@ -205,15 +211,19 @@ def test_class_weight_balanced_is_the_formula(quick, binary):
     X, y = binary
     counts = np.bincount(y)
     formula = dict(enumerate(len(y) / (2 * counts)))
-    balanced = quick(class_weight="balanced").fit(X, y).predict_proba(X)
-    assert_array_equal(quick(class_weight=formula).fit(X, y).predict_proba(X), balanced)
-    plain = quick().fit(X, y).predict_proba(X)
-    assert balanced[:, 1].mean() > plain[:, 1].mean() + 0.05
+    raw = {"calibration": None}
+    balanced = quick(class_weight="balanced", **raw).fit(X, y)
+    by_hand = quick(class_weight=formula, **raw).fit(X, y)
+    assert_array_equal(by_hand.predict_proba(X), balanced.predict_proba(X))
+    plain = quick(**raw).fit(X, y)
+    assert balanced.predict_proba(X)[:, 1].mean() > 0.05 + (
+        plain.predict_proba(X)[:, 1].mean()
+    )
 
 
 def test_alpha_and_gamma_act(quick, binary):
     X, y = binary
-    focal = {"loss_weights": (0, 1, 0), "early_stopping": False, "max_epochs": 20}
+    focal = {"loss_weights": (0, 1, 0), "calibration": None, "max_epochs": 20}
     low = quick(alpha=0.1, **focal).fit(X, y).predict_proba(X)[:, 1].mean()
     high = quick(alpha=0.9, **focal).fit(X, y).predict_proba(X)[:, 1].mean()
     assert high > low + 0.1

@@ -34,12 +34,6 @@ def split(digits):
     return train_test_split(X, y, test_size=0.4, stratify=y, random_state=0)
 
 
-@pytest.fixture
-def learner(quick):
-    """Small, but good enough on digits for its scores to mean something."""
-    return quick(hidden_layer_sizes=(32,), max_epochs=15)
-
-
 def average_precision(model, split):
     X_train, X_test, y_train, y_test = split
     model.fit(X_train, y_train)
