@@ -90,7 +90,7 @@ def lookup(scores, weights, initial_weights, rate):
     ndarray of shape (3,)
         The next mixing weights.
     """
-    row = next(row for bound, row in _LOOKUP if scores[-1] < bound)
+    row = next((row for bound, row in _LOOKUP if scores[-1] < bound), _LOOKUP[-1][1])
     return weights + rate * (np.asarray(row) - weights)
 
 
@@ -118,6 +118,16 @@ def smooth(scores):
     return [median(window) for window in windows]
 
 
+def check_rule(rule, rate):
+    """Raise a ValueError unless there is such a rule and the rate is in [0, 1]."""
+    if not (callable(rule) or rule in RULES):
+        raise ValueError(
+            f"adaptation must be one of {sorted(RULES)} or a function; got {rule!r}."
+        )
+    if not 0 <= rate <= 1:
+        raise ValueError(f"adaptation_rate must be in [0, 1]; got {rate!r}.")
+
+
 def next_weights(rule, scores, weights, initial_weights, rate):
     """Apply a rule and bring its answer back onto the simplex.
 
@@ -141,9 +151,11 @@ def next_weights(rule, scores, weights, initial_weights, rate):
     Raises
     ------
     ValueError
-        If a callable returns anything but three finite, non-negative numbers of
+        If there is no such rule, the rate is outside [0, 1], or a callable returns
+        anything but three finite, non-negative numbers of
         which at least one is positive.
     """
+    check_rule(rule, rate)
     if rate == 0:
         return weights
     new = RULES.get(rule, rule)(smooth(scores), weights, initial_weights, rate)

@@ -4,8 +4,9 @@ import keras
 import numpy as np
 from keras import ops
 
-from .adaptation import TERMS, next_weights
+from .adaptation import TERMS, check_rule, next_weights
 from .losses import HybridLoss
+from .parameters import check_loss_weights
 
 
 class AdaptiveLossWeights(keras.callbacks.Callback):
@@ -29,8 +30,8 @@ class AdaptiveLossWeights(keras.callbacks.Callback):
     Raises
     ------
     ValueError
-        When training begins without a ``HybridLoss``, or at the end of an epoch
-        without the monitored quantity.
+        For a rule or a rate that do not exist; when training begins without a
+        ``HybridLoss``; at the end of an epoch without the monitored quantity.
 
     Examples
     --------
@@ -61,6 +62,7 @@ class AdaptiveLossWeights(keras.callbacks.Callback):
         super().__init__()
         if mode not in ("max", "min"):
             raise ValueError(f'mode must be "max" or "min"; got {mode!r}.')
+        check_rule(adaptation, adaptation_rate)
         self.monitor = monitor
         self.mode = mode
         self.adaptation = adaptation
@@ -78,7 +80,10 @@ class AdaptiveLossWeights(keras.callbacks.Callback):
                 "the variables of a loss in. Use TensorFlow or PyTorch."
             )
         self._scores = []
-        self._initial = self._weights()
+        # From the loss, not from its current mix: fit may be called again.
+        initial = self.model.loss.initial_loss_weights
+        self._initial = check_loss_weights(initial)
+        self.model.loss.loss_weights.assign(check_loss_weights(self._weights()))
 
     def on_epoch_end(self, epoch, logs=None):
         logs = {} if logs is None else logs
@@ -89,6 +94,8 @@ class AdaptiveLossWeights(keras.callbacks.Callback):
                 "in fit for a name that begins with val_."
             )
         score = float(logs[self.monitor])
+        if not np.isfinite(score):
+            raise ValueError(f"{self.monitor} is {score} after epoch {epoch + 1}.")
         self._scores.append(score if self.mode == "max" else -score)
         weights = self._weights()
         logs.update(

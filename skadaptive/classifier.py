@@ -30,6 +30,7 @@ from .parameters import (
     check_class_weight,
     check_hidden_layer_sizes,
     check_loss_weights,
+    check_optimizer,
     rare_class,
 )
 from .preprocessing import RobustScaler
@@ -60,10 +61,10 @@ class AdaptiveHybridClassifier(ClassifierMixin, BaseEstimator):
 
     Parameters
     ----------
-    hidden_layer_sizes : array-like of int, default=(128, 64)
+    hidden_layer_sizes : array-like of int, default=(128, 128, 128)
         Units of each hidden layer. Empty: a linear model.
 
-    activation : {"relu", "selu", "elu", "gelu", "silu", "tanh"}, default="relu"
+    activation : {"relu", "selu", "elu", "gelu", "silu", "tanh"}, default="selu"
         Activation of the hidden layers.
 
     dropout : float, default=0.0
@@ -120,23 +121,28 @@ class AdaptiveHybridClassifier(ClassifierMixin, BaseEstimator):
         Name of a Keras optimizer, or its Keras configuration, such as
         ``{"class_name": "sgd", "config": {"momentum": 0.9}}``.
 
-    learning_rate : float, default=0.003
-        Learning rate of the optimizer.
+    learning_rate : float, default=0.04
+        Learning rate at the crests of its schedule, four cosine cycles over
+        ``max_epochs``, each twice as long as the one before. It is shared out among
+        the weights by the width of their layer, so that the same value suits any.
 
     batch_size : int or "auto", default="auto"
         Rows per step and member. "auto" grows with the number of rows, from 64 to
-        256, and lets an epoch pass over few rows as often as it takes to make 16
+        256, and lets an epoch pass over few rows as often as it takes to make 4
         steps.
 
-    max_epochs : int, default=100
-        Greatest number of epochs, passes over the training rows.
+    max_epochs : int, default=48
+        Greatest number of epochs. An epoch is one pass over the training rows, or
+        several as said under ``batch_size``.
 
     early_stopping : bool, default=True
         Whether to stop when the score no longer rises. The weights of the best epoch
         are kept in either case.
 
-    n_iter_no_change : int, default=10
-        Epochs without a better smoothed score after which training stops.
+    n_iter_no_change : int, default=24
+        Epochs without a rise of the smoothed score after which training stops; equal
+        scores may still change which epoch is kept. Half of
+        ``max_epochs`` leaves the last cycle of the learning rate its chance.
 
     threshold : "tune", float, callable or None, default="tune"
         Probability of the rare class above which a row is predicted rare, with two
@@ -200,15 +206,20 @@ class AdaptiveHybridClassifier(ClassifierMixin, BaseEstimator):
 
     Notes
     -----
-    The rare class is the one with the least weight in ``y``. Of two classes it is
-    the second, ``classes_[1]``, unless the first is less than half as frequent;
+    The rare class is the one with the least weight in ``y``; of two classes it is the
+    second, ``classes_[1]``, unless the first has less than half of its weight.
     ``decision_function`` is positive for ``classes_[1]`` as everywhere in
     scikit-learn.
 
     Before they are mixed, the three loss terms are put on one scale: the one on
     which each pulls as hard as cross-entropy where training begins.
 
-    Data that fit in one batch are trained in float64, others in float32.
+    Out-of-fold predictions choose the epoch, the calibration and the threshold, and
+    the scale of the features is that of all rows: ``best_score_`` and ``oof_proba_``
+    are a little better than what new rows will show. Compare models on rows that
+    ``fit`` has not seen.
+
+    Small data that fit in one batch are trained in float64, others in float32.
 
     References
     ----------
@@ -234,7 +245,7 @@ class AdaptiveHybridClassifier(ClassifierMixin, BaseEstimator):
         "hidden_layer_sizes": ["array-like"],
         "activation": [StrOptions(set(inference.ACTIVATIONS))],
         "dropout": [Interval(Real, 0, 1, closed="left")],
-        "gamma": [Interval(Real, 0, None, closed="left")],
+        "gamma": [Interval(Real, 0, 100, closed="both")],
         "alpha": [Interval(Real, 0, 1, closed="both"), "array-like"],
         "loss_weights": ["array-like"],
         "adaptation": [StrOptions(set(adaptation.RULES)), callable],
@@ -265,8 +276,8 @@ class AdaptiveHybridClassifier(ClassifierMixin, BaseEstimator):
 
     def __init__(
         self,
-        hidden_layer_sizes=(128, 64),
-        activation="relu",
+        hidden_layer_sizes=(128, 128, 128),
+        activation="selu",
         dropout=0.0,
         gamma=2.0,
         alpha=0.75,
@@ -278,11 +289,11 @@ class AdaptiveHybridClassifier(ClassifierMixin, BaseEstimator):
         sampler=None,
         cv=5,
         optimizer="adam",
-        learning_rate=0.003,
+        learning_rate=0.04,
         batch_size="auto",
-        max_epochs=100,
+        max_epochs=48,
         early_stopping=True,
-        n_iter_no_change=10,
+        n_iter_no_change=24,
         threshold="tune",
         calibration="sigmoid",
         random_state=None,
@@ -442,6 +453,7 @@ class AdaptiveHybridClassifier(ClassifierMixin, BaseEstimator):
 
     def _fit(self, X, y, sample_weight, validation, groups):
         hidden_layer_sizes = check_hidden_layer_sizes(self.hidden_layer_sizes)
+        check_optimizer(self.optimizer)
         loss_weights = check_loss_weights(self.loss_weights)
         given_X = X
         X, y, weight = self._check_data(X, y, sample_weight)
@@ -618,6 +630,7 @@ class AdaptiveHybridClassifier(ClassifierMixin, BaseEstimator):
         kept = weight > 0
         if not kept.any():
             raise ValueError("Sample weights are all zero: there is nothing to fit.")
+        weight = weight / weight.max()  # the unit means nothing; squares may overflow
         self.classes_ = np.unique(y[kept])
         if len(self.classes_) < 2:
             raise ValueError(

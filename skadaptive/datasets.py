@@ -6,8 +6,6 @@ file that is already there. Both return what scikit-learn's loaders return, with
 ``target == 1`` for the rare class.
 """
 
-from urllib.error import URLError
-
 import numpy as np
 from sklearn.utils import Bunch
 
@@ -164,7 +162,7 @@ def _fetch_openml(data_home):
         return fetch_openml(
             data_id=1597, data_home=data_home, as_frame=True, parser="auto"
         ).frame
-    except (URLError, OSError) as error:
+    except OSError as error:
         raise OSError(
             "The credit card fraud set could not be downloaded from OpenML "
             f"({error}). If you have the file, say creditcard.csv from Kaggle, pass "

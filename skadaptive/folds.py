@@ -13,7 +13,6 @@ from numbers import Integral, Real
 
 import numpy as np
 from sklearn.model_selection import (
-    GroupShuffleSplit,
     StratifiedGroupKFold,
     StratifiedKFold,
     StratifiedShuffleSplit,
@@ -46,7 +45,7 @@ def make_folds(cv, X, y, sample_weight, groups, seed):
     Raises
     ------
     ValueError
-        If no split leaves at least two classes to train on.
+        If a split is not one, or no split has rows of every class to train on.
 
     Warns
     -----
@@ -65,35 +64,34 @@ def make_folds(cv, X, y, sample_weight, groups, seed):
             )
     if isinstance(cv, Integral | Real):
         own = None if groups is None else groups[kept]
-        splitter = _splitter(cv, y[kept], own, seed)
-        if splitter is None:
-            return [(kept, kept[:0])]
         try:
-            splits = list(splitter.split(kept, y[kept], own))
+            splits = _own_splits(cv, y[kept], own, seed)
         except ValueError as error:  # say, a held-out share of less than one row
             _warn_nothing_held_out(str(error).rstrip("."))
             return [(kept, kept[:0])]
         folds = [(kept[train], kept[test]) for train, test in splits]
     else:
         splits = cv.split(X, y, groups) if hasattr(cv, "split") else cv
-        folds = [
-            # A bootstrap trains on some rows twice; judging them twice tells no more.
-            (
-                _kept_rows(train, sample_weight),
-                np.unique(_kept_rows(test, sample_weight)),
+        folds = [_checked_split(split, sample_weight) for split in splits]
+        if not folds:
+            raise ValueError(
+                "cv holds no split. If it is a generator it has been used up: pass "
+                "list(...) of it."
             )
-            for train, test in splits
-        ]
-    usable = [(train, test) for train, test in folds if np.unique(y[train]).size > 1]
+    n_classes = np.unique(y[kept]).size
+    usable = [fold for fold in folds if np.unique(y[fold[0]]).size == n_classes]
+    if not usable and isinstance(cv, Real):
+        _warn_nothing_held_out("No part would have rows of every class to train on")
+        return [(kept, kept[:0])]
     if not usable:
         raise ValueError(
-            "Every split of cv leaves a single class to train on. Use a stratified "
+            "Every split of cv lacks a class in the rows to train on. Use a stratified "
             "splitter, or cv=None to hold nothing out."
         )
     if len(usable) < len(folds):
         warnings.warn(
-            f"{len(folds) - len(usable)} of {len(folds)} splits leave a single class "
-            "to train on; they are left out of the committee.",
+            f"{len(folds) - len(usable)} of {len(folds)} splits lack a class in the "
+            "rows to train on; they are left out of the committee.",
             UserWarning,
             stacklevel=4,
         )
@@ -124,40 +122,67 @@ def pool(n_samples, folds, predictions):
         return total / count
 
 
-def _splitter(cv, y, groups, seed):
+def _own_splits(cv, y, groups, seed):
     """Shuffled and stratified: rows often come ordered, and samplers append theirs."""
-    counts = np.unique(y, return_counts=True)[1]
-    if groups is not None:
+    if groups is None:
+        fewest, units = np.unique(y, return_counts=True)[1].min(), "rows"
+    else:
         fewest = min(np.unique(groups[y == label]).size for label in np.unique(y))
         units = "groups that hold it"
-    else:
-        fewest = counts.min()
-        units = "rows"
     if fewest < 2:
-        _warn_nothing_held_out(f"The rarest class has {fewest} {units}")
-        return None
-    if not isinstance(cv, Integral):
-        if groups is not None:
-            return GroupShuffleSplit(n_splits=1, test_size=cv, random_state=seed)
-        return StratifiedShuffleSplit(n_splits=1, test_size=cv, random_state=seed)
-    if fewest < cv:
+        raise ValueError(f"The rarest class has {fewest} {units}")
+    share = None if isinstance(cv, Integral) else cv
+    if share is not None and groups is None:
+        splitter = StratifiedShuffleSplit(1, test_size=share, random_state=seed)
+        return list(splitter.split(y, y))
+    if share is not None:
+        # One of so many folds: a shuffle split by groups would not stratify.
+        cv = int(np.clip(round(1 / share), 2, fewest))
+    elif fewest < cv:
         warnings.warn(
             f"The rarest class has only {fewest} {units}: using {fewest} folds instead "
             f"of cv={cv}.",
             UserWarning,
-            stacklevel=5,
+            stacklevel=6,
         )
         cv = int(fewest)
     kind = StratifiedKFold if groups is None else StratifiedGroupKFold
-    return kind(cv, shuffle=True, random_state=seed)
+    splits = list(kind(cv, shuffle=True, random_state=seed).split(y, y, groups))
+    return splits if share is None else splits[:1]
 
 
-def _kept_rows(indices, sample_weight):
-    """Row numbers of a user's split (integers or a mask) that have weight."""
-    indices = np.asarray(indices)
-    if indices.dtype == bool:
-        indices = np.flatnonzero(indices)
-    return indices[sample_weight[indices] > 0]
+def _checked_split(split, sample_weight):
+    """Row numbers, with weight, of a user's (train, test), integers or masks."""
+    n_samples, parts = len(sample_weight), []
+    try:
+        train, test = split
+    except (TypeError, ValueError):
+        raise ValueError(
+            f"cv must give pairs (train, test) of row numbers; got {split!r}."
+        ) from None
+    for name, part in (("train", train), ("test", test)):
+        rows = np.asarray(part)
+        if rows.shape == (n_samples,) and rows.dtype == bool:
+            rows = np.flatnonzero(rows)
+        rows = rows if rows.size else np.empty(0, dtype=int)
+        if (
+            rows.ndim != 1
+            or rows.dtype.kind not in "iu"
+            or (rows.size and not 0 <= rows.min() <= rows.max() < n_samples)
+        ):
+            raise ValueError(
+                f"The {name} rows of a split of cv must be row numbers from 0 to "
+                f"{n_samples - 1}, or a mask of {n_samples} values; got {part!r}."
+            )
+        parts.append(rows[sample_weight[rows] > 0])
+    train, test = parts[0], np.unique(parts[1])
+    if np.intersect1d(train, test).size:
+        raise ValueError(
+            "A split of cv holds rows out that it also trains on, so they could not "
+            "judge."
+        )
+    # A bootstrap trains on some rows twice; judging them twice would tell no more.
+    return train, test
 
 
 def _warn_nothing_held_out(reason):

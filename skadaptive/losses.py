@@ -24,6 +24,8 @@ import keras
 import numpy as np
 from keras import ops
 
+from .parameters import check_loss_weights
+
 __all__ = ["HybridLoss", "cross_entropy", "dice", "focal", "hybrid"]
 
 # Stands for log(0) where a class is masked out of a log-sum-exp. Any finite value far
@@ -34,7 +36,7 @@ _MASKED = -1e30
 # ------------------------------------------------------------------ the three terms
 
 
-def cross_entropy(y_true, logits, sample_weight=None):
+def cross_entropy(y_true, logits, sample_weight=None, *, total_weight=None):
     """Weighted mean of the cross-entropy.
 
     Binary, with s = 2y - 1: softplus(-s z). Multiclass: -log softmax(z)_y.
@@ -47,6 +49,11 @@ def cross_entropy(y_true, logits, sample_weight=None):
         One output: binary; otherwise one per class.
     sample_weight : tensor of shape (batch, ...), default=None
         Non-negative weights; None weighs every row 1.
+    total_weight : tensor of shape (...), default=None
+        What the weighted sum is divided by; None is the weight of the batch. In
+        training on small batches it should be the weight that a batch has on average:
+        its own would make the heavy rows of one batch count no more than the light
+        rows of another.
 
     Returns
     -------
@@ -54,10 +61,12 @@ def cross_entropy(y_true, logits, sample_weight=None):
         Loss in nats, 0 where all weights are 0.
     """
     y_true, weight = _aligned(y_true, logits, sample_weight)
-    return _mean(_log_losses(y_true, logits)[0], weight)
+    return _mean(_log_losses(y_true, logits)[0], weight, total_weight)
 
 
-def focal(y_true, logits, sample_weight=None, *, gamma=2.0, alpha=0.25):
+def focal(
+    y_true, logits, sample_weight=None, *, gamma=2.0, alpha=0.25, total_weight=None
+):
     """Weighted mean of the focal loss.
 
     -a_y (1 - p_y)^gamma log p_y, where p_y is the probability given to the true
@@ -65,7 +74,7 @@ def focal(y_true, logits, sample_weight=None, *, gamma=2.0, alpha=0.25):
 
     Parameters
     ----------
-    y_true, logits, sample_weight
+    y_true, logits, sample_weight, total_weight
         See :func:`cross_entropy`.
     gamma : float or scalar tensor, default=2.0
         Focusing parameter; 0 gives the cross-entropy weighted by alpha.
@@ -81,7 +90,8 @@ def focal(y_true, logits, sample_weight=None, *, gamma=2.0, alpha=0.25):
     y_true, weight = _aligned(y_true, logits, sample_weight)
     log_loss, log_miss = _log_losses(y_true, logits)
     alpha = _class_alpha(alpha, y_true, logits)
-    return _mean(alpha * ops.exp(gamma * log_miss) * log_loss, weight)
+    values = alpha * ops.exp(gamma * log_miss) * log_loss
+    return _mean(values, weight, total_weight)
 
 
 def dice(y_true, logits, sample_weight=None, *, smooth=1.0):
@@ -128,12 +138,13 @@ def hybrid(
     gamma=2.0,
     alpha=0.25,
     smooth=1.0,
+    total_weight=None,
 ):
     """Weighted sum of :func:`cross_entropy`, :func:`focal` and :func:`dice`.
 
     Parameters
     ----------
-    y_true, logits, sample_weight
+    y_true, logits, sample_weight, total_weight
         See :func:`cross_entropy`.
     loss_weights : sequence or tensor of shape (3,), default=(0.4, 0.4, 0.2)
         Factors of cross-entropy, focal loss and soft Dice.
@@ -147,9 +158,17 @@ def hybrid(
     tensor of shape (...)
     """
     return (
-        loss_weights[0] * cross_entropy(y_true, logits, sample_weight)
+        loss_weights[0]
+        * cross_entropy(y_true, logits, sample_weight, total_weight=total_weight)
         + loss_weights[1]
-        * focal(y_true, logits, sample_weight, gamma=gamma, alpha=alpha)
+        * focal(
+            y_true,
+            logits,
+            sample_weight,
+            gamma=gamma,
+            alpha=alpha,
+            total_weight=total_weight,
+        )
         + loss_weights[2] * dice(y_true, logits, sample_weight, smooth=smooth)
     )
 
@@ -225,7 +244,9 @@ class HybridLoss(keras.losses.Loss):
     constants; a new mix acts there after ``model.compile`` has been called again.
 
     The loss of a batch is one number, because soft Dice is a ratio of sums; sample
-    weights go into these sums, so ``reduction`` does not apply.
+    weights go into these sums, so ``reduction`` does not apply. The terms are mixed
+    as they are; :class:`skadaptive.AdaptiveHybridClassifier` first puts them on one
+    scale (:func:`term_scales`), and weighs the rare class 0.75 in the focal loss.
 
     Examples
     --------
@@ -245,9 +266,9 @@ class HybridLoss(keras.losses.Loss):
         name="hybrid_loss",
     ):
         super().__init__(name=name)
-        self.loss_weights = keras.Variable(
-            np.asarray(loss_weights, dtype="float32"), trainable=False
-        )
+        check_loss_weights(loss_weights)
+        self.initial_loss_weights = np.asarray(loss_weights, dtype="float32")
+        self.loss_weights = keras.Variable(self.initial_loss_weights, trainable=False)
         self.gamma = gamma
         self.alpha = alpha
         self.smooth = smooth
@@ -259,7 +280,7 @@ class HybridLoss(keras.losses.Loss):
         Parameters
         ----------
         y_true : array-like of shape (batch,) or (batch, 1)
-            Labels: 0 and 1, or class indices.
+            Labels: 0 and 1, or class indices; one-hot rows are taken as well.
         y_pred : tensor of shape (batch,), (batch, 1) or (batch, n_classes)
             Logits or probabilities.
         sample_weight : array-like of shape (batch,) or (batch, 1), default=None
@@ -269,12 +290,17 @@ class HybridLoss(keras.losses.Loss):
         scalar tensor
         """
         y_pred = ops.convert_to_tensor(y_pred)
+        if keras.backend.standardize_dtype(y_pred.dtype) in ("float16", "bfloat16"):
+            y_pred = ops.cast(y_pred, "float32")
         if len(y_pred.shape) == 1:
             y_pred = ops.expand_dims(y_pred, -1)
         logits = y_pred if self.from_logits else _to_logits(y_pred)
         # Keras hands over (batch,) or (batch, 1) as it finds them; unflattened, the
         # first would broadcast against the logits to a square.
-        y_true = ops.reshape(ops.convert_to_tensor(y_true), (-1,))
+        y_true = ops.convert_to_tensor(y_true)
+        if len(y_true.shape) == 2 and y_true.shape[-1] == y_pred.shape[-1] > 1:
+            y_true = ops.argmax(y_true, axis=-1)
+        y_true = ops.reshape(y_true, (-1,))
         if sample_weight is not None:
             sample_weight = ops.convert_to_tensor(sample_weight)
             sample_weight = ops.reshape(sample_weight, (-1,))
@@ -292,7 +318,7 @@ class HybridLoss(keras.losses.Loss):
         return {
             "loss_weights": [float(w) for w in ops.convert_to_numpy(self.loss_weights)],
             "gamma": self.gamma,
-            "alpha": self.alpha,
+            "alpha": np.asarray(self.alpha).tolist(),
             "smooth": self.smooth,
             "from_logits": self.from_logits,
             "name": self.name,
@@ -343,7 +369,9 @@ def _dice(truth, probability, weight, smooth):
     return 1 - (2 * overlap + smooth) / (total + smooth)
 
 
-def _mean(values, weight):
+def _mean(values, weight, total_weight=None):
+    if total_weight is not None:
+        return ops.sum(weight * values, axis=0) / total_weight
     return ops.divide_no_nan(ops.sum(weight * values, axis=0), ops.sum(weight, axis=0))
 
 

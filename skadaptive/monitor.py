@@ -27,7 +27,8 @@ class Monitor:
     rate : float
         Adaptation rate.
     patience : int or None
-        Epochs without a better score before training stops; None never stops.
+        Epochs without a rise of the smoothed score before training stops; None never
+        stops.
 
     Attributes
     ----------
@@ -56,6 +57,7 @@ class Monitor:
         self._rate = rate
         self._patience = patience
         self._best_score, self._best_logits = -np.inf, None
+        self._last_rise = 0
 
     def observe(self, loss, logits):
         """Take in an epoch that has just been trained.
@@ -98,9 +100,10 @@ class Monitor:
             better = ties(pooled) > ties(self._best_logits)
         else:
             better = score > self._best_score
+            self._last_rise = epoch if better else self._last_rise
         if better:
             self._best_score, self._best_logits = score, pooled
             self.best_epoch = epoch
         if self._patience is not None:
-            self.stop = epoch - self.best_epoch >= self._patience
+            self.stop = epoch - self._last_rise >= self._patience
         return better

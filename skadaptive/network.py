@@ -19,17 +19,45 @@ from keras import ops
 from .preprocessing import BOUND
 
 
-def layer_shapes(n_features, hidden_layer_sizes, n_outputs):
-    """Shapes of one member's weights, (kernel, bias) per layer, the output last."""
+def weight_shapes(n_features, hidden_layer_sizes, n_outputs):
+    """Shapes of one member's weights.
+
+    First a learnable factor per feature, (n_features,), then kernel and bias per
+    layer, the output layer last.
+    """
     units = (n_features, *hidden_layer_sizes, n_outputs)
-    return [
-        shape
-        for n_in, n_out in zip(units[:-1], units[1:], strict=True)
-        for shape in ((n_in, n_out), (n_out,))
+    layers = zip(units[:-1], units[1:], strict=True)
+    return [(n_features,)] + [
+        shape for n_in, n_out in layers for shape in ((n_in, n_out), (n_out,))
     ]
 
 
-def initial_weights(rng, shapes, n_members, activation, output_bias, dtype):
+def step_factors(shapes, n_members):
+    """How far a unit step of the optimizer moves each weight of the committee.
+
+    The optimizer works on weights divided by these factors: 1 / sqrt(n_in) for a
+    kernel, which is the neural tangent parametrization, 6 for the factors of the
+    features and 0.1 for biases, as in RealMLP (Holzmüller et al., 2024,
+    arXiv:2407.04491). One learning rate then suits narrow and wide layers alike.
+
+    Parameters
+    ----------
+    shapes : list of tuple
+        From :func:`weight_shapes`.
+    n_members : int
+
+    Returns
+    -------
+    ndarray of shape (n_members * n_weights,)
+    """
+    factors = [6.0] + [
+        1.0 / np.sqrt(shape[0]) if len(shape) == 2 else 0.1 for shape in shapes[1:]
+    ]
+    member = np.repeat(factors, [np.prod(shape, dtype=int) for shape in shapes])
+    return np.tile(member, n_members)
+
+
+def initial_weights(rng, shapes, n_members, activation, output_bias):
     """Initial weights of all members in one vector.
 
     Hidden kernels are normal with the variance that keeps signals at their size:
@@ -41,11 +69,10 @@ def initial_weights(rng, shapes, n_members, activation, output_bias, dtype):
     ----------
     rng : numpy.random.Generator
     shapes : list of tuple
-        From :func:`layer_shapes`.
+        From :func:`weight_shapes`.
     n_members : int
     activation : str
     output_bias : ndarray of shape (n_outputs,)
-    dtype : {"float32", "float64"}
 
     Returns
     -------
@@ -54,7 +81,8 @@ def initial_weights(rng, shapes, n_members, activation, output_bias, dtype):
     gain = 1.0 if activation in ("selu", "tanh") else 2.0
     parts = []
     for _ in range(n_members):
-        for shape in shapes[:-2]:
+        parts.append(np.ones(shapes[0]))
+        for shape in shapes[1:-2]:
             if len(shape) == 2:
                 deviation = np.sqrt(gain / shape[0])
                 parts.append(rng.normal(scale=deviation, size=shape).ravel())
@@ -62,18 +90,23 @@ def initial_weights(rng, shapes, n_members, activation, output_bias, dtype):
                 parts.append(np.zeros(shape))
         parts.append(np.zeros(np.prod(shapes[-2])))
         parts.append(output_bias)
-    return np.concatenate(parts).astype(dtype)
+    return np.concatenate(parts)
 
 
 def unflatten(vector, shapes, n_members):
-    """Kernels (n_members, n_in, n_out) and biases (n_members, n_out) per layer."""
+    """Kernels (n_members, n_in, n_out) and biases (n_members, n_out) per layer.
+
+    The factors of the features become part of the first kernel.
+    """
     ends = np.cumsum([np.prod(shape, dtype=int) for shape in shapes])
     columns = np.split(vector.reshape(n_members, -1), ends[:-1], axis=1)
-    stacked = [
+    factors, *stacked = [
         column.reshape(n_members, *shape)
         for column, shape in zip(columns, shapes, strict=True)
     ]
-    return stacked[::2], stacked[1::2]
+    kernels, biases = stacked[::2], stacked[1::2]
+    kernels[0] = kernels[0] * factors[:, :, None]
+    return kernels, biases
 
 
 def committee_logits(weights, inputs, activation, masks=None):
@@ -82,7 +115,7 @@ def committee_logits(weights, inputs, activation, masks=None):
     Parameters
     ----------
     weights : list of list of tensor
-        For each member kernel and bias per layer, as in :func:`layer_shapes`.
+        For each member, as in :func:`weight_shapes`.
     inputs : list of tensor of shape (batch, n_features)
         Scaled features, one tensor per member.
     activation : str
@@ -98,7 +131,8 @@ def committee_logits(weights, inputs, activation, masks=None):
     activate = keras.activations.get(activation)
     logits = []
     for member, x in enumerate(inputs):
-        *hidden, kernel, bias = weights[member]
+        factor, *hidden, kernel, bias = weights[member]
+        x = x * factor
         for layer in range(len(hidden) // 2):
             x = ops.matmul(x, hidden[2 * layer]) + hidden[2 * layer + 1]
             x = activate(x)

@@ -31,6 +31,7 @@ def check_loss_weights(loss_weights):
             f"loss_weights must be three non-negative numbers, for {', '.join(TERMS)}, "
             f"not all 0; got {loss_weights!r}."
         )
+    weights = weights / weights.max()  # so that the sum cannot overflow
     return weights / weights.sum()
 
 
@@ -66,6 +67,22 @@ def check_class_weight(class_weight, classes, shares):
             f"{class_weight!r}."
         )
     return factors
+
+
+def check_optimizer(optimizer):
+    """Refuse a configuration without a class, or with a learning rate of its own."""
+    if isinstance(optimizer, str):
+        return
+    if not {"class_name", "config"} <= set(optimizer):
+        raise ValueError(
+            "optimizer must be a name or a Keras configuration, "
+            f'{{"class_name": ..., "config": {{...}}}}; got {optimizer!r}.'
+        )
+    if "learning_rate" in optimizer["config"]:
+        raise ValueError(
+            "The learning rate is set by the parameter learning_rate; leave it out of "
+            f"the configuration of the optimizer, {optimizer!r}."
+        )
 
 
 def rare_class(shares):

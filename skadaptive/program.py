@@ -27,7 +27,7 @@ import numpy as np
 import tensorflow as tf
 
 from .losses import hybrid
-from .network import committee_logits, layer_shapes
+from .network import committee_logits, step_factors, weight_shapes
 
 if keras.backend.backend() != "tensorflow":
     raise ImportError(
@@ -65,8 +65,8 @@ class Architecture:
     dtype: str
 
     @property
-    def layer_shapes(self):
-        return layer_shapes(self.n_features, self.hidden_layer_sizes, self.n_outputs)
+    def weight_shapes(self):
+        return weight_shapes(self.n_features, self.hidden_layer_sizes, self.n_outputs)
 
 
 class Program:
@@ -74,13 +74,16 @@ class Program:
 
     def __init__(self, architecture):
         self.architecture = architecture
-        self._shapes = architecture.layer_shapes * architecture.n_members
+        shapes, n_members = architecture.weight_shapes, architecture.n_members
+        self._factors = step_factors(shapes, n_members).astype(architecture.dtype)
+        self._shapes = shapes * n_members
         self._sizes = [int(np.prod(shape)) for shape in self._shapes]
-        self.weights = keras.Variable(
+        # The optimizer's view of the weights: divided by the factors.
+        self._scaled = keras.Variable(
             np.zeros(sum(self._sizes)), dtype=architecture.dtype, name="weights"
         )
         self.optimizer = keras.optimizers.get(json.loads(architecture.optimizer))
-        self.optimizer.build([self.weights])
+        self.optimizer.build([self._scaled])
         self._fresh_optimizer = [v.numpy() for v in self.optimizer.variables]
         real = tf.as_dtype(architecture.dtype)
         rows = {
@@ -95,6 +98,7 @@ class Program:
             "gamma": tf.TensorSpec((), real),
             "alpha": tf.TensorSpec((None,), real),
             "smooth": tf.TensorSpec((), real),
+            "total_weight": tf.TensorSpec((n_members,), real),
         }
         options = {"jit_compile": False, "autograph": False}
         self._train = tf.function(
@@ -102,6 +106,7 @@ class Program:
             input_signature=[
                 rows,
                 batches,
+                tf.TensorSpec((None,), tf.float32),
                 loss,
                 tf.TensorSpec((), real),
                 tf.TensorSpec((2,), tf.int32),
@@ -117,25 +122,35 @@ class Program:
             **options,
         )
 
-    def reset(self, weights, learning_rate):
-        """Start anew: these weights, an optimiser that has seen nothing."""
-        self.weights.assign(weights)
+    @property
+    def weights(self):
+        """Weights of all members, ndarray of shape (n_members * n_weights,)."""
+        return self._scaled.numpy() * self._factors
+
+    def reset(self, weights):
+        """Start anew: these weights, an optimizer that has seen nothing."""
+        self._scaled.assign(weights / self._factors)
         for variable, value in zip(
             self.optimizer.variables, self._fresh_optimizer, strict=True
         ):
             variable.assign(value)
-        self.optimizer.learning_rate = learning_rate
 
-    def train(self, rows, batches, loss, dropout, seed):
+    def train(self, rows, batches, learning_rates, loss, dropout, seed):
         """Run the steps of ``batches`` and return the mean loss of a member."""
         total = 0.0
         dtype = self.architecture.dtype
         loss = {name: np.asarray(value, dtype) for name, value in loss.items()}
         for start in range(0, len(batches), _STEPS_PER_CALL):
-            part = batches[start : start + _STEPS_PER_CALL]
-            drawn = np.asarray([seed[0] ^ start, seed[1]], "int32")
+            steps = slice(start, start + _STEPS_PER_CALL)
             total += float(
-                self._train(rows, part, loss, np.asarray(dropout, dtype), drawn)
+                self._train(
+                    rows,
+                    batches[steps],
+                    np.asarray(learning_rates[steps], "float32"),
+                    loss,
+                    np.asarray(dropout, dtype),
+                    np.asarray([seed[0] ^ start, seed[1]], "int32"),
+                )
             )
         return total / len(batches)
 
@@ -157,7 +172,7 @@ class Program:
         ]
         return np.concatenate(parts)
 
-    def _trace_train(self, rows, batches, loss, dropout, seed):
+    def _trace_train(self, rows, batches, learning_rates, loss, dropout, seed):
         traces[self.architecture] += 1
         n_steps, width = tf.shape(batches)[0], self.architecture.batch_size
         masks, offsets = self._draw_masks(n_steps, dropout, seed)
@@ -175,27 +190,29 @@ class Program:
                     [tf.slice(m, (at, 0), (width, m.shape[1])) for m in masks]
                     for at in starts
                 ]
-            weights = tf.convert_to_tensor(self.weights.value)
+            scaled = tf.convert_to_tensor(self._scaled.value)
             with tf.GradientTape(watch_accessed_variables=False) as tape:
-                tape.watch(weights)
-                logits = self._logits(weights, X, mask)
+                tape.watch(scaled)
+                logits = self._logits(scaled, X, mask)
                 value = tf.reduce_sum(hybrid(y, logits, weight, **loss))
-            self.optimizer.apply([tape.gradient(value, weights)], [self.weights])
+            self.optimizer.learning_rate.assign(learning_rates[index])
+            self.optimizer.apply([tape.gradient(value, scaled)], [self._scaled])
             return index + 1, total + value
 
         _, total = tf.while_loop(
             lambda index, total: index < n_steps,
             step,
-            (tf.constant(0), tf.zeros((), self.weights.dtype)),
+            (tf.constant(0), tf.zeros((), self._scaled.dtype)),
             parallel_iterations=1,
         )
         return total / self.architecture.n_members
 
     def _trace_predict(self, X, batch):
         X = tf.unstack(tf.gather(X, batch), self.architecture.n_members)
-        return self._logits(tf.convert_to_tensor(self.weights.value), X)
+        return self._logits(tf.convert_to_tensor(self._scaled.value), X)
 
-    def _logits(self, weights, X, masks=None):
+    def _logits(self, scaled, X, masks=None):
+        weights = scaled * self._factors
         parts = [
             tf.reshape(part, shape)
             for part, shape in zip(

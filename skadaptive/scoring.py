@@ -136,9 +136,16 @@ class Judge:
         with warnings.catch_warnings():
             # Early in training no row may be predicted rare: a score of 0, not news.
             warnings.simplefilter("ignore")
-            score = float(
-                self._scorer(predicted, self._X, self._target, **self._keywords)
-            )
+            try:
+                score = self._scorer(predicted, self._X, self._target, **self._keywords)
+                score = float(score)
+            except (TypeError, ValueError) as error:
+                raise ValueError(
+                    f"scoring={self._scoring!r} could not score the {len(logits)} rows "
+                    "held out. It must be the name of a scorer that is defined for "
+                    "their classes, or a function scorer(estimator, X, y) that returns "
+                    f"a number. {type(error).__name__}: {error}"
+                ) from error
         if not np.isfinite(score):
             raise ValueError(
                 f"scoring={self._scoring!r} returned {score} for {len(logits)} "
@@ -169,7 +176,9 @@ class Judge:
         if logits.shape[1] == 1:
             truth, ranking = self._index, ranking[:, 0]
         else:
-            truth = np.eye(logits.shape[1], dtype=int)[self._index]
+            present = np.unique(self._index)
+            truth = (self._index[:, None] == present).astype(int)
+            ranking = ranking[:, present]
         average_precision = average_precision_score(
             truth, ranking, sample_weight=self._sample_weight
         )

@@ -18,7 +18,10 @@ from .program import Architecture, pool
 
 # Steps that an epoch has at least under batch_size="auto": over few rows it passes
 # several times. One step an epoch would starve small data.
-MIN_STEPS = 16
+MIN_STEPS = 4
+
+# Rows of a full batch that is trained in float64.
+_SMALL = 1024
 
 # Rows scaled at a time, so that no second float64 table is held.
 _ROWS_PER_PASS = 65536
@@ -90,25 +93,26 @@ def fit_committee(
         hidden_layer_sizes=hidden_layer_sizes,
         n_outputs=1 if len(shares) == 2 else len(shares),
         n_members=len(folds),
-        batch_size=batch_size,
+        # No wider than the data, and of few different widths, for few programs.
+        batch_size=min(batch_size, max(16, 2 ** int(np.ceil(np.log2(n_rows))))),
         activation=activation,
         dropout=dropout > 0,
         optimizer=json.dumps(optimizer, sort_keys=True),
-        # A full batch costs next to nothing, and in float64 a row of weight 2 is the
-        # row twice to many digits.
-        dtype="float64" if n_steps == 1 else "float32",
+        # A small full batch costs next to nothing, and in float64 a row of weight 2 is
+        # the row twice to many digits.
+        dtype="float64" if n_steps == 1 and n_rows <= _SMALL else "float32",
     )
-    batch_weight = np.mean([sample_weight[train].sum() for train, _ in folds]) / n_steps
+    # The weight of a batch, on average; each member has its own.
+    batch_weight = np.array([sample_weight[t].sum() for t, _ in folds]) / n_steps
     start = initial_weights(
         np.random.default_rng(seeds[0]),
-        architecture.layer_shapes,
+        architecture.weight_shapes,
         len(folds),
         activation,
         _log_odds(shares),
-        architecture.dtype,
     )
     with pool.checkout(architecture) as program:
-        program.reset(start, learning_rate)
+        program.reset(start)
         best = _run_epochs(
             program,
             _padded_rows(transform, X, y, sample_weight, architecture.dtype),
@@ -118,20 +122,35 @@ def fit_committee(
             n_steps=n_steps,
             n_passes=-(-min_steps // n_steps),
             max_epochs=max_epochs,
+            learning_rate=learning_rate,
             scales=term_scales(shares, gamma=gamma, alpha=alpha),
             # Soft Dice is smoothed by one row's weight in a batch of 256, whatever the
             # batch size or the unit of the weights.
-            loss={"gamma": gamma, "alpha": alpha, "smooth": batch_weight / 256},
+            loss={
+                "gamma": gamma,
+                "alpha": alpha,
+                "smooth": batch_weight.mean() / 256,
+                "total_weight": batch_weight,
+            },
             dropout=dropout,
             seed=int(seeds[1]),
             verbose=verbose,
         )
-    return unflatten(best.astype(np.float64), architecture.layer_shapes, len(folds))
+    return unflatten(best.astype(np.float64), architecture.weight_shapes, len(folds))
 
 
 def auto_batch_size(n_rows):
-    """Power of two near n_rows / 32, from 64 to 256."""
-    return int(np.clip(2 ** np.round(np.log2(max(n_rows, 1) / 32)), 64, 256))
+    """Power of two near n_rows / 16, from 64 to 256."""
+    return int(np.clip(2 ** np.round(np.log2(max(n_rows, 1) / 16)), 64, 256))
+
+
+def schedule(progress):
+    """Share of the learning rate at this share of the training, both in [0, 1].
+
+    Four cosine cycles, each twice as long as the one before, that begin and end at
+    0: the schedule of RealMLP (Holzmüller et al., 2024, arXiv:2407.04491).
+    """
+    return 0.5 * (1 - np.cos(2 * np.pi * np.log2(1 + 15 * progress)))
 
 
 def _run_epochs(
@@ -144,6 +163,7 @@ def _run_epochs(
     n_steps,
     n_passes,
     max_epochs,
+    learning_rate,
     scales,
     loss,
     dropout,
@@ -170,24 +190,29 @@ def _run_epochs(
             else:
                 orders = [stratified_order(rng, classes) for classes in by_class]
             passes.append(epoch_batches(orders, n_steps, batch_size, filler))
+        batches = np.concatenate(passes)
+        middle = (np.arange(len(batches)) + 0.5) / len(batches)
+        progress = (epoch - 1 + middle) / max_epochs
         value = program.train(
             tensors,
-            np.concatenate(passes),
+            batches,
+            learning_rate * schedule(progress),
             {"loss_weights": monitor.loss_weights * scales, **loss},
             dropout,
             (seed, epoch),
         )
-        if not np.isfinite(value):
+        weights = program.weights
+        if not (np.isfinite(value) and np.isfinite(weights).all()):
             raise ValueError(
-                f"Training diverged: the loss is {value} in epoch {epoch}. Lower "
-                "learning_rate."
+                f"Training diverged in epoch {epoch}, with a loss of {value:g}. Lower "
+                f"learning_rate, which is {learning_rate:g}."
             )
         logits = None
         if monitor.judge is not None:
             logits = program.predict(tensors["X"], held_out)
             logits = [logits[: len(t), member] for member, t in enumerate(tests)]
         if monitor.observe(value, logits):
-            best = program.weights.numpy()
+            best = weights
         if bar:
             bar.update(monitor)
         if monitor.stop:

@@ -66,7 +66,7 @@ def quick():
             "max_epochs": 5,
             "batch_size": 64,
             "cv": 3,
-            "learning_rate": 0.01,
+            "learning_rate": 0.1,
             "random_state": 0,
         }
         return AdaptiveHybridClassifier(**{**defaults, **parameters})

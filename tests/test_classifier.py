@@ -189,6 +189,10 @@ def test_weights_do_not_depend_on_their_unit(quick, binary, rng):
     plain = quick().fit(X, y, sample_weight=weight).predict_proba(X)
     scaled = quick().fit(X, y, sample_weight=1024 * weight).predict_proba(X)
     assert_allclose(scaled, plain, rtol=1e-3)
+    for unit in (1e-30, 1e300):
+        tiny = quick(max_epochs=1).fit(X, y, sample_weight=unit * weight)
+        same = quick(max_epochs=1).fit(X, y, sample_weight=weight)
+        assert_allclose(tiny.predict_proba(X), same.predict_proba(X), rtol=1e-3)
     ones = quick().fit(X, y, sample_weight=np.ones(len(y))).predict_proba(X)
     assert_array_equal(ones, quick().fit(X, y).predict_proba(X))
 
@@ -229,6 +233,69 @@ def test_alpha_and_gamma_act(quick, binary):
     assert high > low + 0.1
     per_class = quick(alpha=[0.1, 0.9], **focal).fit(X, y).predict_proba(X)
     assert per_class[:, 1].mean() == pytest.approx(high)
+    # In the order of classes_, also where the rare class comes first.
+    turned = quick(alpha=[0.9, 0.1], **focal).fit(X, 1 - y).predict_proba(X)
+    assert turned[:, 0].mean() == pytest.approx(high)
+    sharp = quick(gamma=0.0, **focal).fit(X, y).history_["loss"]
+    assert sharp != quick(gamma=3.0, **focal).fit(X, y).history_["loss"]
+
+
+def test_alpha_weighs_the_rarest_of_three(quick, multiclass):
+    X, y = multiclass
+    assert np.bincount(y).argmin() == 2
+    focal = {"loss_weights": (0, 1, 0), "calibration": None, "max_epochs": 20}
+    low, high = (
+        quick(alpha=alpha, **focal).fit(X, y).predict_proba(X)[:, 2].mean()
+        for alpha in (0.1, 0.9)
+    )
+    assert high > low + 0.02
+
+
+@pytest.mark.parametrize("batch_size", [16, 64, 4000])
+def test_weights_hold_at_any_batch_size(quick, rng, batch_size):
+    """Balanced and without a pattern, the rare class has the probability one half."""
+    X, y = rng.normal(size=(3000, 2)), (rng.random(3000) < 0.01).astype(int)
+    model = quick(
+        hidden_layer_sizes=(),
+        loss_weights=(1, 0, 0),
+        class_weight="balanced",
+        batch_size=batch_size,
+        max_epochs=12,
+        learning_rate=0.02,
+        cv=None,
+        threshold=None,
+        calibration=None,
+    ).fit(X, y)
+    assert model.predict_proba(X)[:, 1].mean() == pytest.approx(0.5, abs=0.06)
+
+
+def test_groups_are_held_out_together(quick, binary):
+    X, y = binary
+    groups = np.arange(400) // 4
+    seen = []
+
+    def scorer(estimator, X, y):
+        seen.append(X)
+        return 0.5
+
+    quick(cv=0.3, scoring=scorer, max_epochs=1).fit(X, y, groups=groups)
+    held_out = np.isin(X[:, 0], seen[0][:, 0]).reshape(-1, 4)
+    assert len(seen[0]) < 200
+    assert_array_equal(held_out.any(axis=1), held_out.all(axis=1))
+
+
+def test_score_is_weighted(quick, binary):
+    """A scorer that takes weights gets those of the rows held out."""
+    X, y = binary
+    weight = np.where(X[:, 0] > 0, 5.0, 1.0)
+    seen = []
+
+    def score(y_true, y_pred, sample_weight=None):
+        seen.append(sample_weight)
+        return 0.5
+
+    quick(scoring=make_scorer(score), max_epochs=1).fit(X, y, sample_weight=weight)
+    assert_allclose(seen[0] / seen[0].max(), weight / weight.max())
 
 
 def test_training_starts_at_the_prevalence(quick, binary):
@@ -247,10 +314,16 @@ def test_training_starts_at_the_prevalence(quick, binary):
         ("adaptation", "perfomance", "a str among.*'performance'.*Got 'perfomance'"),
         ("scoring", "f1score", "a str among.*'f1'.*Got 'f1score'"),
         ("optimizer", "adm", "a str among.*'adam'.*Got 'adm'"),
+        ("optimizer", {"name": "sgd"}, "a name or a Keras configuration"),
+        (
+            "optimizer",
+            {"class_name": "sgd", "config": {"learning_rate": 0.9}},
+            "set by the parameter learning_rate",
+        ),
         ("cv", 1, r"an int in the range \[2, inf\).*a float in the range \(0.0, 1.0\)"),
         ("cv", 1.5, "'cv' parameter.*Got 1.5"),
         ("dropout", 1.0, r"a float in the range \[0.0, 1.0\)"),
-        ("gamma", -1, r"a float in the range \[0.0, inf\)"),
+        ("gamma", -1, r"a float in the range \[0.0, 100.0\]"),
         ("alpha", 1.5, r"a float in the range \[0.0, 1.0\]"),
         (
             "alpha",
@@ -482,6 +555,27 @@ def test_no_warning_in_an_ordinary_fit(quick, binary):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         quick().fit(*binary).predict(binary[0])
+
+
+def test_batch_larger_than_the_data(quick, binary):
+    X, y = binary
+    huge = quick(batch_size=10**9).fit(X, y).predict_proba(X)
+    assert_allclose(quick(batch_size=400).fit(X, y).predict_proba(X), huge)
+
+
+def test_divergence_in_the_last_step(quick, binary, monkeypatch):
+    """The loss of a step is that before its update: the weights must be looked at."""
+    weights = property(lambda self: np.full(3, np.nan))
+    monkeypatch.setattr(program.Program, "weights", weights)
+    with pytest.raises(ValueError, match="Training diverged in epoch 1"):
+        quick().fit(*binary)
+
+
+def test_members_start_apart(quick, binary):
+    X, _ = binary
+    model = quick(max_epochs=1, learning_rate=1e-12).fit(*binary)
+    first, second = model._committee.kernels[0][:2]
+    assert np.abs(first - second).max() > 0.1
 
 
 def test_linear_model(quick, binary):

@@ -98,10 +98,10 @@ def test_share_too_small_to_hold_out():
 
 def test_one_sided_splits_are_left_out():
     y = np.r_[np.zeros(30, dtype=int), np.ones(30, dtype=int)]
-    with pytest.warns(UserWarning, match="2 of 3 splits leave a single class"):
+    with pytest.warns(UserWarning, match="2 of 3 splits lack a class"):
         folds = make_folds(TimeSeriesSplit(3), X, y, ONES, None, 0)
     assert [len(train) for train, _ in folds] == [45]
-    with pytest.raises(ValueError, match="Every split of cv leaves a single class"):
+    with pytest.raises(ValueError, match="Every split of cv lacks a class"):
         make_folds([(np.arange(30), np.arange(30, 60))], X, y, ONES, None, 0)
 
 
@@ -130,3 +130,42 @@ def test_pool_leaves_nan_where_no_member_looked():
     pooled = pool(N, folds, [np.ones((len(test), 1)) for _, test in folds])
     assert np.isnan(pooled[:15]).all()
     assert_array_equal(pooled[15:], 1)
+
+
+def test_share_with_groups_is_stratified(global_random_seed):
+    """Whatever the seed: rare rows are in few groups, and both parts have some."""
+    groups = np.arange(N) // 10
+    y = np.isin(groups, [1, 4]).astype(int)
+    ((train, test),) = make_folds(0.5, X, y, ONES, groups, global_random_seed)
+    assert y[train].any() and y[test].any()
+
+
+def test_members_without_a_class_are_left_out():
+    y = np.where(np.arange(N) < 5, 2, Y)
+    splits = [(np.arange(10, N), np.arange(10)), (np.arange(30), np.arange(30, N))]
+    with pytest.warns(UserWarning, match="1 of 2 splits lack a class"):
+        ((train, _),) = make_folds(splits, X, y, ONES, None, 0)
+    assert_array_equal(train, np.arange(30))
+
+
+def test_bootstrap_judges_a_row_once():
+    splits = [(np.arange(30), np.array([40, 40, 41]))]
+    ((_, test),) = make_folds(splits, X, Y, ONES, None, 0)
+    assert_array_equal(test, [40, 41])
+
+
+@pytest.mark.parametrize(
+    ("cv", "message"),
+    [
+        ([], "cv holds no split"),
+        ([1, 2], r"pairs \(train, test\)"),
+        ([(np.arange(30), [99])], "row numbers from 0 to 59"),
+        ([(np.arange(30), [-1])], "row numbers from 0 to 59"),
+        ([(np.arange(30), [0.5])], "row numbers from 0 to 59"),
+        ([(np.arange(30), np.ones(59, dtype=bool))], "a mask of 60 values"),
+        ([(np.arange(30), np.arange(20, 40))], "holds rows out that it also trains on"),
+    ],
+)
+def test_splits_that_are_none(cv, message):
+    with pytest.raises(ValueError, match=message):
+        make_folds(cv, X, Y, ONES, None, 0)

@@ -45,7 +45,8 @@ def test_three_views_of_one_network(activation, n_outputs, rng):
     X = rng.normal(scale=3, size=(50, 5))
     logits = net.logits(X)
     weights = [
-        [w[m] for pair in zip(net.kernels, net.biases, strict=True) for w in pair]
+        [np.ones(5)]
+        + [w[m] for pair in zip(net.kernels, net.biases, strict=True) for w in pair]
         for m in range(net.n_members)
     ]
     scaled = [ops.convert_to_tensor(net.scaler.transform(X))] * net.n_members

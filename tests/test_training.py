@@ -1,6 +1,7 @@
 """The compiled program: what it learns, how often it is traced, what it keeps."""
 
 import gc
+import itertools
 import threading
 from dataclasses import replace
 from pathlib import Path
@@ -36,7 +37,8 @@ def test_order_is_a_stratified_permutation(sizes, rng):
 def test_every_batch_of_a_rare_class_has_its_share(rng):
     order = stratified_order(rng, [np.arange(50, 12800), np.arange(50)])
     rare_rows = (order.reshape(50, 256) < 50).sum(axis=1)
-    assert rare_rows.min() >= 0 and (rare_rows > 0).mean() > 0.6
+    # In a random order 63 % of the batches would hold one.
+    assert (rare_rows > 0).mean() > 0.65
     halves = (order.reshape(25, 512) < 50).sum(axis=1)
     assert halves.min() >= 1
 
@@ -59,7 +61,7 @@ def test_one_epoch_is_one_pass_for_every_member(rng):
 
 
 @pytest.mark.parametrize(
-    ("n_rows", "batch_size"), [(1, 64), (300, 64), (4000, 128), (10**6, 256)]
+    ("n_rows", "batch_size"), [(1, 64), (300, 64), (2000, 128), (10**6, 256)]
 )
 def test_auto_batch_size(n_rows, batch_size):
     assert auto_batch_size(n_rows) == batch_size
@@ -87,20 +89,21 @@ def loss(*loss_weights):
         "gamma": 2.0,
         "alpha": (0.75, 0.25),
         "smooth": 1.0,
+        "total_weight": (64.0, 64.0),
     }
 
 
 def one_step(program, rows, start, loss_weights):
     """Update of one step of the compiled program from the same start."""
-    program.reset(start, 0.01)
+    program.reset(start)
     batch = epoch_batches([np.arange(64)] * 2, 1, 64, filler=64)
-    program.train(rows, batch, loss(*loss_weights), 0.0, (0, 1))
-    return program.weights.numpy() - start
+    program.train(rows, batch, [0.01], loss(*loss_weights), 0.0, (0, 1))
+    return program.weights - start
 
 
 def test_changed_mix_changes_the_next_step(architecture, rows, rng):
     program = Program(architecture)
-    start = rng.normal(scale=0.3, size=program.weights.shape).astype("float32")
+    start = rng.normal(scale=0.3, size=program.weights.shape)
     before = traces[architecture]
     first = one_step(program, rows, start, (0.4, 0.4, 0.2))
     again = one_step(program, rows, start, (0.4, 0.4, 0.2))
@@ -108,7 +111,7 @@ def test_changed_mix_changes_the_next_step(architecture, rows, rng):
     none = one_step(program, rows, start, (0.0, 0.0, 0.0))
     assert_array_equal(first, again)
     assert np.abs(first - other).max() > 1e-4
-    assert_array_equal(none, 0)
+    assert_allclose(none, 0, atol=1e-6)
     # The second program traces once, for all four mixes.
     assert traces[architecture] - before == 1
 
@@ -116,13 +119,13 @@ def test_changed_mix_changes_the_next_step(architecture, rows, rng):
 def test_members_do_not_touch_each_other(architecture, rows, rng):
     """A member's update depends on its own rows alone."""
     program = Program(architecture)
-    start = rng.normal(scale=0.3, size=program.weights.shape).astype("float32")
+    start = rng.normal(scale=0.3, size=program.weights.shape)
 
     def update(second):
-        program.reset(start, 0.01)
+        program.reset(start)
         batch = epoch_batches([np.arange(40), second], 1, 64, filler=64)
-        program.train(rows, batch, loss(0.4, 0.4, 0.2), 0.0, (0, 1))
-        return np.split(program.weights.numpy(), 2)
+        program.train(rows, batch, [0.01], loss(0.4, 0.4, 0.2), 0.0, (0, 1))
+        return np.split(program.weights, 2)
 
     a, b = update(np.arange(40)), update(np.arange(20, 60))
     assert_allclose(a[0], b[0], rtol=1e-6)
@@ -280,20 +283,34 @@ def test_adaptation_changes_what_is_learnt(quick, binary):
 
 
 def test_best_epoch_is_restored(quick, binary):
-    """Stopping right at the best epoch gives the same network."""
+    """However many worse epochs follow it."""
     X, y = binary
-    long = quick(max_epochs=30, early_stopping=False, learning_rate=0.05).fit(X, y)
-    assert long.n_iter_ == 30
-    assert long.best_epoch_ < 30
-    assert long.best_score_ == long.history_["score"][long.best_epoch_ - 1]
-    short = quick(max_epochs=long.best_epoch_, early_stopping=False, learning_rate=0.05)
-    assert_array_equal(short.fit(X, y).predict_proba(X), long.predict_proba(X))
+
+    def falling_from_the_fifth():
+        epochs = itertools.count(1)
+        return lambda *_: -abs(next(epochs) - 4)
+
+    found = {
+        patience: quick(
+            max_epochs=20,
+            n_iter_no_change=patience,
+            scoring=falling_from_the_fifth(),
+            adaptation_rate=0,
+        ).fit(X, y)
+        for patience in (2, 9)
+    }
+    best = found[2].best_epoch_
+    assert best == found[9].best_epoch_ and 4 <= best <= 6
+    assert found[9].n_iter_ - found[2].n_iter_ == 9 - 2
+    assert found[2].best_score_ == found[2].history_["score"][best - 1]
+    assert_array_equal(found[2].predict_proba(X), found[9].predict_proba(X))
 
 
-def test_early_stopping_waits_for_n_iter_no_change(quick, binary):
+def test_equal_scores_do_not_prolong_training(quick, binary):
+    """Ties choose among epochs, but a score that stands still stops the training."""
     X, y = binary
-    model = quick(max_epochs=200, n_iter_no_change=3, learning_rate=0.05).fit(X, y)
-    assert model.n_iter_ == model.best_epoch_ + 3
+    model = quick(max_epochs=40, n_iter_no_change=3, scoring=lambda *_: 0.7)
+    assert model.fit(X, y).n_iter_ == 4
 
 
 def test_divergence_is_an_error(quick, binary):
