@@ -36,9 +36,13 @@ def make_data(n_rows, n_features, prevalence, seed=0):
 def ours(epochs, **parameters):
     defaults = {
         "hidden_layer_sizes": LAYERS,
+        "activation": "relu",
         "batch_size": BATCH,
         "max_epochs": epochs,
         "early_stopping": False,
+        # The others neither calibrate nor tune a threshold.
+        "calibration": None,
+        "threshold": None,
         "random_state": 0,
     }
     return AdaptiveHybridClassifier(**{**defaults, **parameters})
