@@ -163,7 +163,9 @@ def build_model(committee):
     x = (inputs - scaler.center) * scaler.scale
     x = x / ops.sqrt(1.0 + ops.square(x / BOUND))
     x = ops.cast(x, "float32")
-    x = keras.layers.RepeatVector(n_members, name="members")(x)
+    # Whatever the global policy of Keras says.
+    options = {"dtype": "float32"}
+    x = keras.layers.RepeatVector(n_members, name="members", **options)(x)
     layers = zip(committee.kernels, committee.biases, strict=True)
     last = len(committee.kernels) - 1
     for index, (kernel, bias) in enumerate(layers):
@@ -173,16 +175,17 @@ def build_model(committee):
             bias_axes="mo",
             activation=committee.activation if index < last else None,
             name="logits" if index == last else f"hidden_{index + 1}",
+            **options,
         )
         x = layer(x)
         layer.set_weights([kernel, bias])
-    x = keras.layers.GlobalAveragePooling1D(name="mean_logits")(x)
+    x = keras.layers.GlobalAveragePooling1D(name="mean_logits", **options)(x)
     if committee.calibration is not None:
         x = committee.calibration.on_tensors(x, ops)
     if committee.n_outputs == 1:
         # Both classes, as predict_proba gives them.
         x = ops.concatenate([-x, x], axis=-1)
-        outputs = keras.layers.Activation("sigmoid", name="probabilities")(x)
+        outputs = keras.layers.Activation("sigmoid", name="probabilities", **options)(x)
     else:
-        outputs = keras.layers.Softmax(name="probabilities")(x)
+        outputs = keras.layers.Softmax(name="probabilities", **options)(x)
     return keras.Model(inputs, outputs, name="adaptive_hybrid_classifier")

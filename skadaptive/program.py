@@ -21,6 +21,7 @@ import threading
 from collections import Counter, OrderedDict
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 
 import keras
 import numpy as np
@@ -100,27 +101,26 @@ class Program:
             "smooth": tf.TensorSpec((), real),
             "total_weight": tf.TensorSpec((n_members,), real),
         }
-        options = {"jit_compile": False, "autograph": False}
-        self._train = tf.function(
-            self._trace_train,
-            input_signature=[
-                rows,
-                batches,
-                tf.TensorSpec((None,), tf.float32),
-                loss,
-                tf.TensorSpec((), real),
-                tf.TensorSpec((2,), tf.int32),
-            ],
-            **options,
+        self._train_signature = (
+            rows,
+            batches,
+            tf.TensorSpec((None,), tf.float32),
+            loss,
+            tf.TensorSpec((), real),
+            tf.TensorSpec((2,), tf.int32),
         )
-        self._predict = tf.function(
-            self._trace_predict,
-            input_signature=[
-                rows["X"],
-                tf.TensorSpec((architecture.n_members, None), tf.int32),
-            ],
-            **options,
+        self._predict_signature = (
+            rows["X"],
+            tf.TensorSpec((architecture.n_members, None), tf.int32),
         )
+
+    @cached_property
+    def _train(self):
+        return _compiled(self._trace_train, self._train_signature)
+
+    @cached_property
+    def _predict(self):
+        return _compiled(self._trace_predict, self._predict_signature)
 
     @property
     def weights(self):
@@ -239,6 +239,22 @@ class Program:
             shape, seed * [-1, 1], 0, n_rows - width + 1, tf.int32
         )
         return tf.split(kept, list(sizes), axis=1), offsets
+
+
+def _compiled(function, signature):
+    """The function traced once, for arguments of this structure.
+
+    Called as a concrete function: TensorFlow counts the traces of a ``tf.function`` by
+    its source line, and would warn of retracing where a search goes through
+    architectures, each traced once.
+    """
+    traced = tf.function(function, jit_compile=False, autograph=False)
+    concrete = traced.get_concrete_function(*signature)
+
+    def call(*arguments):
+        return concrete(*tf.nest.map_structure(tf.convert_to_tensor, arguments))
+
+    return call
 
 
 class Pool:

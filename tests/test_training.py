@@ -196,6 +196,12 @@ def test_memory_does_not_grow_over_fits(quick, binary):
     assert _resident_megabytes() - before < 10
 
 
+def test_no_warning_of_retracing_over_architectures(quick, binary, caplog):
+    for units in range(20, 28):
+        quick(hidden_layer_sizes=(units,), max_epochs=1).fit(*binary)
+    assert "retracing" not in caplog.text
+
+
 def test_pool_is_bounded_and_forgets_the_oldest(architecture):
     small = Pool(2)
     kinds = [replace(architecture, n_features=n) for n in (1, 2, 3)]
