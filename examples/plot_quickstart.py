@@ -87,7 +87,8 @@ def read_table(parser, path, target):
             f"{target!r} has {len(counts)} values; it should have the two classes, or "
             "a few of which the rarest is to be found"
         )
-    return frame, (labels == counts.index[-1]).astype(int), repr(counts.index[-1])
+    rare = counts.index[-1]
+    return frame, (labels == rare).astype(int), f"{rare!s}"
 
 
 def data_sets(parser, arguments):
