@@ -7,8 +7,8 @@ looking inside. The NumPy view is :mod:`skadaptive.inference`; a test holds the 
 against each other.
 
 Members stay apart in the forward pass: one matrix product per member and layer. As
-one batched product they are slower on CPU, 1.3-1.9 s an epoch for five members on
-182,276 x 29 rows against 0.9-1.3 s, because TensorFlow then neither fuses the bias
+one batched product they are slower on CPU, 1.5-1.9 s an epoch for five members on
+182,276 x 29 rows against 0.9-1.4 s, because TensorFlow then neither fuses the bias
 and the activation nor runs members side by side.
 """
 

@@ -204,6 +204,14 @@ def test_nothing_speaks_for_another_threshold_than_the_neutral_one():
     assert tune_threshold(f1, y, proba, np.ones(100), neutral=0.7) == 0.7
 
 
+def test_no_false_alarm_among_few_rows_does_not_mean_that_there_is_none():
+    """At a cost that no right alarm can make up for, the neutral threshold stays."""
+    y = np.repeat([0, 1], [25, 5])
+    proba = np.r_[np.linspace(0.1, 0.5, 25), np.linspace(0.3, 0.6, 5)]
+    costly = np.where(y == 0, 1000.0, 1e-4)
+    assert tune_threshold(f1, y, proba, costly, neutral=0.999) == 0.999
+
+
 def test_expected_cost_finds_the_odds_of_the_costs(rng):
     y, z = distorted(rng, n_rows=40_000, slope=1.0, shift=0.0)
     found = tune_threshold(
