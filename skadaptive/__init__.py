@@ -3,8 +3,15 @@
 See :class:`skadaptive.AdaptiveHybridClassifier`.
 """
 
-from . import adaptation, datasets
+from . import adaptation, datasets, drift, thresholds
 from ._version import __version__
 from .classifier import AdaptiveHybridClassifier
 
-__all__ = ["AdaptiveHybridClassifier", "__version__", "adaptation", "datasets"]
+__all__ = [
+    "AdaptiveHybridClassifier",
+    "__version__",
+    "adaptation",
+    "datasets",
+    "drift",
+    "thresholds",
+]

@@ -1,42 +1,21 @@
-"""The estimator: parameters, input checks, the order of the steps."""
+"""The estimator: parameters and the public surface."""
 
-import dataclasses
-import importlib
-import warnings
 from contextlib import contextmanager
 from numbers import Integral, Real
 
 import numpy as np
-from scipy.special import logit
-from sklearn.base import BaseEstimator, ClassifierMixin, _fit_context
+from sklearn.base import ClassifierMixin, _fit_context
 from sklearn.metrics import get_scorer_names
-from sklearn.utils import _safe_indexing, check_random_state
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
-from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import (
-    _check_sample_weight,
-    check_consistent_length,
     check_is_fitted,
-    column_or_1d,
     validate_data,
 )
 
 from . import adaptation, inference
-from .decision import CALIBRATIONS, tune_threshold
-from .folds import make_folds, n_members, pool
-from .monitor import Monitor
-from .parameters import (
-    check_alpha,
-    check_class_weight,
-    check_hidden_layer_sizes,
-    check_loss_weights,
-    check_optimizer,
-    rare_class,
-)
-from .preprocessing import RobustScaler
-from .resampling import resample
-from .scoring import Judge, labels
-from .thresholds import OF_SCORER, f1
+from .decision import CALIBRATIONS
+from .fitting import BaseCommittee, import_module
+from .scoring import labels
 
 _OPTIMIZERS = {
     "adagrad",
@@ -50,7 +29,7 @@ _OPTIMIZERS = {
 }
 
 
-class AdaptiveHybridClassifier(ClassifierMixin, BaseEstimator):
+class AdaptiveHybridClassifier(ClassifierMixin, BaseCommittee):
     """Neural classifier for rare classes.
 
     A committee of small networks, each held out from another fold of the training
@@ -157,6 +136,13 @@ class AdaptiveHybridClassifier(ClassifierMixin, BaseEstimator):
         on out-of-fold logits at the natural shares. Increasing, so that the ranking
         stays; "isotonic" needs some hundred rare rows.
 
+    warm_start : bool, default=False
+        Whether ``fit`` goes on from the network of the last fit, as long as data and
+        layers suit it: with its scaling, optimizer state, mix and held-out rows, for
+        ``max_epochs`` more. If no new epoch is better than what it began with, that is
+        kept. Rows held out stay so only if ``X`` and ``y`` are the same as before, or
+        all new; with old rows among new ones give ``cv`` the splits.
+
     random_state : int, RandomState instance or None, default=None
         Seed of folds, initial weights, batches and dropout.
 
@@ -176,13 +162,14 @@ class AdaptiveHybridClassifier(ClassifierMixin, BaseEstimator):
 
     history_ : dict of list
         One value per epoch: ``epoch`` (from 1), ``loss``, ``score`` (NaN if nothing is
-        held out), ``weight_cross_entropy``, ``weight_focal``, ``weight_dice``.
+        held out), ``weight_cross_entropy``, ``weight_focal``, ``weight_dice``. With
+        ``warm_start`` and ``partial_fit`` it grows from call to call.
 
     loss_weights_ : ndarray of shape (3,)
         Mix of the best epoch.
 
     n_iter_ : int
-        Number of epochs run.
+        Number of epochs run, in all calls.
 
     best_epoch_ : int
         Epoch whose weights are kept, counted from 1.
@@ -197,7 +184,8 @@ class AdaptiveHybridClassifier(ClassifierMixin, BaseEstimator):
     oof_proba_ : ndarray of shape (n_samples, n_classes)
         Out-of-fold probabilities: for each row the mean logit of the members that
         held it out, calibrated. NaN for rows that were never held out or have weight
-        0, and for all rows where validation data are given.
+        0, and for all rows where validation data are given. After ``partial_fit``
+        that of the last chunk.
 
     See Also
     --------
@@ -270,6 +258,7 @@ class AdaptiveHybridClassifier(ClassifierMixin, BaseEstimator):
             None,
         ],
         "calibration": [StrOptions(set(CALIBRATIONS)), None],
+        "warm_start": ["boolean"],
         "random_state": ["random_state"],
         "verbose": ["verbose"],
     }
@@ -296,6 +285,7 @@ class AdaptiveHybridClassifier(ClassifierMixin, BaseEstimator):
         n_iter_no_change=24,
         threshold="tune",
         calibration="sigmoid",
+        warm_start=False,
         random_state=None,
         verbose=0,
     ):
@@ -319,6 +309,7 @@ class AdaptiveHybridClassifier(ClassifierMixin, BaseEstimator):
         self.n_iter_no_change = n_iter_no_change
         self.threshold = threshold
         self.calibration = calibration
+        self.warm_start = warm_start
         self.random_state = random_state
         self.verbose = verbose
 
@@ -373,6 +364,52 @@ class AdaptiveHybridClassifier(ClassifierMixin, BaseEstimator):
         """
         with _as_it_was_on_error(self):
             self._fit(X, y, sample_weight, (X_val, y_val, sample_weight_val), groups)
+        return self
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def partial_fit(self, X, y, classes=None, sample_weight=None):
+        """Learn from a chunk of data that arrive in chunks, or do not fit in memory.
+
+        One pass over the chunk, which begins where the last call, of ``fit`` or of
+        ``partial_fit``, ended: with its weights, optimizer state and mix. A part of
+        the chunk is held out from each member as ``cv`` says, an int, a float or None;
+        a row that comes again is held out from the same member again. The
+        score of those rows moves the mix. Those of the latest chunks, as many as make
+        up half of the rows so far, calibrate and tune the threshold. Medians and
+        interquartile ranges are averages over the chunks.
+
+        Parameters
+        ----------
+        X : array-like or DataFrame of shape (n_samples, n_features)
+            Numeric features, on any scale.
+        y : array-like of shape (n_samples,)
+            Class labels; a chunk need not have rows of every class.
+        classes : array-like of shape (n_classes,), default=None
+            All labels that will ever come. Needed in the first call.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Non-negative weights, in one unit for all chunks.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            For invalid parameters or data, a label that is not in ``classes``, and if
+            training diverges. The estimator is then as before the call.
+        ImportError
+            If TensorFlow is not installed.
+
+        Notes
+        -----
+        The chunks should come in random order, and the first should have rows of every
+        class: it says which class is rare. ``max_epochs``, ``early_stopping`` and
+        ``warm_start`` are not used. The learning rate begins with ``learning_rate``
+        and falls with the square root of the steps, to a quarter.
+        """
+        with _as_it_was_on_error(self):
+            self._partial_fit(X, y, classes, sample_weight)
         return self
 
     def predict(self, X):
@@ -444,258 +481,12 @@ class AdaptiveHybridClassifier(ClassifierMixin, BaseEstimator):
         of more than seven digits, such as time stamps, call the model itself.
         """
         check_is_fitted(self)
-        return _import("network").build_model(self._committee)
+        return import_module("network").build_model(self._committee)
 
     def _logits(self, X):
         check_is_fitted(self)
         X = validate_data(self, X, dtype=(np.float64, np.float32), reset=False)
         return self._committee.logits(X)
-
-    def _fit(self, X, y, sample_weight, validation, groups):
-        hidden_layer_sizes = check_hidden_layer_sizes(self.hidden_layer_sizes)
-        check_optimizer(self.optimizer)
-        loss_weights = check_loss_weights(self.loss_weights)
-        given_X = X
-        X, y, weight = self._check_data(X, y, sample_weight)
-        n_rows, n_classes = len(X), len(self.classes_)
-        shares = np.bincount(y, weight, minlength=n_classes)
-        rare = rare_class(shares)
-        alpha = check_alpha(self.alpha, n_classes, rare)
-        seeds = check_random_state(self.random_state).randint(2**31 - 1, size=4)
-
-        if validation[0] is None:
-            _check_no_labels_alone(validation)
-            folds = make_folds(self.cv, given_X, y, weight, groups, seeds[0])
-            weighted = sample_weight is not None
-        else:
-            own = self._check_validation_data(*validation)
-            X, y, weight = (
-                np.concatenate(pair) for pair in zip((X, y, weight), own, strict=True)
-            )
-            train = np.flatnonzero(weight[:n_rows] > 0)
-            test = n_rows + np.flatnonzero(own[2] > 0)
-            folds = [(train, test)] * n_members(self.cv, given_X, y[:n_rows], groups)
-            weighted = validation[2] is not None
-        # What judges and calibrates: rows held out, at their natural weights.
-        held_out = np.unique(np.concatenate([test for _, test in folds]))
-        natural = weight[held_out]
-        judge = self._judge(
-            given_X if validation[0] is None else validation[0],
-            held_out if validation[0] is None else held_out - n_rows,
-            y[held_out],
-            rare,
-            natural if weighted else None,
-        )
-        if self.sampler is not None:
-            X, y, weight, folds = self._resample(
-                given_X, X, y, weight, folds, seeds[3], sample_weight is not None
-            )
-            trained = np.concatenate([train for train, _ in folds])
-            shares = np.bincount(y[trained], weight[trained], minlength=n_classes)
-        monitor = Monitor(
-            folds,
-            judge,
-            n_samples=len(X),
-            loss_weights=loss_weights,
-            rule=self.adaptation,
-            rate=self.adaptation_rate,
-            patience=self.n_iter_no_change if self.early_stopping else None,
-        )
-        kept = np.flatnonzero(weight[:n_rows] > 0)
-        scaler = RobustScaler.fit(X[kept], weight[kept])
-        factors = check_class_weight(self.class_weight, self.classes_, shares)
-        # A single output is the logit of the rare class, so where that is the first of
-        # two the classes are turned round until training is over.
-        turned = n_classes == 2 and rare == 0
-        kernels, biases = _import("training").fit_committee(
-            scaler.transform,
-            X,
-            1 - y if turned else y,
-            _with_mean_one(weight * factors[y]),
-            folds,
-            monitor,
-            hidden_layer_sizes=hidden_layer_sizes,
-            activation=self.activation,
-            dropout=self.dropout,
-            gamma=self.gamma,
-            alpha=alpha[::-1] if turned else alpha,
-            optimizer=self.optimizer,
-            learning_rate=self.learning_rate,
-            batch_size=self.batch_size,
-            max_epochs=self.max_epochs,
-            seeds=seeds[1:3],
-            verbose=self.verbose,
-        )
-        if turned:
-            kernels[-1], biases[-1] = -kernels[-1], -biases[-1]
-        committee = inference.Committee(scaler, self.activation, kernels, biases)
-        logits = np.full((len(X), committee.n_outputs), np.nan)
-        if held_out.size:
-            logits = pool(
-                len(X),
-                folds,
-                [committee.logits(X[test], m) for m, (_, test) in enumerate(folds)],
-            )
-        calibration = self._calibrate(logits[held_out], y[held_out], natural, judge)
-        self._committee = dataclasses.replace(committee, calibration=calibration)
-        if calibration is not None:
-            logits = calibration(logits)
-        self._decide(logits[held_out], y[held_out], natural, factors, rare, judge)
-        self.oof_proba_ = inference.probabilities(logits[:n_rows])
-        self._describe(monitor)
-
-    def _calibrate(self, logits, y, weight, judge):
-        """Calibration of the out-of-fold logits, None if there is none."""
-        if self.calibration is None or judge is None:
-            return None
-        return CALIBRATIONS[self.calibration].fit(logits, y, weight)
-
-    def _decide(self, logits, y, weight, factors, rare, judge):
-        """Set ``threshold_``, from calibrated out-of-fold logits if it is tuned."""
-        binary = len(self.classes_) == 2
-        tuned = callable(self.threshold) or self.threshold == "tune"
-        # Class weights are costs of errors: where they are equal, the most probable
-        # class is the one to choose.
-        self.threshold_ = 1 - factors[rare] / factors.sum()
-        if isinstance(self.threshold, Real):
-            self.threshold_ = float(self.threshold)
-        elif tuned and binary and judge is not None:
-            criterion = self.threshold
-            if not callable(criterion):
-                named = isinstance(self.scoring, str)
-                criterion = OF_SCORER.get(self.scoring, f1) if named else f1
-            self.threshold_ = tune_threshold(
-                criterion,
-                (y == rare).astype(int),
-                inference.probabilities(logits)[:, rare],
-                weight * factors[y],
-                neutral=self.threshold_,
-            )
-        # What is added to the calibrated logits before the greatest wins.
-        if binary:
-            sign = -1.0 if rare == 0 else 1.0
-            self._decision_offset = -sign * logit(self.threshold_)
-        else:
-            self._decision_offset = np.log(factors)
-        if self.cv is None and judge is None and (tuned or self.calibration):
-            warnings.warn(
-                "Nothing is held out that could tune the threshold or calibrate: "
-                f"the threshold is {self.threshold_:g} and the probabilities are the "
-                "network's own. Hold rows out (cv, X_val), or say threshold=None, "
-                "calibration=None.",
-                UserWarning,
-                stacklevel=4,
-            )
-
-    def _resample(self, given_X, X, y, weight, folds, seed, weighted):
-        """The table with the rows that the sampler made, and who trains on which."""
-        made, folds = resample(self.sampler, given_X, X, y, folds, seed)
-        if made and weighted:
-            raise ValueError(
-                f"sample_weight says nothing about the rows that {self.sampler!r} "
-                "makes. Leave one of the two out, use class_weight, or take a sampler "
-                "that picks rows: RandomUnderSampler, RandomOverSampler."
-            )
-        if made:
-            rows, classes = zip(*made, strict=True)
-            X, y = np.concatenate([X, *rows]), np.concatenate([y, *classes])
-            weight = np.r_[weight, np.ones(len(y) - len(weight))]
-        return X, y, weight, folds
-
-    def _check_validation_data(self, X, y, sample_weight):
-        """X_val, y_val and its weights, as arrays and class indices."""
-        if y is None:
-            raise ValueError("X_val needs y_val, its labels.")
-        X = validate_data(self, X, dtype=(np.float64, np.float32), reset=False)
-        y = column_or_1d(y, warn=True)
-        check_consistent_length(X, y)
-        unseen = np.setdiff1d(y, self.classes_)
-        if unseen.size:
-            raise ValueError(
-                f"y_val holds classes that y does not: {unseen.tolist()}. The classes "
-                f"are {self.classes_.tolist()}."
-            )
-        weight = _check_sample_weight(
-            sample_weight, X, dtype=np.float64, ensure_non_negative=True
-        )
-        return X, np.searchsorted(self.classes_, y), weight
-
-    def _check_data(self, X, y, sample_weight):
-        """X and weights as arrays, y as class indices; sets ``classes_``."""
-        X, y = validate_data(self, X, y, dtype=(np.float64, np.float32))
-        check_classification_targets(y)
-        weight = _check_sample_weight(
-            sample_weight, X, dtype=np.float64, ensure_non_negative=True
-        )
-        kept = weight > 0
-        if not kept.any():
-            raise ValueError("Sample weights are all zero: there is nothing to fit.")
-        weight = weight / weight.max()  # the unit means nothing; squares may overflow
-        self.classes_ = np.unique(y[kept])
-        if len(self.classes_) < 2:
-            raise ValueError(
-                "AdaptiveHybridClassifier needs at least two classes in y whose rows "
-                f"have weight; got one class, {self.classes_[0]!r}."
-            )
-        # A class without any weight counts as absent, like its rows.
-        indices = np.searchsorted(self.classes_, y)
-        return X, np.minimum(indices, len(self.classes_) - 1), weight
-
-    def _judge(self, X, rows, y, rare, sample_weight):
-        """What scores the pooled out-of-fold logits, None if there is nothing to."""
-        if not rows.size:
-            return None
-        if len(np.unique(y)) < 2:
-            warnings.warn(
-                "The rows held out all belong to one class and cannot be scored: no "
-                "adaptation, no early stopping; training runs for max_epochs. A "
-                "stratified splitter avoids this.",
-                UserWarning,
-                stacklevel=5,
-            )
-            return None
-        return Judge(
-            self.scoring,
-            _safe_indexing(X, rows) if callable(self.scoring) else None,
-            y,
-            self.classes_,
-            rare,
-            sample_weight,
-            tuned=callable(self.threshold) or self.threshold == "tune",
-        )
-
-    def _describe(self, monitor):
-        """Set the fitted attributes that tell how training went."""
-        self.history_ = monitor.history
-        self.n_iter_ = len(monitor.history["epoch"])
-        self.best_epoch_ = monitor.best_epoch
-        best = monitor.best_epoch - 1
-        self.best_score_ = monitor.history["score"][best]
-        self.loss_weights_ = np.array(
-            [monitor.history[f"weight_{term}"][best] for term in adaptation.TERMS]
-        )
-
-
-def _with_mean_one(weight):
-    return weight / weight[weight > 0].mean()
-
-
-def _check_no_labels_alone(validation):
-    if any(part is not None for part in validation):
-        raise ValueError("y_val and sample_weight_val need X_val.")
-
-
-def _import(module):
-    """A module of this package that needs Keras and TensorFlow."""
-    try:
-        return importlib.import_module(f".{module}", __package__)
-    except ModuleNotFoundError as error:
-        if error.name and error.name.split(".")[0] in ("tensorflow", "keras"):
-            raise ImportError(
-                "AdaptiveHybridClassifier needs TensorFlow to train: "
-                "pip install 'skadaptive[tensorflow]', or 'skadaptive[tensorflow-cpu]'."
-            ) from error
-        raise
 
 
 @contextmanager

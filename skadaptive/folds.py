@@ -12,6 +12,7 @@ import warnings
 from numbers import Integral, Real
 
 import numpy as np
+import pandas as pd
 from sklearn.model_selection import (
     StratifiedGroupKFold,
     StratifiedKFold,
@@ -96,6 +97,49 @@ def make_folds(cv, X, y, sample_weight, groups, seed):
             stacklevel=4,
         )
     return usable
+
+
+def chunk_folds(cv, X, sample_weight):
+    """Split a chunk of a stream among the committee members.
+
+    A row is held out by its content: wherever and in whatever order it comes again, in
+    a second pass over the stream or twice in a chunk, no member trains on it that
+    judges it. And a chunk may be as small, or as short of a class, as it happens to be.
+
+    Parameters
+    ----------
+    cv : int, float or None
+        Number of members; or the share held out from one; None holds nothing out.
+    X : ndarray of shape (n_samples, n_features)
+    sample_weight : ndarray of shape (n_samples,)
+        Rows of weight 0 are in no fold.
+
+    Returns
+    -------
+    list of (ndarray, ndarray)
+        One (train, test) pair per member, either may be empty.
+
+    Raises
+    ------
+    ValueError
+        If ``cv`` is a splitter or an iterable, which know nothing of chunks.
+    """
+    kept = np.flatnonzero(sample_weight > 0)
+    if cv is None:
+        return [(kept, kept[:0])]
+    if not isinstance(cv, Integral | Real):
+        raise ValueError(
+            "partial_fit holds rows out of each chunk itself: cv must be an int, a "
+            f"float or None; got {cv!r}."
+        )
+    # Adding 0 makes -0.0, which equals 0.0, look like it.
+    rows = pd.DataFrame(X[kept] + 0.0)
+    place = pd.util.hash_pandas_object(rows, index=False).to_numpy()
+    if isinstance(cv, Integral):
+        held_out = [place % cv == member for member in range(cv)]
+    else:
+        held_out = [place < cv * 2.0**64]
+    return [(kept[~out], kept[out]) for out in held_out]
 
 
 def pool(n_samples, folds, predictions):

@@ -21,7 +21,7 @@ class Monitor:
     n_samples : int
         Rows that the folds number.
     loss_weights : ndarray of shape (3,)
-        Initial mix.
+        Initial mix, to which a rule relaxes.
     rule : str or callable
         See :func:`skadaptive.adaptation.next_weights`.
     rate : float
@@ -29,6 +29,12 @@ class Monitor:
     patience : int or None
         Epochs without a rise of the smoothed score before training stops; None never
         stops.
+    history : dict of list, default=None
+        Epochs of earlier calls, where training goes on.
+    mix : ndarray of shape (3,), default=None
+        Mix to go on with; None begins with the initial one.
+    best_epoch : int, default=0
+        Of the earlier epochs.
 
     Attributes
     ----------
@@ -43,13 +49,26 @@ class Monitor:
     stop : bool
     """
 
-    def __init__(self, folds, judge, n_samples, loss_weights, rule, rate, patience):
+    def __init__(
+        self,
+        folds,
+        judge,
+        n_samples,
+        loss_weights,
+        rule,
+        rate,
+        patience,
+        history=None,
+        mix=None,
+        best_epoch=0,
+    ):
         self.judge = judge
-        self.loss_weights = loss_weights
-        self.best_epoch = 0
+        self.loss_weights = loss_weights if mix is None else mix
+        self.best_epoch = best_epoch
         self.stop = False
         weights = [f"weight_{term}" for term in TERMS]
-        self.history = {key: [] for key in ("epoch", "loss", "score", *weights)}
+        keys = ("epoch", "loss", "score", *weights)
+        self.history = {key: list(history[key]) if history else [] for key in keys}
         self._folds = folds
         self._n_samples = n_samples
         self._initial = loss_weights
@@ -57,7 +76,18 @@ class Monitor:
         self._rate = rate
         self._patience = patience
         self._best_score, self._best_logits = -np.inf, None
-        self._last_rise = 0
+        self._last_rise = len(self.history["epoch"])
+
+    def begin(self, logits):
+        """Judge the network to go on from, the best so far.
+
+        Parameters
+        ----------
+        logits : list of ndarray of shape (n_test, n_outputs)
+            Each member's predictions for the rows it holds out.
+        """
+        self._best_logits = self._pooled(logits)
+        self._best_score = self.judge.score(self._best_logits)
 
     def observe(self, loss, logits):
         """Take in an epoch that has just been trained.
@@ -83,18 +113,19 @@ class Monitor:
             self.history["score"].append(np.nan)
             self.best_epoch = epoch
             return True
-        pooled = pool(self._n_samples, self._folds, logits)
-        pooled = pooled[~np.isnan(pooled[:, 0])]
+        pooled = self._pooled(logits)
         self.history["score"].append(self.judge.score(pooled))
+        # Chunks of a stream that could not be scored say nothing.
+        scores = [score for score in self.history["score"] if not np.isnan(score)]
         self.loss_weights = next_weights(
             self._rule,
-            self.history["score"],
+            scores,
             self.loss_weights,
             self._initial,
             self._rate,
         )
         # The smoothed score is less of a lucky draw.
-        score = smooth(self.history["score"])[-1]
+        score = smooth(scores)[-1]
         if score == self._best_score:
             ties = self.judge.tie_breakers
             better = ties(pooled) > ties(self._best_logits)
@@ -107,3 +138,7 @@ class Monitor:
         if self._patience is not None:
             self.stop = epoch - self._last_rise >= self._patience
         return better
+
+    def _pooled(self, logits):
+        pooled = pool(self._n_samples, self._folds, logits)
+        return pooled[~np.isnan(pooled[:, 0])]

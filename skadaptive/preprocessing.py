@@ -61,6 +61,17 @@ class RobustScaler:
         # Constant, or with a spread below what a float can invert.
         return cls(center, np.where(np.isfinite(scale), scale, 0.0))
 
+    def refined(self, other, share):
+        """A mean of this scaling and another, whose share is in [0, 1].
+
+        Medians and interquartile ranges are averaged over the chunks of a stream; one
+        in which a feature is constant tells nothing of its range.
+        """
+        own, new = _inverse(self.scale), _inverse(other.scale)
+        own, new = np.where(own > 0, own, new), np.where(new > 0, new, own)
+        center = self.center + share * (other.center - self.center)
+        return RobustScaler(center, _inverse(own + share * (new - own)))
+
     def transform(self, X):
         """Scaled features, float64 of the same shape, each in (-3, 3)."""
         with np.errstate(over="ignore", invalid="ignore"):
@@ -70,3 +81,8 @@ class RobustScaler:
         np.clip(scaled, -1e100, 1e100, out=scaled)
         scaled[:, self.scale == 0] = 0.0
         return scaled / np.sqrt(1.0 + np.square(scaled / BOUND))
+
+
+def _inverse(x):
+    """1 / x, 0 where x is 0."""
+    return np.divide(1.0, x, out=np.zeros_like(x), where=x > 0)

@@ -66,6 +66,12 @@ class Architecture:
     dtype: str
 
     @property
+    def network(self):
+        """What the weights depend on."""
+        sizes = self.hidden_layer_sizes
+        return self.n_features, self.n_outputs, sizes, self.n_members
+
+    @property
     def weight_shapes(self):
         return weight_shapes(self.n_features, self.hidden_layer_sizes, self.n_outputs)
 
@@ -85,7 +91,7 @@ class Program:
         )
         self.optimizer = keras.optimizers.get(json.loads(architecture.optimizer))
         self.optimizer.build([self._scaled])
-        self._fresh_optimizer = [v.numpy() for v in self.optimizer.variables]
+        self._fresh_slots = self.slots
         real = tf.as_dtype(architecture.dtype)
         rows = {
             "X": tf.TensorSpec((None, architecture.n_features), real),
@@ -127,11 +133,16 @@ class Program:
         """Weights of all members, ndarray of shape (n_members * n_weights,)."""
         return self._scaled.numpy() * self._factors
 
-    def reset(self, weights):
-        """Start anew: these weights, an optimizer that has seen nothing."""
+    @property
+    def slots(self):
+        """The optimizer's variables, list of ndarray."""
+        return [np.asarray(variable.numpy()) for variable in self.optimizer.variables]
+
+    def reset(self, weights, slots=None):
+        """Start with these weights; without slots the optimizer has seen nothing."""
         self._scaled.assign(weights / self._factors)
         for variable, value in zip(
-            self.optimizer.variables, self._fresh_optimizer, strict=True
+            self.optimizer.variables, slots or self._fresh_slots, strict=True
         ):
             variable.assign(value)
 

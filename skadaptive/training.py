@@ -5,6 +5,7 @@ epoch's predictions decide is the monitor's (:mod:`skadaptive.monitor`).
 """
 
 import json
+from functools import partial
 
 import keras
 import numpy as np
@@ -15,6 +16,7 @@ from .adaptation import TERMS
 from .losses import term_scales
 from .network import initial_weights, unflatten
 from .program import Architecture, pool
+from .progress import TrainingState
 
 # Steps that an epoch has at least under batch_size="auto": over few rows it passes
 # several times. One step an epoch would starve small data.
@@ -35,6 +37,7 @@ def fit_committee(
     folds,
     monitor,
     *,
+    shares,
     hidden_layer_sizes,
     activation,
     dropout,
@@ -45,6 +48,8 @@ def fit_committee(
     batch_size,
     max_epochs,
     seeds,
+    start=None,
+    stream=False,
     verbose=0,
 ):
     """Train a committee, one member per fold.
@@ -61,6 +66,8 @@ def fit_committee(
     folds : list of (train, test)
     monitor : skadaptive.monitor.Monitor
         Judges each epoch; says the next mix, which epoch is best and when to stop.
+    shares : ndarray of shape (n_classes,)
+        Weight of each class in what is trained on, in any unit.
     hidden_layer_sizes, activation, dropout, gamma, optimizer, learning_rate, \
             batch_size, max_epochs, verbose
         See :class:`skadaptive.AdaptiveHybridClassifier`.
@@ -68,26 +75,34 @@ def fit_committee(
         In the order of the indices in ``y``.
     seeds : pair of int
         Of the initial weights, and of batches and dropout.
+    start : skadaptive.progress.TrainingState, default=None
+        Where to go on from. The optimizer starts anew if it is another one.
+    stream : bool, default=False
+        Whether these are the rows of a chunk: passed over once an epoch, in float32
+        however few they are, and with a unit of weight that all chunks share.
 
     Returns
     -------
     kernels : list of ndarray of shape (n_members, n_inputs, n_units), float64
     biases : list of ndarray of shape (n_members, n_units), float64
         One per layer, the output layer last; those of the best epoch.
+    state : skadaptive.progress.TrainingState
+        The same, for going on.
 
     Raises
     ------
     ValueError
-        If the loss is not finite.
+        If the loss is not finite, or ``start`` is the state of another network.
     """
-    n_rows = max(len(train) for train, _ in folds)
+    shares = shares / shares.sum()
+    n_rows = max(1, *(len(train) for train, _ in folds))
     min_steps = 1
     if batch_size == "auto":
-        batch_size, min_steps = auto_batch_size(n_rows), MIN_STEPS
+        min_steps = 1 if stream else MIN_STEPS
+        # Chunks differ in size; their batches do not.
+        going_on = stream and start is not None
+        batch_size = start.batch_size if going_on else auto_batch_size(n_rows)
     n_steps = -(-n_rows // batch_size)
-    trained = np.concatenate([train for train, _ in folds])
-    shares = np.bincount(y[trained], sample_weight[trained])
-    shares /= shares.sum()
     architecture = Architecture(
         n_features=X.shape[1],
         hidden_layer_sizes=hidden_layer_sizes,
@@ -100,20 +115,34 @@ def fit_committee(
         optimizer=json.dumps(optimizer, sort_keys=True),
         # A small full batch costs next to nothing, and in float64 a row of weight 2 is
         # the row twice to many digits.
-        dtype="float64" if n_steps == 1 and n_rows <= _SMALL else "float32",
+        dtype="float64"
+        if n_steps == 1 and n_rows <= _SMALL and not stream
+        else "float32",
     )
-    # The weight of a batch, on average; each member has its own.
-    batch_weight = np.array([sample_weight[t].sum() for t, _ in folds]) / n_steps
-    start = initial_weights(
-        np.random.default_rng(seeds[0]),
-        architecture.weight_shapes,
-        len(folds),
-        activation,
-        _log_odds(shares),
-    )
+    if stream:
+        batch_weight = np.full(len(folds), n_rows / n_steps)
+    else:
+        # The weight of a batch, on average; each member has its own.
+        batch_weight = np.array([sample_weight[t].sum() for t, _ in folds]) / n_steps
+    if start is None:
+        slots = None
+        weights = initial_weights(
+            np.random.default_rng(seeds[0]),
+            architecture.weight_shapes,
+            len(folds),
+            activation,
+            _log_odds(shares),
+        )
+    else:
+        _check_same_network(start, architecture)
+        weights = start.weights
+        slots = start.slots if start.optimizer == architecture.optimizer else None
+    # The first of an optimizer's variables counts its steps.
+    n_done = int(slots[0]) if slots else 0
+
     with pool.checkout(architecture) as program:
-        program.reset(start)
-        best = _run_epochs(
+        program.reset(weights, slots)
+        weights, slots = _run_epochs(
             program,
             _padded_rows(transform, X, y, sample_weight, architecture.dtype),
             y,
@@ -123,6 +152,7 @@ def fit_committee(
             n_passes=-(-min_steps // n_steps),
             max_epochs=max_epochs,
             learning_rate=learning_rate,
+            schedule=partial(decaying, n_done, n_steps) if stream else four_cycles,
             scales=term_scales(shares, gamma=gamma, alpha=alpha),
             # Soft Dice is smoothed by one row's weight in a batch of 256, whatever the
             # batch size or the unit of the weights.
@@ -134,9 +164,20 @@ def fit_committee(
             },
             dropout=dropout,
             seed=int(seeds[1]),
+            better_than_start=start is not None and not stream,
             verbose=verbose,
         )
-    return unflatten(best.astype(np.float64), architecture.weight_shapes, len(folds))
+    kernels, biases = unflatten(
+        weights.astype(np.float64), architecture.weight_shapes, len(folds)
+    )
+    state = TrainingState(
+        architecture.network,
+        weights,
+        architecture.optimizer,
+        slots,
+        batch_size,
+    )
+    return kernels, biases, state
 
 
 def auto_batch_size(n_rows):
@@ -144,13 +185,52 @@ def auto_batch_size(n_rows):
     return int(np.clip(2 ** np.round(np.log2(max(n_rows, 1) / 16)), 64, 256))
 
 
-def schedule(progress):
+def four_cycles(progress):
     """Share of the learning rate at this share of the training, both in [0, 1].
 
     Four cosine cycles, each twice as long as the one before, that begin and end at
     0: the schedule of RealMLP (Holzmüller et al., 2024, arXiv:2407.04491).
     """
     return 0.5 * (1 - np.cos(2 * np.pi * np.log2(1 + 15 * progress)))
+
+
+def decaying(n_done, n_steps, progress):
+    """Share of the learning rate in a stream, however long it will be.
+
+    As the inverse square root of the steps so far, down to a quarter: high enough for
+    the first chunks to be learnt from, and then low enough for a network that is fit
+    for use after every chunk. A constant share and a cycle over each chunk are behind
+    (docs/benchmark.md).
+
+    Parameters
+    ----------
+    n_done : int
+        Steps before this chunk.
+    n_steps : int
+        Steps in this chunk.
+    progress : ndarray
+        Share of them that is done.
+    """
+    step = n_done + n_steps * progress
+    return np.maximum(0.25, 1.0 / np.sqrt(1.0 + step / 100.0))
+
+
+def _check_same_network(start, architecture):
+    """Refuse to go on with weights that do not fit."""
+    if start.network == architecture.network:
+        return
+    names = ("n_features", "n_outputs", "hidden_layer_sizes", "cv (members)")
+    differing = [
+        f"{name} was {old!r} and is {new!r}"
+        for name, old, new in zip(
+            names, start.network, architecture.network, strict=True
+        )
+        if old != new
+    ]
+    raise ValueError(
+        f"Training cannot go on with another network: {'; '.join(differing)}. Fit anew "
+        "with warm_start=False."
+    )
 
 
 def _run_epochs(
@@ -164,13 +244,15 @@ def _run_epochs(
     n_passes,
     max_epochs,
     learning_rate,
+    schedule,
     scales,
     loss,
     dropout,
     seed,
+    better_than_start,
     verbose,
 ):
-    """Train until the monitor says stop; the weights of its best epoch."""
+    """Train until the monitor says stop; weights and slots of its best epoch."""
     filler, batch_size = len(y), program.architecture.batch_size
     by_class = [
         [train[y[train] == label] for label in np.unique(y[train])]
@@ -178,10 +260,22 @@ def _run_epochs(
     ]
     tests = [test for _, test in folds]
     held_out = epoch_batches(tests, 1, max(map(len, tests)), filler)[0]
-    rng = np.random.default_rng(seed)
+    # Epochs of earlier calls, so that no batch or mask comes twice.
+    before = len(monitor.history["epoch"])
+    rng = np.random.default_rng([seed, before])
     tensors = {name: tf.constant(value) for name, value in rows.items()}
     bar = _ProgressBar(max_epochs) if verbose else None
     best = None
+
+    def held_out_logits():
+        if monitor.judge is None:
+            return None
+        logits = program.predict(tensors["X"], held_out)
+        return [logits[: len(t), member] for member, t in enumerate(tests)]
+
+    if better_than_start and monitor.judge is not None:
+        monitor.begin(held_out_logits())
+        best = program.weights, program.slots
     for epoch in range(1, max_epochs + 1):
         passes = []
         for _ in range(n_passes):
@@ -199,7 +293,7 @@ def _run_epochs(
             learning_rate * schedule(progress),
             {"loss_weights": monitor.loss_weights * scales, **loss},
             dropout,
-            (seed, epoch),
+            (seed, before + epoch),
         )
         weights = program.weights
         if not (np.isfinite(value) and np.isfinite(weights).all()):
@@ -207,12 +301,8 @@ def _run_epochs(
                 f"Training diverged in epoch {epoch}, with a loss of {value:g}. Lower "
                 f"learning_rate, which is {learning_rate:g}."
             )
-        logits = None
-        if monitor.judge is not None:
-            logits = program.predict(tensors["X"], held_out)
-            logits = [logits[: len(t), member] for member, t in enumerate(tests)]
-        if monitor.observe(value, logits):
-            best = weights
+        if monitor.observe(value, held_out_logits()):
+            best = weights, program.slots
         if bar:
             bar.update(monitor)
         if monitor.stop:

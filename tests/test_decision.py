@@ -467,7 +467,7 @@ def test_validation_data_with_a_sampler(quick, binary):
         (lambda X, y: {"X_val": X, "y_val": y[:-1]}, "inconsistent numbers of samples"),
         (
             lambda X, y: {"X_val": X, "y_val": y + 5},
-            r"classes that y does not: \[5, 6\]",
+            r"classes that are not known: \[5, 6\]",
         ),
     ],
 )

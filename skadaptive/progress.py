@@ -1,0 +1,107 @@
+"""What a fitted estimator remembers in order to go on training, as plain arrays.
+
+``warm_start`` and ``partial_fit`` begin where the last call ended: with its weights,
+the optimizer's state, the seeds that say which row is held out from whom, and the
+latest out-of-fold logits, from which calibration and threshold are learnt.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+# Out-of-fold rows remembered at most, the latest.
+_N_RECENT = 100_000
+
+
+@dataclass(frozen=True)
+class TrainingState:
+    """Weights of a committee, and its optimizer's.
+
+    Attributes
+    ----------
+    network : tuple
+        Numbers of features and outputs, sizes of the hidden layers and number of
+        members: what the weights fit.
+    weights : ndarray of shape (n_members * n_weights,)
+        As :func:`skadaptive.network.unflatten` takes them.
+    optimizer : str
+        Its configuration, as JSON.
+    slots : list of ndarray
+        Its variables.
+    batch_size : int
+        Rows per step, for the chunks to come.
+    """
+
+    network: tuple
+    weights: np.ndarray
+    optimizer: str
+    slots: list
+    batch_size: int
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far training has come.
+
+    Attributes
+    ----------
+    state : TrainingState or None
+        None before training.
+    initial_weights : ndarray of shape (3,)
+        Mix to which the rule relaxes.
+    loss_weights : ndarray of shape (3,)
+        Mix of the next epoch.
+    seeds : ndarray of shape (4,)
+        Of folds, initial weights, batches and dropout, and the sampler.
+    rare : int
+        Index of the rare class.
+    unit : float
+        Sample weight that counts as 1.
+    totals : ndarray of shape (n_classes,)
+        Weight of each class so far, in units.
+    recent : list of (logits, y, weight)
+        Uncalibrated out-of-fold logits, what they should have been and the natural
+        weights, one triple per call.
+    n_seen : int
+        Out-of-fold rows so far, those that are forgotten included.
+    """
+
+    state: TrainingState
+    initial_weights: np.ndarray
+    loss_weights: np.ndarray
+    seeds: np.ndarray
+    rare: int
+    unit: float
+    totals: np.ndarray
+    recent: list
+    n_seen: int
+
+
+def remember(recent, n_seen, logits, y, weight):
+    """Add out-of-fold rows, and forget early ones, which an earlier network judged.
+
+    The latest half of all rows seen is kept, or the latest 100,000 if that is fewer;
+    a call is forgotten as a whole, but never the last.
+
+    Parameters
+    ----------
+    recent : list of (logits, y, weight)
+    n_seen : int
+        Rows seen before.
+    logits : ndarray of shape (n_samples, n_outputs)
+    y, weight : ndarray of shape (n_samples,)
+
+    Returns
+    -------
+    list of (logits, y, weight)
+    """
+    latest = slice(-_N_RECENT, None)
+    recent = [*recent, (logits[latest], y[latest], weight[latest])]
+    n_seen = n_seen + len(y)
+    kept = sum(len(labels) for _, labels, _ in recent)
+    while len(recent) > 1:
+        without = kept - len(recent[0][1])
+        if 2 * without < n_seen and kept <= _N_RECENT:
+            break
+        recent, kept = recent[1:], without
+    return recent
