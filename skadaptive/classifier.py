@@ -3,7 +3,6 @@
 from contextlib import contextmanager
 from numbers import Integral, Real
 
-import numpy as np
 from sklearn.base import ClassifierMixin, _fit_context
 from sklearn.metrics import get_scorer_names
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
@@ -14,7 +13,7 @@ from sklearn.utils.validation import (
 
 from . import adaptation, inference
 from .decision import CALIBRATIONS
-from .fitting import BaseCommittee, import_module
+from .fitting import FEATURES, BaseCommittee, import_module
 from .scoring import labels
 
 _OPTIMIZERS = {
@@ -207,6 +206,10 @@ class AdaptiveHybridClassifier(ClassifierMixin, BaseCommittee):
     are a little better than what new rows will show. Compare models on rows that
     ``fit`` has not seen.
 
+    A missing value counts as the median, beside a flag that tells the network, if the
+    feature has missing values in ``fit``. Features with heavy tails come to the network
+    twice, bent and as normal scores.
+
     Small data that fit in one batch are trained in float64, others in float32.
 
     References
@@ -330,7 +333,7 @@ class AdaptiveHybridClassifier(ClassifierMixin, BaseCommittee):
         Parameters
         ----------
         X : array-like or DataFrame of shape (n_samples, n_features)
-            Numeric features, on any scale.
+            Numeric features, on any scale, NaN where missing.
         y : array-like of shape (n_samples,)
             Class labels, two or more.
         sample_weight : array-like of shape (n_samples,), default=None
@@ -381,7 +384,7 @@ class AdaptiveHybridClassifier(ClassifierMixin, BaseCommittee):
         Parameters
         ----------
         X : array-like or DataFrame of shape (n_samples, n_features)
-            Numeric features, on any scale.
+            Numeric features, on any scale, NaN where missing.
         y : array-like of shape (n_samples,)
             Class labels; a chunk need not have rows of every class.
         classes : array-like of shape (n_classes,), default=None
@@ -483,9 +486,14 @@ class AdaptiveHybridClassifier(ClassifierMixin, BaseCommittee):
         check_is_fitted(self)
         return import_module("network").build_model(self._committee)
 
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        return tags
+
     def _logits(self, X):
         check_is_fitted(self)
-        X = validate_data(self, X, dtype=(np.float64, np.float32), reset=False)
+        X = validate_data(self, X, reset=False, **FEATURES)
         return self._committee.logits(X)
 
 

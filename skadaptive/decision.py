@@ -16,6 +16,8 @@ from scipy.optimize import minimize
 from scipy.special import logit, logsumexp, softmax
 from sklearn.isotonic import IsotonicRegression
 
+from .interpolation import interpolate
+
 # Pulls the slope towards 1, in nats per squared unit of its logarithm: where the
 # classes are separated, maximum likelihood alone would make it infinite.
 _RIDGE = 1e-4
@@ -128,14 +130,9 @@ class IsotonicCalibration:
     def on_tensors(self, logits, ops):
         """The same on tensors, with ``keras.ops``."""
         columns = []
-        for index, (x, z) in enumerate(self.knots):
+        for index, knots in enumerate(self.knots):
             column = logits[:, index : index + 1]
-            # A line through knots is a sum of ramps, one more at each knot.
-            slopes = np.diff(z) / np.diff(x) if len(x) > 1 else np.zeros(0)
-            bends = np.diff(np.r_[0.0, slopes, 0.0]).astype("float32")
-            ramps = ops.relu(column - x.astype("float32"))
-            total = ops.sum(ramps * bends, axis=1, keepdims=True)
-            columns.append(float(z[0]) + total + 1e-3 * column)
+            columns.append(interpolate(column, *knots, ops) + 1e-3 * column)
         return ops.concatenate(columns, axis=1)
 
     def turned(self):

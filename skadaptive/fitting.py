@@ -44,6 +44,10 @@ from .scoring import Judge
 from .thresholds import OF_SCORER, f1
 
 
+#: What features may be: numbers, or NaN where missing.
+FEATURES = {"dtype": (np.float64, np.float32), "ensure_all_finite": "allow-nan"}
+
+
 @dataclasses.dataclass
 class _Rows:
     """What a committee trains on and is judged by.
@@ -202,7 +206,7 @@ class BaseCommittee(BaseEstimator):
 
     def _check_data(self, X, y, sample_weight, reset):
         """X and weights as arrays, y as it is."""
-        X, y = validate_data(self, X, y, dtype=(np.float64, np.float32), reset=reset)
+        X, y = validate_data(self, X, y, reset=reset, **FEATURES)
         check_classification_targets(y)
         weight = _check_sample_weight(
             sample_weight, X, dtype=np.float64, ensure_non_negative=True
@@ -242,7 +246,7 @@ class BaseCommittee(BaseEstimator):
         """X_val, y_val and its weights, as arrays and class indices."""
         if y is None:
             raise ValueError("X_val needs y_val, its labels.")
-        X = validate_data(self, X, dtype=(np.float64, np.float32), reset=False)
+        X = validate_data(self, X, reset=False, **FEATURES)
         y = column_or_1d(y, warn=True)
         check_consistent_length(X, y)
         y = self._class_indices(y, "y_val")
@@ -310,7 +314,7 @@ class BaseCommittee(BaseEstimator):
         # two the classes are turned round until training is over.
         turned = n_classes == 2 and rare == 0
         kernels, biases, state = import_module("training").fit_committee(
-            scaler.transform,
+            scaler,
             rows.X,
             1 - rows.y if turned else rows.y,
             weight,

@@ -16,6 +16,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from .interpolation import interpolate
 from .preprocessing import BOUND
 
 
@@ -162,7 +163,14 @@ def build_model(committee):
     inputs = keras.Input((n_features,), dtype="float64", name="features")
     x = (inputs - scaler.center) * scaler.scale
     x = x / ops.sqrt(1.0 + ops.square(x / BOUND))
-    x = ops.cast(x, "float32")
+    columns = [ops.where(ops.isnan(x), 0.0, x)]
+    for feature, knots in scaler.scores.items():
+        column = inputs[:, feature : feature + 1]
+        score = interpolate(column, *knots, ops)
+        columns.append(ops.where(ops.isnan(column), 0.0, score))
+    for feature in scaler.missing:
+        columns.append(ops.cast(ops.isnan(inputs[:, feature : feature + 1]), x.dtype))
+    x = ops.cast(ops.concatenate(columns, axis=1), "float32")
     # Whatever the global policy of Keras says.
     options = {"dtype": "float32"}
     x = keras.layers.RepeatVector(n_members, name="members", **options)(x)

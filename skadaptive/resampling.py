@@ -53,10 +53,14 @@ def resample(sampler, X, table, y, folds, seed):
                 f"{np.unique(y[train]).size} classes to train on. Choose another "
                 "sampling_strategy, or sampler=None."
             )
-        part_X = check_array(part_X, dtype=(np.float64, np.float32))
+        part_X = check_array(
+            part_X, dtype=(np.float64, np.float32), ensure_all_finite="allow-nan"
+        )
         picked = getattr(own, "sample_indices_", None)
         # Smoothed over-sampling tells which rows it started from, but moves them.
-        if picked is not None and np.array_equal(part_X, table[train[picked]]):
+        if picked is not None and np.array_equal(
+            part_X, table[train[picked]], equal_nan=True
+        ):
             resampled.append((train[picked], test))
         else:
             made.append((part_X, np.asarray(part_y)))

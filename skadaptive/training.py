@@ -30,7 +30,7 @@ _ROWS_PER_PASS = 65536
 
 
 def fit_committee(
-    transform,
+    scaler,
     X,
     y,
     sample_weight,
@@ -56,8 +56,7 @@ def fit_committee(
 
     Parameters
     ----------
-    transform : callable
-        Puts rows of X on a common scale.
+    scaler : skadaptive.preprocessing.RobustScaler
     X : ndarray of shape (n_samples, n_features)
     y : ndarray of shape (n_samples,)
         Class indices; of two classes the rare one is 1.
@@ -104,7 +103,7 @@ def fit_committee(
         batch_size = start.batch_size if going_on else auto_batch_size(n_rows)
     n_steps = -(-n_rows // batch_size)
     architecture = Architecture(
-        n_features=X.shape[1],
+        n_features=scaler.n_outputs,
         hidden_layer_sizes=hidden_layer_sizes,
         n_outputs=1 if len(shares) == 2 else len(shares),
         n_members=len(folds),
@@ -144,7 +143,7 @@ def fit_committee(
         program.reset(weights, slots)
         weights, slots = _run_epochs(
             program,
-            _padded_rows(transform, X, y, sample_weight, architecture.dtype),
+            _padded_rows(scaler, X, y, sample_weight, architecture.dtype),
             y,
             folds,
             monitor,
@@ -310,14 +309,14 @@ def _run_epochs(
     return best
 
 
-def _padded_rows(transform, X, y, sample_weight, dtype):
+def _padded_rows(scaler, X, y, sample_weight, dtype):
     """Scaled X, and y beside its weight, with one more row of weight 0."""
     rows = {
-        "X": np.zeros((len(X) + 1, X.shape[1]), dtype),
+        "X": np.zeros((len(X) + 1, scaler.n_outputs), dtype),
         "target": np.zeros((len(X) + 1, 2), dtype),
     }
     for part in gen_batches(len(X), _ROWS_PER_PASS):
-        rows["X"][part] = transform(X[part])
+        rows["X"][part] = scaler.transform(X[part])
     rows["target"][:-1, 0] = y
     rows["target"][:-1, 1] = sample_weight
     return rows

@@ -8,6 +8,8 @@ import joblib
 import numpy as np
 import pandas as pd
 import pytest
+from imblearn.over_sampling import RandomOverSampler
+from imblearn.under_sampling import RandomUnderSampler
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.special import logit
 from sklearn.base import clone
@@ -74,9 +76,13 @@ def test_keras_model_agrees_with_predict_proba(problem, quick, request, tmp_path
     import keras
 
     X, y = request.getfixturevalue(problem)
-    # Features as users have them: a time stamp, an amount, a constant.
+    # Features as users have them: a time stamp, an amount, a ratio with a heavy tail, a
+    # constant, values missing.
     X = X * [1, 1e-3, 1e4, 1, 1, 0] + [1.7e9, 0, 0, 0, 0, 5]
+    X[:, 3] = np.sinh(4 * X[:, 3])
+    X[::7, 2:4] = np.nan
     model = quick().fit(X, y)
+    assert model._committee.scaler.n_outputs == 9
     network = model.model_
     assert isinstance(network, keras.Model)
     network.save(tmp_path / "network.keras")
@@ -178,6 +184,34 @@ def test_frames(quick, binary):
     assert_array_equal(by_polars.predict_proba(table), expected)
     with pytest.raises(ValueError, match="feature names should match"):
         by_pandas.predict(frame[names[::-1]])
+
+
+def test_missing_values(quick, binary):
+    """That a value is missing may tell as much as the value."""
+    X, y = binary
+    X = X.copy()
+    X[y == 1, 0] = np.nan
+    model = quick(learning_rate=0.05).fit(X, y)
+    assert average_precision_score(y, model.oof_proba_[:, 1]) > 0.9
+    # Also where fit saw none: then it counts as the median.
+    plain = quick().fit(*binary)
+    holes = binary[0].copy()
+    holes[:5, 2] = np.nan
+    filled = np.where(np.isnan(holes), np.median(binary[0], axis=0), holes)
+    # The median of scikit-learn's quantiles lies between two rows.
+    assert_allclose(plain.predict_proba(holes), plain.predict_proba(filled), atol=0.01)
+    frame = pd.DataFrame(X).astype("Float64")
+    assert quick().fit(frame, y).n_features_in_ == 6
+
+
+@pytest.mark.parametrize("sampler", [RandomUnderSampler(), RandomOverSampler()])
+def test_missing_values_with_samplers_that_pick_rows(sampler, quick, binary):
+    X, y = binary
+    X = np.where(X > 1, np.nan, X)
+    model = quick(sampler=sampler).fit(X, y)
+    assert np.isfinite(model.predict_proba(X)).all()
+    model.partial_fit(X, y)
+    assert np.isfinite(model.predict_proba(X)).all()
 
 
 # -------------------------------------------------------------------------- weights
@@ -368,7 +402,6 @@ def test_unknown_parameter_names_the_known_ones(quick):
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [
-        (lambda X, y: (np.where(X > 2, np.nan, X), y), "Input X contains NaN"),
         (lambda X, y: (np.where(X > 2, np.inf, X), y), "Input X contains infinity"),
         (lambda X, y: (X, np.zeros(len(y))), "at least two classes.*got one class"),
         (lambda X, y: (X, X[:, 0]), "Unknown label type"),

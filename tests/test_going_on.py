@@ -79,7 +79,7 @@ def test_later_chunks_teach(quick, stream):
         model.partial_fit(*part, classes=[0, 1])
         proba = model.predict_proba(X_fresh)[:, 1]
         scores.append(average_precision_score(y_fresh, proba))
-    assert scores[-1] > scores[0] + 0.1
+    assert scores[-1] > scores[0] + 0.03
 
 
 def test_rows_that_come_again_are_judged_by_those_that_never_saw_them(quick, rng):

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.special import log_softmax, softmax
+from scipy.stats import norm
 
 from skadaptive.inference import (
     ACTIVATIONS,
@@ -91,7 +92,7 @@ def test_scaling_is_robust_and_bounded(rng):
     X = np.c_[rng.normal(50, 10, 500), rng.lognormal(0, 3, 500), rng.random(500) < 0.03]
     X[0, 0] = 1e12
     scaled = RobustScaler.fit(X, np.ones(500)).transform(X)
-    assert np.abs(scaled).max() <= BOUND
+    assert np.abs(scaled).max() <= BOUND + 1e-12
     assert 0.5 < scaled[1:, 0].std() < 1
     assert_array_equal(np.argsort(scaled[:, 1]), np.argsort(X[:, 1]))
     # A rare flag has no interquartile range but must be seen.
@@ -104,6 +105,56 @@ def test_scaling_knows_weights(rng):
     repeated = RobustScaler.fit(X.repeat(weight, axis=0), np.ones(weight.sum()))
     assert_array_equal(weighted.center, repeated.center)
     assert_array_equal(weighted.scale, repeated.scale)
+
+
+def test_heavy_tails_come_as_normal_scores_too(rng):
+    normal, heavy = rng.normal(size=2000), rng.standard_t(1, size=2000)
+    flag, few = rng.random(2000) < 0.1, rng.integers(4, size=2000)
+    X = np.c_[normal, heavy, flag, few, np.exp(5 * normal)]
+    scaler = RobustScaler.fit(X, np.ones(2000))
+    assert list(scaler.scores) == [1, 4]
+    scaled = scaler.transform(X)
+    assert scaled.shape == (2000, scaler.n_outputs) == (2000, 7)
+    for feature, column in ((1, 5), (4, 6)):
+        scores = scaled[:, column]
+        assert_allclose([scores.mean(), scores.std()], [0, 1], atol=0.02)
+        order = np.argsort(X[:, feature])
+        assert (np.diff(scores[order]) >= 0).all()
+        # In the tail, where the bend leaves nothing to tell rows apart.
+        tail = order[-40:]
+        assert np.ptp(scores[tail]) > 3 * np.ptp(scaled[tail, feature])
+    # A monotone transformation of a heavy-tailed feature changes its scores only
+    # between the knots.
+    cubed = X.copy()
+    cubed[:, 1] **= 3
+    again = RobustScaler.fit(cubed, np.ones(2000)).transform(cubed)
+    assert_allclose(again[:, 5], scaled[:, 5], atol=0.2)
+
+
+def test_ties_have_the_score_between_theirs():
+    X = np.r_[np.zeros(40), np.ones(58), np.full(2, 1000.0)][:, None]
+    values, scores = RobustScaler.fit(X, np.ones(100)).scores[0]
+    assert_array_equal(values, [0, 1, 1000])
+    assert_allclose(scores, norm.ppf([0.2, 0.69, 0.99]), atol=0.1)
+
+
+def test_missing_values_are_in_the_middle_and_flagged(rng):
+    X = rng.normal(5, 2, size=(300, 3))
+    X[:, 2] = np.exp(3 * X[:, 2])
+    complete = X.copy()
+    gone = rng.random((300, 3)) < [0.0, 0.3, 0.3]
+    X[gone] = np.nan
+    scaler = RobustScaler.fit(X, np.ones(300))
+    assert scaler.missing == [1, 2] and list(scaler.scores) == [2]
+    scaled = scaler.transform(X)
+    assert_array_equal(scaled[:, 4:], gone[:, 1:])
+    assert (scaled[:, :3][gone] == 0).all() and (scaled[gone[:, 2], 3] == 0).all()
+    # What is there is scaled as if the rest had never been.
+    only = RobustScaler.fit(complete[~gone[:, 1]][:, [1]], np.ones((~gone[:, 1]).sum()))
+    assert_allclose(scaler.center[1], only.center[0])
+    assert_allclose(scaler.scale[1], only.scale[0])
+    nothing = RobustScaler.fit(np.full((5, 1), np.nan), np.ones(5))
+    assert_array_equal(nothing.transform(np.array([[3.0], [np.nan]])), [[0, 0], [0, 1]])
 
 
 def test_constant_feature_is_ignored(rng):
