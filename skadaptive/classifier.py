@@ -6,14 +6,11 @@ from numbers import Integral, Real
 from sklearn.base import ClassifierMixin, _fit_context
 from sklearn.metrics import get_scorer_names
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
-from sklearn.utils.validation import (
-    check_is_fitted,
-    validate_data,
-)
+from sklearn.utils.validation import check_is_fitted
 
 from . import adaptation, inference
 from .decision import CALIBRATIONS
-from .fitting import FEATURES, BaseCommittee, import_module
+from .fitting import BaseCommittee, import_module
 from .scoring import labels
 
 _OPTIMIZERS = {
@@ -81,6 +78,12 @@ class AdaptiveHybridClassifier(ClassifierMixin, BaseCommittee):
         are multiplied where the most probable class is taken. "balanced" is
         ``n_samples / (n_classes * n_samples_of_class)``. Calibrated probabilities
         remain those of the natural shares.
+
+    categorical_features : "from_dtype", array-like or None, default="from_dtype"
+        Features that are categories: names of columns, their numbers, or a mask.
+        "from_dtype": those columns of a DataFrame that hold strings or have a
+        categorical dtype. Each category becomes a column, the 63 most frequent of a
+        feature, and one for the rest; a missing value is a category.
 
     sampler : imbalanced-learn sampler, default=None
         Resamples the training rows of each member, and nothing else: rows held out
@@ -158,6 +161,9 @@ class AdaptiveHybridClassifier(ClassifierMixin, BaseCommittee):
 
     feature_names_in_ : ndarray of shape (n_features_in_,)
         Names of the features, if all are strings.
+
+    feature_encoder_ : ColumnTransformer or None
+        Turns a table with categories into one of numbers; None if there are none.
 
     history_ : dict of list
         One value per epoch: ``epoch`` (from 1), ``loss``, ``score`` (NaN if nothing is
@@ -243,6 +249,7 @@ class AdaptiveHybridClassifier(ClassifierMixin, BaseCommittee):
         "adaptation_rate": [Interval(Real, 0, 1, closed="both")],
         "scoring": [StrOptions(set(get_scorer_names())), callable],
         "class_weight": [dict, StrOptions({"balanced"}), None],
+        "categorical_features": ["array-like", StrOptions({"from_dtype"}), None],
         "sampler": [HasMethods("fit_resample"), None],
         "cv": ["cv_object", Interval(Real, 0, 1, closed="neither")],
         "optimizer": [StrOptions(_OPTIMIZERS), dict],
@@ -278,6 +285,7 @@ class AdaptiveHybridClassifier(ClassifierMixin, BaseCommittee):
         adaptation_rate=0.1,
         scoring="f1",
         class_weight=None,
+        categorical_features="from_dtype",
         sampler=None,
         cv=5,
         optimizer="adam",
@@ -302,6 +310,7 @@ class AdaptiveHybridClassifier(ClassifierMixin, BaseCommittee):
         self.adaptation_rate = adaptation_rate
         self.scoring = scoring
         self.class_weight = class_weight
+        self.categorical_features = categorical_features
         self.sampler = sampler
         self.cv = cv
         self.optimizer = optimizer
@@ -333,7 +342,8 @@ class AdaptiveHybridClassifier(ClassifierMixin, BaseCommittee):
         Parameters
         ----------
         X : array-like or DataFrame of shape (n_samples, n_features)
-            Numeric features, on any scale, NaN where missing.
+            Numbers on any scale, NaN where missing, or categories; see
+            ``categorical_features``.
         y : array-like of shape (n_samples,)
             Class labels, two or more.
         sample_weight : array-like of shape (n_samples,), default=None
@@ -384,7 +394,8 @@ class AdaptiveHybridClassifier(ClassifierMixin, BaseCommittee):
         Parameters
         ----------
         X : array-like or DataFrame of shape (n_samples, n_features)
-            Numeric features, on any scale, NaN where missing.
+            Numbers on any scale, NaN where missing, or categories; see
+            ``categorical_features``.
         y : array-like of shape (n_samples,)
             Class labels; a chunk need not have rows of every class.
         classes : array-like of shape (n_classes,), default=None
@@ -479,6 +490,9 @@ class AdaptiveHybridClassifier(ClassifierMixin, BaseCommittee):
     def model_(self):
         """The committee as a new ``keras.Model``: features → probabilities.
 
+        Categories come to it as numbers, the columns that they become after the other
+        features: ``feature_encoder_.transform(X)``.
+
         Built of Keras's own layers at each access, float32 but for the scaling. Keras's
         ``predict`` rounds its input to float32 before the model sees it; for features
         of more than seven digits, such as time stamps, call the model itself.
@@ -493,8 +507,7 @@ class AdaptiveHybridClassifier(ClassifierMixin, BaseCommittee):
 
     def _logits(self, X):
         check_is_fitted(self)
-        X = validate_data(self, X, reset=False, **FEATURES)
-        return self._committee.logits(X)
+        return self._committee.logits(self._as_numbers(X))
 
 
 @contextmanager

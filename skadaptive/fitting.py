@@ -11,9 +11,10 @@ import warnings
 from numbers import Real
 
 import numpy as np
+from scipy.sparse import issparse
 from scipy.special import logit
 from sklearn.base import BaseEstimator
-from sklearn.utils import _safe_indexing, check_random_state
+from sklearn.utils import _safe_indexing, check_array, check_random_state, check_X_y
 from sklearn.utils.multiclass import (
     _check_partial_fit_first_call,
     check_classification_targets,
@@ -26,6 +27,7 @@ from sklearn.utils.validation import (
 )
 
 from . import adaptation, inference
+from .categories import make_encoder
 from .decision import CALIBRATIONS, tune_threshold
 from .folds import chunk_folds, make_folds, n_members, pool
 from .monitor import Monitor
@@ -206,7 +208,10 @@ class BaseCommittee(BaseEstimator):
 
     def _check_data(self, X, y, sample_weight, reset):
         """X and weights as arrays, y as it is."""
-        X, y = validate_data(self, X, y, reset=reset, **FEATURES)
+        if y is None:
+            validate_data(self, X, y)  # scikit-learn's error
+        X = self._as_numbers(X, reset)
+        X, y = check_X_y(X, y, **FEATURES)
         check_classification_targets(y)
         weight = _check_sample_weight(
             sample_weight, X, dtype=np.float64, ensure_non_negative=True
@@ -214,6 +219,19 @@ class BaseCommittee(BaseEstimator):
         if not weight.any():
             raise ValueError("Sample weights are all zero: there is nothing to fit.")
         return X, y, weight
+
+    def _as_numbers(self, X, reset=False):
+        """X as numbers, categories encoded; checks its columns, or learns them."""
+        if reset:
+            self.feature_encoder_ = None
+            if not issparse(X) and np.ndim(X) == 2:
+                self.feature_encoder_ = make_encoder(self.categorical_features, X)
+        if self.feature_encoder_ is None:
+            return validate_data(self, X, reset=reset, **FEATURES)
+        validate_data(self, X, reset=reset, skip_check_array=True)
+        return check_array(
+            self.feature_encoder_.transform(X), estimator=self, **FEATURES
+        )
 
     def _check_classes(self, y, weight, goes_on):
         """y as class indices; sets ``classes_``."""
@@ -246,7 +264,7 @@ class BaseCommittee(BaseEstimator):
         """X_val, y_val and its weights, as arrays and class indices."""
         if y is None:
             raise ValueError("X_val needs y_val, its labels.")
-        X = validate_data(self, X, reset=False, **FEATURES)
+        X = self._as_numbers(X)
         y = column_or_1d(y, warn=True)
         check_consistent_length(X, y)
         y = self._class_indices(y, "y_val")
@@ -277,7 +295,9 @@ class BaseCommittee(BaseEstimator):
         """The rows with those that the sampler made, and who trains on which."""
         n_calls = len(self.history_["epoch"]) if start.state else 0
         seed = (int(start.seeds[3]) + n_calls) % 2**31
-        made, folds = resample(self.sampler, X, rows.X, rows.y, rows.folds, seed)
+        made, folds = resample(
+            self.sampler, X, rows.X, rows.y, rows.folds, seed, self._as_numbers
+        )
         if made and weighted:
             raise ValueError(
                 f"sample_weight says nothing about the rows that {self.sampler!r} "

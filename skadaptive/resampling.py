@@ -8,10 +8,10 @@ the rows held out keep their natural shares.
 
 import numpy as np
 from sklearn.base import clone
-from sklearn.utils import _safe_indexing, check_array
+from sklearn.utils import _safe_indexing
 
 
-def resample(sampler, X, table, y, folds, seed):
+def resample(sampler, X, table, y, folds, seed, as_numbers):
     """Resample the training rows of each fold.
 
     Parameters
@@ -26,6 +26,8 @@ def resample(sampler, X, table, y, folds, seed):
         Class indices.
     folds : list of (train, test)
     seed : int
+    as_numbers : callable
+        Turns rows like those of X into rows of the table.
 
     Returns
     -------
@@ -53,9 +55,7 @@ def resample(sampler, X, table, y, folds, seed):
                 f"{np.unique(y[train]).size} classes to train on. Choose another "
                 "sampling_strategy, or sampler=None."
             )
-        part_X = check_array(
-            part_X, dtype=(np.float64, np.float32), ensure_all_finite="allow-nan"
-        )
+        part_X = as_numbers(part_X)
         picked = getattr(own, "sample_indices_", None)
         # Smoothed over-sampling tells which rows it started from, but moves them.
         if picked is not None and np.array_equal(

@@ -1,0 +1,79 @@
+"""Categorical features: which they are, and one column for each category."""
+
+from numbers import Integral
+
+import numpy as np
+import pandas as pd
+from sklearn.compose import ColumnTransformer
+from sklearn.preprocessing import OneHotEncoder
+
+# Columns that a feature becomes at most; the rarest categories share the last.
+_MAX_CATEGORIES = 64
+
+_DTYPES = {"category", "str", "string", "String", "Categorical", "Enum"}
+
+
+def make_encoder(categorical_features, X):
+    """An encoder fitted to a table, or None if it has no categories.
+
+    Parameters
+    ----------
+    categorical_features : "from_dtype", array-like or None
+        See :class:`skadaptive.AdaptiveHybridClassifier`.
+    X : array-like or DataFrame of shape (n_samples, n_features)
+
+    Returns
+    -------
+    ColumnTransformer or None
+        To a table of numbers: other features first, then 0 and 1 for each category.
+        Categories that it has not seen are all 0, or with the rare ones if there are
+        such.
+
+    Raises
+    ------
+    ValueError
+        If there are no such features.
+    """
+    columns = _positions(categorical_features, X)
+    if not columns:
+        return None
+    one_hot = OneHotEncoder(
+        handle_unknown="infrequent_if_exist",
+        max_categories=_MAX_CATEGORIES,
+        sparse_output=False,
+    )
+    others = [i for i in range(np.shape(X)[1]) if i not in columns]
+    return ColumnTransformer(
+        [("others", "passthrough", others), ("categories", one_hot, columns)]
+    ).fit(X)
+
+
+def _positions(categorical_features, X):
+    """Numbers of the categorical columns."""
+    if categorical_features is None:
+        return []
+    if isinstance(categorical_features, str):  # "from_dtype"
+        if not hasattr(X, "dtypes") or not hasattr(X, "columns"):
+            return []
+        return [i for i, name in enumerate(X.columns) if _is_category(X[name])]
+    features = np.asarray(categorical_features)
+    n_features = np.shape(X)[1]
+    if features.dtype == bool and features.shape == (n_features,):
+        return np.flatnonzero(features).tolist()
+    names = list(getattr(X, "columns", []))
+    wanted = [int(f) if isinstance(f, Integral) else f for f in features.tolist()]
+    allowed = range(n_features) if features.dtype.kind in "iu" else names
+    unknown = [feature for feature in wanted if feature not in allowed]
+    if unknown or features.ndim != 1:
+        raise ValueError(
+            f"categorical_features must be names of columns, their numbers from 0 to "
+            f"{n_features - 1}, or a mask of {n_features}; got {unknown or features!r}."
+        )
+    return sorted(f if isinstance(f, int) else names.index(f) for f in wanted)
+
+
+def _is_category(column):
+    dtype = str(column.dtype).partition("(")[0].partition("[")[0]
+    if dtype == "object":
+        return pd.api.types.infer_dtype(column, skipna=True) in ("string", "mixed")
+    return dtype in _DTYPES

@@ -1,0 +1,147 @@
+"""Categorical features."""
+
+import pickle
+
+import numpy as np
+import pandas as pd
+import polars
+import pytest
+from imblearn.over_sampling import SMOTENC
+from imblearn.under_sampling import RandomUnderSampler
+from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.metrics import average_precision_score
+from sklearn.model_selection import cross_val_score
+
+COLOURS = np.array(["red", "green", "blue"])
+
+
+@pytest.fixture(scope="module")
+def table():
+    """A frame in which rare rows are mostly blue and large, and its labels."""
+    rng = np.random.default_rng(0)
+    colour, size = rng.integers(3, size=600), rng.normal(size=600)
+    odds = 3.0 * (colour == 2) + 1.5 * size - 4
+    y = (rng.random(600) < 1 / (1 + np.exp(-odds))).astype(int)
+    X = pd.DataFrame({"size": size, "colour": COLOURS[colour], "age": rng.random(600)})
+    return X, y
+
+
+def one_hot(X):
+    flags = [(X["colour"] == name).astype(float) for name in np.sort(COLOURS)]
+    return np.column_stack([X["size"], X["age"], *flags])
+
+
+@pytest.mark.parametrize("dtype", ["object", "category", "string"])
+def test_categories_are_columns_of_their_own(dtype, quick, table):
+    X, y = table
+    model = quick().fit(X.astype({"colour": dtype}), y)
+    plain = quick().fit(one_hot(X), y)
+    assert_array_equal(model.oof_proba_, plain.oof_proba_)
+    assert_array_equal(
+        model.predict_proba(X.astype({"colour": dtype})),
+        plain.predict_proba(one_hot(X)),
+    )
+    assert model.n_features_in_ == 3
+    assert_array_equal(model.feature_names_in_, X.columns)
+    assert plain.feature_encoder_ is None
+
+
+def test_categories_help(quick, table):
+    X, y = table
+    parameters = {"max_epochs": 15, "learning_rate": 0.05}
+    score = [
+        cross_val_score(quick(**parameters), part, y, scoring="average_precision", cv=3)
+        for part in (X, X.drop(columns="colour"))
+    ]
+    assert np.mean(score[0]) > np.mean(score[1]) + 0.1
+
+
+@pytest.mark.parametrize("chosen", [["colour"], [1], [False, True, False]])
+def test_categories_that_are_named(chosen, quick, table):
+    X, y = table
+    codes = X.assign(colour=X["colour"].map({"blue": 0, "green": 1, "red": 2}))
+    model = quick(categorical_features=chosen).fit(codes, y)
+    assert_array_equal(model.oof_proba_, quick().fit(one_hot(X), y).oof_proba_)
+    # As numbers they are something else.
+    numbers = quick().fit(codes, y)
+    assert numbers.feature_encoder_ is None
+    assert np.abs(model.oof_proba_ - numbers.oof_proba_).max() > 0.01
+    if chosen != ["colour"]:
+        array = quick(categorical_features=chosen).fit(codes.to_numpy(), y)
+        assert_array_equal(array.oof_proba_, model.oof_proba_)
+
+
+def test_polars(quick, table):
+    X, y = table
+    model = quick().fit(polars.DataFrame(X.to_dict("list")), y)
+    assert_array_equal(model.oof_proba_, quick().fit(X, y).oof_proba_)
+
+
+def test_unseen_and_missing_categories(quick, table):
+    X, y = table
+    holes = X.assign(colour=X["colour"].where(np.arange(600) % 5 > 0, None))
+    model = quick().fit(holes, y)
+    assert model.feature_encoder_.transform(holes).shape[1] == 6
+    new = X.iloc[:4].assign(colour=["violet", "red", None, np.nan])
+    assert np.isfinite(model.predict_proba(new)).all()
+    assert_array_equal(model.feature_encoder_.transform(new)[0, 2:], 0)
+
+
+def test_only_categories(quick, table):
+    X, y = table
+    model = quick(max_epochs=10).fit(X[["colour"]], y)
+    proba = model.predict_proba(pd.DataFrame({"colour": COLOURS}))[:, 1]
+    assert proba.argmax() == 2
+
+
+def test_rare_categories_share_a_column(quick, rng):
+    names = np.array([f"c{i:03d}" for i in range(200)])
+    X = pd.DataFrame({"code": names[np.minimum(rng.geometric(0.02, 3000), 200) - 1]})
+    y = (rng.random(3000) < 0.1).astype(int)
+    model = quick(max_epochs=1).fit(X, y)
+    encoded = model.feature_encoder_.transform(X)
+    assert encoded.shape[1] == 64
+    assert_array_equal(encoded.sum(axis=1), 1)
+    rare = X["code"].map(X["code"].value_counts()) <= 2
+    assert (encoded[rare, -1] == 1).all()
+
+
+@pytest.mark.parametrize(
+    "sampler",
+    [RandomUnderSampler(), SMOTENC(categorical_features=["colour"], k_neighbors=2)],
+)
+def test_samplers_see_the_categories(sampler, quick, table):
+    X, y = table
+    model = quick(sampler=sampler, max_epochs=10).fit(X, y)
+    assert average_precision_score(y, model.oof_proba_[:, 1]) > 3 * y.mean()
+
+
+def test_everything_else_takes_them(quick, table):
+    X, y = table
+    model = quick().fit(X[:300], y[:300], X_val=X[300:], y_val=y[300:])
+    model.partial_fit(X[:100], y[:100])
+    copy = pickle.loads(pickle.dumps(model))
+    assert_array_equal(copy.predict_proba(X), model.predict_proba(X))
+    numbers = model.feature_encoder_.transform(X)
+    assert_allclose(model.model_(numbers), model.predict_proba(X), atol=2e-6)
+    with pytest.raises(ValueError, match="feature names should match"):
+        model.predict(X[["colour", "size", "age"]])
+    with pytest.raises(ValueError, match="yet now missing"):
+        model.predict(X[["size", "colour"]])
+
+
+@pytest.mark.parametrize(
+    ("chosen", "message"),
+    [
+        (["taste"], r"names of columns.*\['taste'\]"),
+        ([3], r"numbers from 0 to 2.*\[3\]"),
+        ([True], "mask of 3"),
+        ("all", "from_dtype"),
+    ],
+)
+def test_bad_categorical_features(chosen, message, quick, table):
+    X, y = table
+    with pytest.raises(ValueError, match=message):
+        quick(categorical_features=chosen).fit(X, y)
+    with pytest.raises(ValueError, match="could not convert string to float"):
+        quick(categorical_features=None).fit(X, y)
