@@ -4,8 +4,12 @@ from numbers import Integral
 
 import numpy as np
 import pandas as pd
+from scipy.sparse import issparse
 from sklearn.compose import ColumnTransformer
-from sklearn.preprocessing import OneHotEncoder
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer, OneHotEncoder
+from sklearn.utils import check_array
+from sklearn.utils.validation import _num_features
 
 # Columns that a feature becomes at most; the rarest categories share the last.
 _MAX_CATEGORIES = 64
@@ -42,22 +46,36 @@ def make_encoder(categorical_features, X):
         max_categories=_MAX_CATEGORIES,
         sparse_output=False,
     )
-    others = [i for i in range(np.shape(X)[1]) if i not in columns]
+    others = [i for i in range(_num_features(X)) if i not in columns]
+    encode = make_pipeline(FunctionTransformer(_without_na), one_hot)
+    numbers = FunctionTransformer(_numbers)
     return ColumnTransformer(
-        [("others", "passthrough", others), ("categories", one_hot, columns)]
+        [("others", numbers, others), ("categories", encode, columns)]
     ).fit(X)
+
+
+def _numbers(X):
+    return check_array(X, dtype=(np.float64, np.float32), ensure_all_finite="allow-nan")
+
+
+def _without_na(X):
+    """pandas.NA, which cannot be sorted among strings, as NaN."""
+    if isinstance(X, pd.DataFrame):
+        return X.astype(object).where(X.notna(), np.nan)
+    return X
 
 
 def _positions(categorical_features, X):
     """Numbers of the categorical columns."""
-    if categorical_features is None:
+    if categorical_features is None or issparse(X):  # which is refused later on
         return []
     if isinstance(categorical_features, str):  # "from_dtype"
         if not hasattr(X, "dtypes") or not hasattr(X, "columns"):
             return []
-        return [i for i, name in enumerate(X.columns) if _is_category(X[name])]
+        columns = X.iloc if hasattr(X, "iloc") else X
+        return [i for i in range(X.shape[1]) if _is_category(columns[:, i])]
     features = np.asarray(categorical_features)
-    n_features = np.shape(X)[1]
+    n_features = _num_features(X)
     if features.dtype == bool and features.shape == (n_features,):
         return np.flatnonzero(features).tolist()
     names = list(getattr(X, "columns", []))
@@ -69,7 +87,7 @@ def _positions(categorical_features, X):
             f"categorical_features must be names of columns, their numbers from 0 to "
             f"{n_features - 1}, or a mask of {n_features}; got {unknown or features!r}."
         )
-    return sorted(f if isinstance(f, int) else names.index(f) for f in wanted)
+    return sorted({f if isinstance(f, int) else names.index(f) for f in wanted})
 
 
 def _is_category(column):

@@ -386,10 +386,13 @@ class AdaptiveHybridClassifier(ClassifierMixin, BaseCommittee):
         One pass over the chunk, which begins where the last call, of ``fit`` or of
         ``partial_fit``, ended: with its weights, optimizer state and mix. A part of
         the chunk is held out from each member as ``cv`` says, an int, a float or None;
-        a row that comes again is held out from the same member again. The
-        score of those rows moves the mix. Those of the latest chunks, as many as make
-        up half of the rows so far, calibrate and tune the threshold. Medians and
-        interquartile ranges are averages over the chunks.
+        a row that comes again in a later chunk is held out from the same member again.
+        (``fit`` holds out otherwise: rows of an earlier ``fit`` that come again in a
+        chunk, or the other way round with ``warm_start``, are judged by members that
+        have seen them.) The score of those rows moves the mix. Those of the latest
+        chunks, as many as make up half of the rows so far but 100,000 at most,
+        calibrate and tune the threshold. Medians and interquartile ranges are averages
+        over the chunks.
 
         Parameters
         ----------
@@ -418,7 +421,10 @@ class AdaptiveHybridClassifier(ClassifierMixin, BaseCommittee):
         Notes
         -----
         The chunks should come in random order, and the first should have rows of every
-        class: it says which class is rare. ``max_epochs``, ``early_stopping`` and
+        class: it says which class is rare, which features have missing values or heavy
+        tails, and what the categories are. A ``sampler`` needs chunks with as many rows
+        of each class as it needs; the part of a member that is all of one class is
+        trained on as it is. ``max_epochs``, ``early_stopping`` and
         ``warm_start`` are not used. The learning rate begins with ``learning_rate``
         and falls with the square root of the steps, to a quarter.
         """

@@ -11,7 +11,6 @@ import warnings
 from numbers import Real
 
 import numpy as np
-from scipy.sparse import issparse
 from scipy.special import logit
 from sklearn.base import BaseEstimator
 from sklearn.utils import _safe_indexing, check_array, check_random_state, check_X_y
@@ -40,7 +39,7 @@ from .parameters import (
     rare_class,
 )
 from .preprocessing import RobustScaler
-from .progress import Progress, remember
+from .progress import Progress, remember, shortened
 from .resampling import resample
 from .scoring import Judge
 from .thresholds import OF_SCORER, f1
@@ -89,8 +88,10 @@ class BaseCommittee(BaseEstimator):
         goes_on = self.warm_start and hasattr(self, "_progress")
         given_X, weighted = X, sample_weight is not None
         X, y, weight = self._check_data(X, y, sample_weight, reset=not goes_on)
-        largest = weight.max()
-        weight = weight / largest  # the unit means nothing; squares may overflow
+        # The unit means nothing, and squares may overflow.
+        unit = weight.max()
+        unit *= (weight[weight > 0] / unit).mean()
+        weight = weight / unit
         y = self._check_classes(y, weight, goes_on)
         kept = np.flatnonzero(weight > 0)
         n_rows, n_classes = len(X), len(self.classes_)
@@ -100,13 +101,8 @@ class BaseCommittee(BaseEstimator):
             scaler = self._committee.scaler
         else:
             scaler = RobustScaler.fit(X[kept], weight[kept])
-        mean_weight = weight[kept].mean()
         start = dataclasses.replace(
-            start,
-            unit=largest * mean_weight,
-            totals=totals / mean_weight,
-            recent=[],
-            n_seen=0,
+            start, unit=unit, totals=totals, recent=[], n_seen=0
         )
         if validation[0] is None:
             if any(part is not None for part in validation):
@@ -154,10 +150,12 @@ class BaseCommittee(BaseEstimator):
         kept = np.flatnonzero(weight > 0)
         unit = weight[kept].mean() if first else self._progress.unit
         weight = weight / unit
+        # A row without weight counts as absent, whatever its class.
+        y = np.where(weight > 0, y, self.classes_[0])
         y = self._class_indices(y, "y")
         n_rows, n_classes = len(X), len(self.classes_)
         totals = np.bincount(y, weight, n_classes)
-        scaler = RobustScaler.fit(X[kept], weight[kept])
+        scaler = RobustScaler.fit(X[kept], weight[kept], scores=first)
         if first:
             start = self._begin(totals)
         else:
@@ -179,7 +177,8 @@ class BaseCommittee(BaseEstimator):
         factors = check_class_weight(self.class_weight, self.classes_, totals)
         logits = self._train(
             rows,
-            rows.weight * factors[rows.y],
+            # With a mean of 1 over all chunks.
+            rows.weight * factors[rows.y] * (totals.sum() / (totals @ factors)),
             totals * factors,
             scaler,
             judge,
@@ -223,9 +222,7 @@ class BaseCommittee(BaseEstimator):
     def _as_numbers(self, X, reset=False):
         """X as numbers, categories encoded; checks its columns, or learns them."""
         if reset:
-            self.feature_encoder_ = None
-            if not issparse(X) and np.ndim(X) == 2:
-                self.feature_encoder_ = make_encoder(self.categorical_features, X)
+            self.feature_encoder_ = make_encoder(self.categorical_features, X)
         if self.feature_encoder_ is None:
             return validate_data(self, X, reset=reset, **FEATURES)
         validate_data(self, X, reset=reset, skip_check_array=True)
@@ -271,7 +268,7 @@ class BaseCommittee(BaseEstimator):
         weight = _check_sample_weight(
             sample_weight, X, dtype=np.float64, ensure_non_negative=True
         )
-        return X, y, weight
+        return X, y, weight / weight[weight > 0].mean()
 
     def _judge(self, rows, X, rare, weighted, offset=0):
         """What scores the logits of the rows held out; None if it cannot be done.
@@ -296,7 +293,14 @@ class BaseCommittee(BaseEstimator):
         n_calls = len(self.history_["epoch"]) if start.state else 0
         seed = (int(start.seeds[3]) + n_calls) % 2**31
         made, folds = resample(
-            self.sampler, X, rows.X, rows.y, rows.folds, seed, self._as_numbers
+            self.sampler,
+            X,
+            rows.X,
+            rows.y,
+            self.classes_,
+            rows.folds,
+            seed,
+            self._as_numbers,
         )
         if made and weighted:
             raise ValueError(
@@ -389,7 +393,7 @@ class BaseCommittee(BaseEstimator):
         self.n_iter_ = len(monitor.history["epoch"])
         self.best_epoch_ = monitor.best_epoch
         best = monitor.best_epoch - 1
-        self.best_score_ = monitor.history["score"][best]
+        self.best_score_ = monitor.best_score
         self.loss_weights_ = np.array(
             [monitor.history[f"weight_{term}"][best] for term in adaptation.TERMS]
         )
@@ -429,6 +433,8 @@ class BaseCommittee(BaseEstimator):
             self._decision_offset = -sign * logit(self.threshold_)
         else:
             self._decision_offset = np.log(factors)
+        recent = shortened(self._progress.recent)
+        self._progress = dataclasses.replace(self._progress, recent=recent)
 
     def _calibrated(self, logits):
         """Calibrated probabilities from the committee's logits."""
@@ -449,7 +455,7 @@ class BaseCommittee(BaseEstimator):
                 "network's own. Hold rows out (cv, X_val), or say threshold=None, "
                 "calibration=None.",
                 UserWarning,
-                stacklevel=4,
+                stacklevel=5,
             )
 
 

@@ -94,7 +94,7 @@ def make_folds(cv, X, y, sample_weight, groups, seed):
             f"{len(folds) - len(usable)} of {len(folds)} splits lack a class in the "
             "rows to train on; they are left out of the committee.",
             UserWarning,
-            stacklevel=4,
+            stacklevel=5,
         )
     return usable
 
@@ -132,8 +132,11 @@ def chunk_folds(cv, X, sample_weight):
             "partial_fit holds rows out of each chunk itself: cv must be an int, a "
             f"float or None; got {cv!r}."
         )
-    # Adding 0 makes -0.0, which equals 0.0, look like it.
-    rows = pd.DataFrame(X[kept] + 0.0)
+    if isinstance(cv, Integral) and cv < 2:
+        raise ValueError(f"cv must be at least 2 if it is an int; got {cv!r}.")
+    # As float32, in whatever type they come; adding 0 makes -0.0 look like 0.0.
+    with np.errstate(over="ignore"):
+        rows = pd.DataFrame(X[kept].astype(np.float32) + np.float32(0.0))
     place = pd.util.hash_pandas_object(rows, index=False).to_numpy()
     if isinstance(cv, Integral):
         held_out = [place % cv == member for member in range(cv)]
@@ -235,7 +238,7 @@ def _warn_nothing_held_out(reason):
         "stopping, no tuned threshold and no calibration; training runs for "
         "max_epochs.",
         UserWarning,
-        stacklevel=5,
+        stacklevel=6,
     )
 
 

@@ -4,7 +4,7 @@ import numpy as np
 
 
 def interpolate(column, x, z, ops):
-    """A line through knots, as a sum of ramps, one more at each knot.
+    """A line through knots, as a sum of steps, each of which rises between two knots.
 
     Parameters
     ----------
@@ -20,9 +20,11 @@ def interpolate(column, x, z, ops):
     -------
     tensor of shape (batch, 1)
     """
-    slopes = np.diff(z) / np.diff(x) if len(x) > 1 else np.zeros(0)
-    bends = np.diff(np.r_[0.0, slopes, 0.0])
-    dtype = column.dtype
-    ramps = ops.relu(column - x.astype(dtype))
-    total = ops.sum(ramps * bends.astype(dtype), axis=1, keepdims=True)
-    return float(z[0]) + total
+    if len(x) == 1:
+        return ops.zeros_like(column) + float(z[0])
+    dtype = ops.dtype(column)
+    x, z = x.astype(dtype), z.astype(dtype)
+    # No term exceeds its step, so that nothing cancels, however close two knots are.
+    widths = np.maximum(np.diff(x), np.finfo(x.dtype).tiny)
+    steps = ops.clip((column - x[:-1]) / widths, 0.0, 1.0) * np.diff(z)
+    return float(z[0]) + ops.sum(steps, axis=1, keepdims=True)

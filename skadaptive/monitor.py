@@ -46,6 +46,8 @@ class Monitor:
         ``score`` is NaN where nothing is held out.
     best_epoch : int
         The last epoch if nothing is held out.
+    best_score : float
+        Its score; NaN if nothing is held out.
     stop : bool
     """
 
@@ -75,7 +77,10 @@ class Monitor:
         self._rule = rule
         self._rate = rate
         self._patience = patience
-        self._best_score, self._best_logits = -np.inf, None
+        self.best_score = np.nan
+        self._best_smoothed, self._best_logits = -np.inf, None
+        # Scores that can be compared: chunks of a stream without one say nothing.
+        self._scores = [score for score in self.history["score"] if np.isfinite(score)]
         self._last_rise = len(self.history["epoch"])
 
     def begin(self, logits):
@@ -87,7 +92,9 @@ class Monitor:
             Each member's predictions for the rows it holds out.
         """
         self._best_logits = self._pooled(logits)
-        self._best_score = self.judge.score(self._best_logits)
+        self.best_score = self._best_smoothed = self.judge.score(self._best_logits)
+        # Those of earlier calls may be of other rows, or by another scorer.
+        self._scores = [self.best_score]
 
     def observe(self, loss, logits):
         """Take in an epoch that has just been trained.
@@ -115,26 +122,25 @@ class Monitor:
             return True
         pooled = self._pooled(logits)
         self.history["score"].append(self.judge.score(pooled))
-        # Chunks of a stream that could not be scored say nothing.
-        scores = [score for score in self.history["score"] if not np.isnan(score)]
+        self._scores.append(self.history["score"][-1])
         self.loss_weights = next_weights(
             self._rule,
-            scores,
+            self._scores,
             self.loss_weights,
             self._initial,
             self._rate,
         )
         # The smoothed score is less of a lucky draw.
-        score = smooth(scores)[-1]
-        if score == self._best_score:
+        score = smooth(self._scores)[-1]
+        if score == self._best_smoothed:
             ties = self.judge.tie_breakers
             better = ties(pooled) > ties(self._best_logits)
         else:
-            better = score > self._best_score
+            better = score > self._best_smoothed
             self._last_rise = epoch if better else self._last_rise
         if better:
-            self._best_score, self._best_logits = score, pooled
-            self.best_epoch = epoch
+            self._best_smoothed, self._best_logits = score, pooled
+            self.best_epoch, self.best_score = epoch, self._scores[-1]
         if self._patience is not None:
             self.stop = epoch - self._last_rise >= self._patience
         return better

@@ -10,7 +10,6 @@ what would tell many rows apart. Such a feature comes a second time, as normal s
 its own quantiles. And one with missing values comes with a flag.
 """
 
-import warnings
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -50,7 +49,7 @@ class RobustScaler:
     missing: list = field(default_factory=list)
 
     @classmethod
-    def fit(cls, X, sample_weight):
+    def fit(cls, X, sample_weight, scores=True):
         """Learn the scaling.
 
         Parameters
@@ -59,6 +58,8 @@ class RobustScaler:
             NaN where missing.
         sample_weight : ndarray of shape (n_samples,)
             Positive weights.
+        scores : bool, default=True
+            Whether features with heavy tails get normal scores.
 
         Returns
         -------
@@ -82,7 +83,7 @@ class RobustScaler:
             scale = 1.0 / spread
         scores = {
             int(feature): _normal_scores(X[:, [feature]], weights)
-            for feature in np.flatnonzero(heavy & ~flat)
+            for feature in np.flatnonzero(heavy & ~flat & scores)
         }
         missing = [int(i) for i in range(X.shape[1]) if np.isnan(X[:, i]).any()]
         # Constant, never there, or with a spread below what a float can invert.
@@ -100,11 +101,11 @@ class RobustScaler:
         """A mean of this scaling and another, whose share is in [0, 1].
 
         Medians and interquartile ranges are averaged over the chunks of a stream; one
-        in which a feature is constant tells nothing of its range. Normal scores and
-        flags stay those of the first.
+        in which a feature is constant, or missing, tells nothing of either. Normal
+        scores and flags stay those of the first.
         """
         own, new = _inverse(self.scale), _inverse(other.scale)
-        own, new = np.where(own > 0, own, new), np.where(new > 0, new, own)
+        share = np.where(new > 0, np.where(own > 0, share, 1.0), 0.0)
         center = self.center + share * (other.center - self.center)
         scale = _inverse(own + share * (new - own))
         return RobustScaler(center, scale, self.scores, self.missing)
@@ -140,11 +141,17 @@ class RobustScaler:
 
 def _quantiles(X, levels, weights):
     """Quantiles that are values of X, by column; of a column without any, NaN."""
-    quantile = np.nanquantile if np.isnan(X).any() else np.quantile
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "All-NaN slice")
-        found = quantile(X, levels, axis=0, weights=weights, method="inverted_cdf")
-    return found.astype(float)
+    if weights is None and not np.isnan(X).any():
+        return np.quantile(X, levels, axis=0, method="inverted_cdf").astype(float)
+    found = np.full((len(levels), X.shape[1]), np.nan)
+    for feature, column in enumerate(X.T):
+        there = ~np.isnan(column)
+        if there.any():
+            own = None if weights is None else weights[there]
+            found[:, feature] = np.quantile(
+                column[there], levels, weights=own, method="inverted_cdf"
+            )
+    return found
 
 
 def _normal_scores(column, weights):

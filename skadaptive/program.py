@@ -69,7 +69,7 @@ class Architecture:
     def network(self):
         """What the weights depend on."""
         sizes = self.hidden_layer_sizes
-        return self.n_features, self.n_outputs, sizes, self.n_members
+        return self.n_features, self.n_outputs, sizes, self.n_members, self.activation
 
     @property
     def weight_shapes(self):

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-# Out-of-fold rows remembered at most, the latest.
+# Out-of-fold rows remembered at most.
 _N_RECENT = 100_000
 
 
@@ -20,8 +20,8 @@ class TrainingState:
     Attributes
     ----------
     network : tuple
-        Numbers of features and outputs, sizes of the hidden layers and number of
-        members: what the weights fit.
+        Numbers of features and outputs, sizes of the hidden layers, number of members,
+        activation: what the weights fit.
     weights : ndarray of shape (n_members * n_weights,)
         As :func:`skadaptive.network.unflatten` takes them.
     optimizer : str
@@ -80,8 +80,8 @@ class Progress:
 def remember(recent, n_seen, logits, y, weight):
     """Add out-of-fold rows, and forget early ones, which an earlier network judged.
 
-    The latest half of all rows seen is kept, or the latest 100,000 if that is fewer;
-    a call is forgotten as a whole, but never the last.
+    The latest half of all rows seen is kept. A call is forgotten as a whole, but never
+    the last, nor one that alone has rows of a class.
 
     Parameters
     ----------
@@ -95,13 +95,34 @@ def remember(recent, n_seen, logits, y, weight):
     -------
     list of (logits, y, weight)
     """
-    latest = slice(-_N_RECENT, None)
-    recent = [*recent, (logits[latest], y[latest], weight[latest])]
+    recent = [*recent, (logits, y, weight)]
     n_seen = n_seen + len(y)
-    kept = sum(len(labels) for _, labels, _ in recent)
     while len(recent) > 1:
-        without = kept - len(recent[0][1])
-        if 2 * without < n_seen and kept <= _N_RECENT:
+        later = np.concatenate([labels for _, labels, _ in recent[1:]])
+        if 2 * len(later) < n_seen or np.setdiff1d(recent[0][1], later).size:
             break
-        recent, kept = recent[1:], without
+        recent = recent[1:]
     return recent
+
+
+def shortened(recent):
+    """At most 100,000 rows, each call's share drawn at random.
+
+    Parameters
+    ----------
+    recent : list of (logits, y, weight)
+
+    Returns
+    -------
+    list of (logits, y, weight)
+        Where rows are left out the weights of the others are raised.
+    """
+    share = _N_RECENT / max(1, sum(len(y) for _, y, _ in recent))
+    if share >= 1:
+        return recent
+    rng = np.random.default_rng(0)
+    kept = []
+    for logits, y, weight in recent:
+        drawn = rng.choice(len(y), int(share * len(y)), replace=False)
+        kept.append((logits[drawn], y[drawn], weight[drawn] / share))
+    return kept

@@ -11,7 +11,7 @@ from sklearn.base import clone
 from sklearn.utils import _safe_indexing
 
 
-def resample(sampler, X, table, y, folds, seed, as_numbers):
+def resample(sampler, X, table, y, classes, folds, seed, as_numbers):
     """Resample the training rows of each fold.
 
     Parameters
@@ -24,7 +24,10 @@ def resample(sampler, X, table, y, folds, seed, as_numbers):
         The same as numbers; validation rows may follow.
     y : ndarray of shape (n_rows,)
         Class indices.
+    classes : ndarray of shape (n_classes,)
+        The labels themselves, which a sampler may know.
     folds : list of (train, test)
+        A part that is all of one class, as in a chunk of a stream, stays as it is.
     seed : int
     as_numbers : callable
         Turns rows like those of X into rows of the table.
@@ -45,10 +48,15 @@ def resample(sampler, X, table, y, folds, seed, as_numbers):
     rng = np.random.RandomState(seed)
     made, resampled, n_rows = [], [], len(table)
     for train, test in folds:
+        if len(np.unique(y[train])) < 2:
+            resampled.append((train, test))
+            continue
         own = clone(sampler)
         if "random_state" in own.get_params():
             own.set_params(random_state=rng.randint(2**31 - 1))
-        part_X, part_y = own.fit_resample(_safe_indexing(X, train), y[train])
+        part = _safe_indexing(X, train), classes[y[train]]
+        part_X, part_y = own.fit_resample(*part)
+        part_y = np.searchsorted(classes, part_y)
         if len(np.unique(part_y)) < len(np.unique(y[train])):
             raise ValueError(
                 f"sampler={sampler!r} leaves {np.unique(part_y).size} of "
@@ -63,7 +71,7 @@ def resample(sampler, X, table, y, folds, seed, as_numbers):
         ):
             resampled.append((train[picked], test))
         else:
-            made.append((part_X, np.asarray(part_y)))
+            made.append((part_X, part_y))
             resampled.append((np.arange(n_rows, n_rows + len(part_y)), test))
             n_rows += len(part_y)
     return made, resampled

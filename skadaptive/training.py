@@ -218,7 +218,13 @@ def _check_same_network(start, architecture):
     """Refuse to go on with weights that do not fit."""
     if start.network == architecture.network:
         return
-    names = ("n_features", "n_outputs", "hidden_layer_sizes", "cv (members)")
+    names = (
+        "number of inputs",
+        "number of outputs",
+        "hidden_layer_sizes",
+        "cv (members)",
+        "activation",
+    )
     differing = [
         f"{name} was {old!r} and is {new!r}"
         for name, old, new in zip(
@@ -227,8 +233,8 @@ def _check_same_network(start, architecture):
         if old != new
     ]
     raise ValueError(
-        f"Training cannot go on with another network: {'; '.join(differing)}. Fit anew "
-        "with warm_start=False."
+        f"Training cannot go on with another network: {'; '.join(differing)}. Set that "
+        "back, or fit anew with warm_start=False."
     )
 
 
@@ -348,6 +354,8 @@ def stratified_order(rng, by_class):
     ndarray
         All of them.
     """
+    if not by_class:
+        return np.empty(0, dtype=np.intp)
     *minor, largest = sorted(by_class, key=len)
     n_minor, n_rows = sum(map(len, minor)), sum(map(len, by_class))
     rng_largest = rng.permutation(largest)

@@ -56,7 +56,7 @@ def test_categories_help(quick, table):
     assert np.mean(score[0]) > np.mean(score[1]) + 0.1
 
 
-@pytest.mark.parametrize("chosen", [["colour"], [1], [False, True, False]])
+@pytest.mark.parametrize("chosen", [["colour"], [1, 1], [False, True, False]])
 def test_categories_that_are_named(chosen, quick, table):
     X, y = table
     codes = X.assign(colour=X["colour"].map({"blue": 0, "green": 1, "red": 2}))
@@ -85,6 +85,17 @@ def test_unseen_and_missing_categories(quick, table):
     new = X.iloc[:4].assign(colour=["violet", "red", None, np.nan])
     assert np.isfinite(model.predict_proba(new)).all()
     assert_array_equal(model.feature_encoder_.transform(new)[0, 2:], 0)
+
+
+def test_missing_values_of_pandas(quick, table):
+    X, y = table
+    X = X.assign(
+        colour=X["colour"].astype("string").mask(np.arange(600) % 7 == 0),
+        age=(10 * X["age"]).round().astype("Int64").mask(np.arange(600) % 9 == 0),
+    )
+    model = quick().fit(X, y)
+    assert model.feature_encoder_.transform(X).shape[1] == 6
+    assert np.isfinite(model.predict_proba(X)).all()
 
 
 def test_only_categories(quick, table):

@@ -16,7 +16,7 @@ from sklearn.model_selection import StratifiedKFold
 from skadaptive import program
 from skadaptive.folds import chunk_folds
 from skadaptive.preprocessing import RobustScaler
-from skadaptive.progress import remember
+from skadaptive.progress import remember, shortened
 
 PLAIN = {"threshold": None, "calibration": None}
 
@@ -75,7 +75,7 @@ def test_stream_comes_close_to_one_fit(n_passes, quick, stream, global_random_se
 def test_later_chunks_teach(quick, stream):
     X, y, X_fresh, y_fresh = stream
     model, scores = quick(hidden_layer_sizes=(32,)), []
-    for part in chunks(X, y):
+    for part in chunks(X, y, 30):
         model.partial_fit(*part, classes=[0, 1])
         proba = model.predict_proba(X_fresh)[:, 1]
         scores.append(average_precision_score(y_fresh, proba))
@@ -149,18 +149,25 @@ def test_state_of_the_optimizer_is_kept(quick, binary):
 
 def test_scaling_is_refined(quick, rng):
     first, second = rng.normal(size=(100, 3)), rng.normal(5, 3, size=(300, 3))
-    first[:, 2] = 7.0
+    first[:, 2] = 2000.0
+    second[:, 2] += 2000.0
+    late = np.tile([2020.0, np.nan, 2020.0], (50, 1))
     y = np.arange(400) % 2
     model = quick().partial_fit(first, y[:100], classes=[0, 1])
     model.partial_fit(second, y[100:])
     scaler = model._committee.scaler
     parts = [RobustScaler.fit(X, np.ones(len(X))) for X in (first, second)]
     expected = 0.25 * parts[0].center + 0.75 * parts[1].center
-    assert_allclose(scaler.center, expected)
+    assert_allclose(scaler.center[:2], expected[:2])
     spread = 0.25 / parts[0].scale[:2] + 0.75 / parts[1].scale[:2]
     assert_allclose(1 / scaler.scale[:2], spread)
-    # What was constant at first has the spread of the chunk in which it is not.
+    # What was constant at first is scaled by the chunk in which it is not.
+    assert_allclose(scaler.center[2], parts[1].center[2])
     assert_allclose(scaler.scale[2], parts[1].scale[2])
+    # And a chunk in which it is constant, or missing, tells nothing.
+    model.partial_fit(late, y[:50])
+    assert_allclose(model._committee.scaler.center, scaler.center)
+    assert_allclose(model._committee.scaler.scale, scaler.scale)
 
 
 def test_score_of_each_chunk_moves_the_mix(quick, stream):
@@ -268,8 +275,21 @@ def test_latest_half_is_remembered():
     assert kept(*[100] * 10) == [100] * 5
     assert kept(1000, 10) == [1000, 10]
     assert kept(10, 1000) == [1000]
-    assert kept(300_000) == [100_000]
-    assert sum(kept(*[60_000] * 9)) <= 100_000
+    # Unless the only rows of a class would go.
+    logits, y, weight = call(100)
+    rare = remember([], 0, logits, y + 1, weight)
+    assert len(remember(rare, 100, *call(100))) == 2
+
+
+def test_no_more_than_needed_is_remembered(rng):
+    y = (np.arange(300_000) < 3_000).astype(int)  # in order
+    recent = [(rng.normal(size=(300_000, 1)), y, np.ones(300_000))] * 2
+    kept = shortened(recent)
+    assert sum(len(labels) for _, labels, _ in kept) == 100_000
+    for _, labels, weight in kept:
+        assert weight.sum() == pytest.approx(300_000, rel=1e-3)
+        assert np.average(labels) == pytest.approx(0.01, rel=0.2)
+    assert shortened(kept) == kept
 
 
 @pytest.mark.parametrize(
@@ -287,10 +307,6 @@ def test_latest_half_is_remembered():
         (
             lambda m, X, y: m.partial_fit(X, y, [0, 1], sample_weight=0 * y),
             "zero",
-        ),
-        (
-            lambda m, X, y: m.set_params(sampler=SMOTE()).partial_fit(X, 0 * y, [0, 1]),
-            "class",
         ),
     ],
 )
@@ -313,6 +329,11 @@ def test_bad_first_chunk(spoil, message, quick, binary):
             r"hidden_layer_sizes was \(8,\) and is \(9,\)",
         ),
         (lambda m, X, y: m.set_params(cv=4).partial_fit(X, y), "cv .* was 3 and is 4"),
+        (lambda m, X, y: m.set_params(cv=1).partial_fit(X, y), "cv must be at least 2"),
+        (
+            lambda m, X, y: m.set_params(activation="relu").partial_fit(X, y),
+            "activation was 'selu' and is 'relu'",
+        ),
     ],
 )
 def test_bad_later_chunk(spoil, message, quick, binary):
@@ -320,7 +341,7 @@ def test_bad_later_chunk(spoil, message, quick, binary):
     expected, state = model.predict_proba(binary[0]), dict(vars(model))
     with pytest.raises(ValueError, match=message):
         spoil(model, *binary)
-    model.set_params(hidden_layer_sizes=(8,), cv=3)
+    model.set_params(hidden_layer_sizes=(8,), cv=3, activation="selu")
     assert vars(model) == state
     assert_array_equal(model.predict_proba(binary[0]), expected)
 
@@ -464,3 +485,79 @@ def test_warm_start_with_another_optimizer(quick, binary):
     model = quick(warm_start=True).fit(X, y)
     model.set_params(optimizer="sgd", learning_rate=0.5).fit(X, y)
     assert model.n_iter_ == 10
+
+
+def test_warm_start_is_judged_on_the_rows_at_hand(quick, binary):
+    """Scores of earlier calls, of other rows or by another scorer, do not count."""
+    X, y = binary
+    for first, then in (("f1", "neg_log_loss"), ("neg_log_loss", "f1")):
+        model = quick(warm_start=True, scoring=first).fit(X, y)
+        before = model.best_epoch_
+        model.set_params(scoring=then, learning_rate=1e-9).fit(X, y)
+        # Nothing has been learnt: the score is that of the network as it was.
+        truth = model.score(X, y) >= 0 and model.history_["score"][-1]
+        assert model.best_score_ == pytest.approx(truth, abs=1e-3)
+        assert model.best_epoch_ >= before
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_rows_are_held_out_alike_in_either_precision(dtype, rng):
+    X = rng.normal(size=(100, 3))
+    expected = chunk_folds(3, X, np.ones(100))
+    for (_, one), (_, other) in zip(
+        expected, chunk_folds(3, X.astype(dtype), np.ones(100)), strict=True
+    ):
+        assert_array_equal(one, other)
+
+
+def test_calibration_uses_all_rows_of_a_fit(quick, binary, monkeypatch):
+    """Though not all are remembered; rare rows may come first."""
+    monkeypatch.setattr("skadaptive.progress._N_RECENT", 100)
+    X, y = binary
+    order = np.argsort(-y, kind="stable")
+    model = quick().fit(X[order], y[order])
+    assert len(model._progress.recent[0][1]) == 100
+    monkeypatch.undo()
+    assert model.threshold_ == quick().fit(X[order], y[order]).threshold_
+
+
+def test_chunk_without_the_rare_class_keeps_the_calibration(quick, stream):
+    X, y, *_ = stream
+    model = quick().partial_fit(X[:500], y[:500], classes=[0, 1])
+    assert model._committee.calibration is not None
+    frequent = np.flatnonzero(y == 0)[:500]
+    model.partial_fit(X[frequent], y[frequent])
+    assert model._committee.calibration is not None
+
+
+def test_equal_rows(quick):
+    model = quick(batch_size=16, **PLAIN)
+    model.partial_fit(np.ones((100, 3)), np.arange(100) % 2, classes=[0, 1])
+    assert np.isfinite(model.predict_proba(np.ones((1, 3)))).all()
+
+
+def test_class_weight_is_of_no_unit_in_a_chunk(quick, binary):
+    X, y = binary
+    sgd = {"optimizer": "sgd", "learning_rate": 0.5}
+    plain = quick(**sgd).partial_fit(X, y, [0, 1])
+    weighted = quick(class_weight={0: 100, 1: 100}, **sgd).partial_fit(X, y, [0, 1])
+    assert_allclose(plain.predict_proba(X), weighted.predict_proba(X), atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda m, X, y: m.set_params(cv=None).fit(X, y),
+        lambda m, X, y: m.set_params(cv=None).partial_fit(X, y, [0, 1]),
+        lambda m, X, y: m.fit(X, y, X_val=X[y == 0], y_val=y[y == 0]),
+        lambda m, X, y: m.fit(X[5:], np.r_[1, 1, 0 * y[7:]]),
+        lambda m, X, y: m.fit(X, np.r_[1, 0 * y[1:]]),
+        lambda m, X, y: m.set_params(
+            cv=[(np.arange(3), np.arange(3, 9)), (np.arange(300), np.arange(300, 400))]
+        ).fit(X, y),
+    ],
+)
+def test_warnings_point_at_the_users_line(make, quick, binary):
+    with pytest.warns(UserWarning) as caught:
+        make(quick(), *binary)
+    assert caught[0].filename == __file__

@@ -18,6 +18,7 @@ from skadaptive.inference import (
     log_probabilities,
     probabilities,
 )
+from skadaptive.interpolation import interpolate
 from skadaptive.preprocessing import BOUND, RobustScaler
 
 
@@ -155,6 +156,26 @@ def test_missing_values_are_in_the_middle_and_flagged(rng):
     assert_allclose(scaler.scale[1], only.scale[0])
     nothing = RobustScaler.fit(np.full((5, 1), np.nan), np.ones(5))
     assert_array_equal(nothing.transform(np.array([[3.0], [np.nan]])), [[0, 0], [0, 1]])
+
+
+def test_missing_values_and_weights(rng):
+    X = rng.normal(size=(60, 3))
+    X[:20, 1], X[:, 2] = np.nan, np.nan
+    weight = rng.integers(1, 4, size=60)
+    weighted = RobustScaler.fit(X, weight.astype(float))
+    repeated = RobustScaler.fit(X.repeat(weight, axis=0), np.ones(weight.sum()))
+    assert_array_equal(weighted.center, repeated.center)
+    assert_array_equal(weighted.scale, repeated.scale)
+
+
+@pytest.mark.parametrize("exponent", [1, 3, 5])
+def test_interpolation_in_keras_is_that_of_numpy(exponent, rng):
+    from keras import ops
+
+    x = rng.standard_cauchy(size=(2000, 1)) ** exponent
+    values, scores = RobustScaler.fit(x, np.ones(2000)).scores[0]
+    found = interpolate(ops.convert_to_tensor(x), values, scores, ops)
+    assert_allclose(found, np.interp(x, values, scores), atol=1e-6)
 
 
 def test_constant_feature_is_ignored(rng):
