@@ -15,6 +15,7 @@ from sklearn.model_selection import StratifiedKFold
 
 from skadaptive import program
 from skadaptive.folds import chunk_folds
+from skadaptive.monitor import Monitor
 from skadaptive.preprocessing import RobustScaler
 from skadaptive.progress import remember, shortened
 
@@ -487,17 +488,37 @@ def test_warm_start_with_another_optimizer(quick, binary):
     assert model.n_iter_ == 10
 
 
-def test_warm_start_is_judged_on_the_rows_at_hand(quick, binary):
+def test_warm_start_is_judged_on_the_rows_at_hand():
     """Scores of earlier calls, of other rows or by another scorer, do not count."""
-    X, y = binary
-    for first, then in (("f1", "neg_log_loss"), ("neg_log_loss", "f1")):
-        model = quick(warm_start=True, scoring=first).fit(X, y)
-        before = model.best_epoch_
-        model.set_params(scoring=then, learning_rate=1e-9).fit(X, y)
-        # Nothing has been learnt: the score is that of the network as it was.
-        truth = model.score(X, y) >= 0 and model.history_["score"][-1]
-        assert model.best_score_ == pytest.approx(truth, abs=1e-3)
-        assert model.best_epoch_ >= before
+
+    class Judge:
+        scores = iter([0.5, 0.4, 0.6, 0.7])
+
+        def score(self, logits):
+            return next(self.scores)
+
+        def tie_breakers(self, logits):
+            return 0.0, 0.0
+
+    keys = ("epoch", "loss", "score")
+    mix = ("weight_cross_entropy", "weight_focal", "weight_dice")
+    logits, fold = [np.zeros((2, 1))], (np.arange(2), np.arange(2, 4))
+    monitor = Monitor(
+        [fold],
+        Judge(),
+        n_samples=4,
+        loss_weights=np.array([0.4, 0.4, 0.2]),
+        rule="performance",
+        rate=0.1,
+        patience=None,
+        history={key: [0.9, 0.9] for key in (*keys, *mix)},
+        best_epoch=2,
+    )
+    monitor.begin(logits)
+    assert monitor.best_score == 0.5
+    # Smoothed: 0.45 of (0.5, 0.4), 0.5 of three, 0.6 of the last three.
+    assert [monitor.observe(1.0, logits) for _ in range(3)] == [False, False, True]
+    assert monitor.best_epoch == 5 and monitor.best_score == 0.7
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
