@@ -44,7 +44,6 @@ from .resampling import resample
 from .scoring import Judge
 from .thresholds import OF_SCORER, f1
 
-
 #: What features may be: numbers, or NaN where missing.
 FEATURES = {"dtype": (np.float64, np.float32), "ensure_all_finite": "allow-nan"}
 
@@ -185,7 +184,7 @@ class BaseCommittee(BaseEstimator):
             start,
             stream=True,
         )
-        known = np.concatenate([labels for _, labels, _ in self._progress.recent])
+        known = np.concatenate([call[1] for call in self._progress.recent])
         self._decide(factors, np.unique(known).size == n_classes)
         self.oof_proba_ = self._calibrated(logits[:n_rows])
         if first and self.cv is None:
@@ -401,9 +400,8 @@ class BaseCommittee(BaseEstimator):
     def _decide(self, factors, judged):
         """Calibrate and set ``threshold_``, from the out-of-fold logits remembered."""
         rare = self._progress.rare
-        logits, y, weight = map(
-            np.concatenate, zip(*self._progress.recent, strict=True)
-        )
+        *parts, _ = zip(*self._progress.recent, strict=True)
+        logits, y, weight = map(np.concatenate, parts)
         if judged and self.calibration is not None:
             calibration = CALIBRATIONS[self.calibration].fit(logits, y, weight)
             self._committee = dataclasses.replace(

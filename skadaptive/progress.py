@@ -59,9 +59,9 @@ class Progress:
         Sample weight that counts as 1.
     totals : ndarray of shape (n_classes,)
         Weight of each class so far, in units.
-    recent : list of (logits, y, weight)
-        Uncalibrated out-of-fold logits, what they should have been and the natural
-        weights, one triple per call.
+    recent : list of (logits, y, weight, n_rows)
+        Uncalibrated out-of-fold logits, what they should have been, the natural weights
+        and of how many rows these are left, for each call.
     n_seen : int
         Out-of-fold rows so far, those that are forgotten included.
     """
@@ -85,7 +85,7 @@ def remember(recent, n_seen, logits, y, weight):
 
     Parameters
     ----------
-    recent : list of (logits, y, weight)
+    recent : list of (logits, y, weight, n_rows)
     n_seen : int
         Rows seen before.
     logits : ndarray of shape (n_samples, n_outputs)
@@ -93,13 +93,14 @@ def remember(recent, n_seen, logits, y, weight):
 
     Returns
     -------
-    list of (logits, y, weight)
+    list of (logits, y, weight, n_rows)
     """
-    recent = [*recent, (logits, y, weight)]
+    recent = [*recent, (logits, y, weight, len(y))]
     n_seen = n_seen + len(y)
     while len(recent) > 1:
-        later = np.concatenate([labels for _, labels, _ in recent[1:]])
-        if 2 * len(later) < n_seen or np.setdiff1d(recent[0][1], later).size:
+        later = np.concatenate([call[1] for call in recent[1:]])
+        n_later = sum(n_rows for *_, n_rows in recent[1:])
+        if 2 * n_later < n_seen or np.setdiff1d(recent[0][1], later).size:
             break
         recent = recent[1:]
     return recent
@@ -110,19 +111,19 @@ def shortened(recent):
 
     Parameters
     ----------
-    recent : list of (logits, y, weight)
+    recent : list of (logits, y, weight, n_rows)
 
     Returns
     -------
-    list of (logits, y, weight)
+    list of (logits, y, weight, n_rows)
         Where rows are left out the weights of the others are raised.
     """
-    share = _N_RECENT / max(1, sum(len(y) for _, y, _ in recent))
+    share = _N_RECENT / max(1, sum(len(call[1]) for call in recent))
     if share >= 1:
         return recent
     rng = np.random.default_rng(0)
     kept = []
-    for logits, y, weight in recent:
+    for logits, y, weight, n_rows in recent:
         drawn = rng.choice(len(y), int(share * len(y)), replace=False)
-        kept.append((logits[drawn], y[drawn], weight[drawn] / share))
+        kept.append((logits[drawn], y[drawn], weight[drawn] / share, n_rows))
     return kept

@@ -198,8 +198,8 @@ def decaying(n_done, n_steps, progress):
 
     As the inverse square root of the steps so far, down to a quarter: high enough for
     the first chunks to be learnt from, and then low enough for a network that is fit
-    for use after every chunk. A constant share and a cycle over each chunk are behind
-    (docs/benchmark.md).
+    for use after every chunk. Measured against a constant share and cycles over each
+    chunk in docs/benchmark.md.
 
     Parameters
     ----------

@@ -269,7 +269,7 @@ def test_latest_half_is_remembered():
         for size in sizes:
             recent = remember(recent, n_seen, *call(size))
             n_seen += size
-        return [len(y) for _, y, _ in recent]
+        return [len(y) for _, y, *_ in recent]
 
     assert kept(100) == [100]
     assert kept(100, 100) == [100]
@@ -284,13 +284,23 @@ def test_latest_half_is_remembered():
 
 def test_no_more_than_needed_is_remembered(rng):
     y = (np.arange(300_000) < 3_000).astype(int)  # in order
-    recent = [(rng.normal(size=(300_000, 1)), y, np.ones(300_000))] * 2
+    recent = [(rng.normal(size=(300_000, 1)), y, np.ones(300_000), 300_000)] * 2
     kept = shortened(recent)
-    assert sum(len(labels) for _, labels, _ in kept) == 100_000
-    for _, labels, weight in kept:
+    assert sum(len(labels) for _, labels, *_ in kept) == 100_000
+    for _, labels, weight, _ in kept:
         assert weight.sum() == pytest.approx(300_000, rel=1e-3)
         assert np.average(labels) == pytest.approx(0.01, rel=0.2)
     assert shortened(kept) == kept
+
+
+def test_a_long_stream_forgets_its_early_chunks():
+    """Also once fewer rows are left of each than there were."""
+    recent = []
+    for call in range(30):
+        chunk = np.full((40_000, 1), call), np.arange(40_000) % 2, np.ones(40_000)
+        recent = shortened(remember(recent, call * 40_000, *chunk))
+    calls = [int(logits[0, 0]) for logits, *_ in recent]
+    assert calls == list(range(15, 30))
 
 
 @pytest.mark.parametrize(
