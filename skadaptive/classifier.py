@@ -36,11 +36,18 @@ class AdaptiveHybridClassifier(ClassifierMixin, BaseCommittee):
 
     Parameters
     ----------
-    hidden_layer_sizes : array-like of int, default=(128, 128, 128)
-        Units of each hidden layer. Empty: a linear model.
+    hidden_layer_sizes : array-like of int, default=(64, 64, 64)
+        Units of each hidden layer. Empty: a generalized additive model, or with
+        ``n_bins=None`` a linear one.
 
     activation : {"relu", "selu", "elu", "gelu", "silu", "tanh"}, default="selu"
         Activation of the hidden layers.
+
+    n_bins : int or None, default=16
+        Intervals between quantiles by which every feature is encoded piecewise
+        linearly, beside the scaled feature itself, so that the network sees single
+        thresholds. Features of fewer than four distinct quantiles are not encoded.
+        None encodes none.
 
     dropout : float, default=0.0
         Share of hidden units dropped in each training step, in [0, 1).
@@ -241,6 +248,7 @@ class AdaptiveHybridClassifier(ClassifierMixin, BaseCommittee):
     _parameter_constraints = {
         "hidden_layer_sizes": ["array-like"],
         "activation": [StrOptions(set(inference.ACTIVATIONS))],
+        "n_bins": [Interval(Integral, 3, None, closed="left"), None],
         "dropout": [Interval(Real, 0, 1, closed="left")],
         "gamma": [Interval(Real, 0, 100, closed="both")],
         "alpha": [Interval(Real, 0, 1, closed="both"), "array-like"],
@@ -275,8 +283,9 @@ class AdaptiveHybridClassifier(ClassifierMixin, BaseCommittee):
 
     def __init__(
         self,
-        hidden_layer_sizes=(128, 128, 128),
+        hidden_layer_sizes=(64, 64, 64),
         activation="selu",
+        n_bins=16,
         dropout=0.0,
         gamma=2.0,
         alpha=0.75,
@@ -302,6 +311,7 @@ class AdaptiveHybridClassifier(ClassifierMixin, BaseCommittee):
     ):
         self.hidden_layer_sizes = hidden_layer_sizes
         self.activation = activation
+        self.n_bins = n_bins
         self.dropout = dropout
         self.gamma = gamma
         self.alpha = alpha

@@ -28,6 +28,7 @@ from sklearn.utils.validation import (
 from . import adaptation, inference
 from .categories import make_encoder
 from .decision import CALIBRATIONS, tune_threshold
+from .encoding import PiecewiseLinearEncoding
 from .folds import chunk_folds, make_folds, n_members, pool
 from .monitor import Monitor
 from .parameters import (
@@ -97,9 +98,9 @@ class BaseCommittee(BaseEstimator):
         totals = np.bincount(y, weight, n_classes)
         start = self._progress if goes_on else self._begin(totals)
         if goes_on:
-            scaler = self._committee.scaler
+            scaler, encoding = self._committee.scaler, self._committee.encoding
         else:
-            scaler = RobustScaler.fit(X[kept], weight[kept])
+            scaler, encoding = self._learn_scales(X[kept], weight[kept])
         start = dataclasses.replace(
             start, unit=unit, totals=totals, recent=[], n_seen=0
         )
@@ -134,7 +135,8 @@ class BaseCommittee(BaseEstimator):
         weight_in_loss = rows.weight * factors[rows.y]
         weight_in_loss /= weight_in_loss[weight_in_loss > 0].mean()
         shares = np.bincount(rows.y[rows.trained], weight_in_loss[rows.trained])
-        logits = self._train(rows, weight_in_loss, shares, scaler, judge, start)
+        views = scaler, encoding
+        logits = self._train(rows, weight_in_loss, shares, views, judge, start)
         self._decide(factors, judge is not None)
         self.oof_proba_ = self._calibrated(logits[:n_rows])
         if self.cv is None and judge is None:
@@ -154,14 +156,16 @@ class BaseCommittee(BaseEstimator):
         y = self._class_indices(y, "y")
         n_rows, n_classes = len(X), len(self.classes_)
         totals = np.bincount(y, weight, n_classes)
-        scaler = RobustScaler.fit(X[kept], weight[kept], scores=first)
         if first:
+            scaler, encoding = self._learn_scales(X[kept], weight[kept])
             start = self._begin(totals)
         else:
             start = self._progress
             totals = totals + start.totals
             share = weight.sum() / totals.sum()
+            scaler = RobustScaler.fit(X[kept], weight[kept], scores=False)
             scaler = self._committee.scaler.refined(scaler, share)
+            encoding = self._committee.encoding
         start = dataclasses.replace(start, unit=unit, totals=totals)
         rows = _Rows(X, y, weight, chunk_folds(self.cv, X, weight))
         judge = None
@@ -179,7 +183,7 @@ class BaseCommittee(BaseEstimator):
             # With a mean of 1 over all chunks.
             rows.weight * factors[rows.y] * (totals.sum() / (totals @ factors)),
             totals * factors,
-            scaler,
+            (scaler, encoding),
             judge,
             start,
             stream=True,
@@ -313,7 +317,12 @@ class BaseCommittee(BaseEstimator):
         weight = np.r_[rows.weight, np.ones(len(y) - len(rows.weight))]
         return _Rows(X, y, weight, folds)
 
-    def _train(self, rows, weight, shares, scaler, judge, start, stream=False):
+    def _learn_scales(self, X, weight):
+        """Scaling of the features and their encoding."""
+        scaler = RobustScaler.fit(X, weight)
+        return scaler, PiecewiseLinearEncoding.fit(scaler, X, weight, self.n_bins)
+
+    def _train(self, rows, weight, shares, views, judge, start, stream=False):
         """Train and remember; returns the pooled out-of-fold logits, uncalibrated."""
         goes_on = start.state is not None
         initial = check_loss_weights(self.loss_weights)
@@ -337,7 +346,7 @@ class BaseCommittee(BaseEstimator):
         # two the classes are turned round until training is over.
         turned = n_classes == 2 and rare == 0
         kernels, biases, state = import_module("training").fit_committee(
-            scaler,
+            *views,
             rows.X,
             1 - rows.y if turned else rows.y,
             weight,
@@ -360,7 +369,10 @@ class BaseCommittee(BaseEstimator):
         )
         if turned:
             kernels[-1], biases[-1] = -kernels[-1], -biases[-1]
-        committee = inference.Committee(scaler, self.activation, kernels, biases)
+        scaler, encoding = views
+        committee = inference.Committee(
+            scaler, self.activation, encoding, kernels, biases
+        )
         self._committee = committee
         logits = np.full((len(rows.X), committee.n_outputs), np.nan)
         held_out = rows.held_out

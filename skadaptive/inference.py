@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import expit, log_softmax, ndtr, softmax
 
+from .encoding import PiecewiseLinearEncoding
 from .preprocessing import RobustScaler
 
 # Rows per matrix product. For 57,000 x 29 rows, 128-64-32, 8, 32 and 128 take 76, 74
@@ -69,6 +70,7 @@ class Committee:
     scaler : RobustScaler
     activation : str
         Key of :data:`ACTIVATIONS`.
+    encoding : PiecewiseLinearEncoding
     kernels : list of ndarray of shape (n_members, n_inputs, n_units), float64
         One per layer, the output layer last.
     biases : list of ndarray of shape (n_members, n_units), float64
@@ -78,6 +80,7 @@ class Committee:
 
     scaler: RobustScaler
     activation: str
+    encoding: PiecewiseLinearEncoding
     kernels: list
     biases: list
     calibration: object = None
@@ -113,7 +116,7 @@ class Committee:
         out = np.empty((len(X), self.n_outputs))
         for start in range(0, len(X), BLOCK * _PASS):
             rows = X[start : start + BLOCK * _PASS]
-            x = _blocks(self.scaler.transform(rows))
+            x = _blocks(self._inputs(rows))
             for index, (kernel, bias) in enumerate(layers):
                 if index:
                     x = ACTIVATIONS[self.activation](x)
@@ -124,6 +127,13 @@ class Committee:
         if member is None and self.calibration is not None:
             return self.calibration(out)
         return out
+
+    def _inputs(self, X):
+        """Scaled features and their encoding, (n_samples, n_inputs)."""
+        x = self.scaler.transform(X)
+        if not self.encoding.n_encoded:
+            return x
+        return np.hstack([x, self.encoding.transform(x)])
 
 
 def probabilities(logits):

@@ -16,35 +16,42 @@ import keras
 import numpy as np
 from keras import ops
 
+from .encoding import encode
 from .interpolation import interpolate
 from .preprocessing import BOUND
 
 
-def weight_shapes(n_features, hidden_layer_sizes, n_outputs):
+def weight_shapes(n_columns, n_encoded, n_bins, hidden_layer_sizes, n_outputs):
     """Shapes of one member's weights.
 
-    First a learnable factor per feature, (n_features,), then kernel and bias per
-    layer, the output layer last.
+    First a learnable factor per input, (n_inputs,), then kernel and bias per layer, the
+    output layer last. Inputs are the columns of the scaled features and then, feature
+    by feature, their encoding.
     """
-    units = (n_features, *hidden_layer_sizes, n_outputs)
+    units = (n_columns + n_encoded * n_bins, *hidden_layer_sizes, n_outputs)
     layers = zip(units[:-1], units[1:], strict=True)
-    return [(n_features,)] + [
+    return [units[:1]] + [
         shape for n_in, n_out in layers for shape in ((n_in, n_out), (n_out,))
     ]
 
 
-def step_factors(shapes, n_members):
+def step_factors(shapes, n_bins, n_encoded, n_members):
     """How far a unit step of the optimizer moves each weight of the committee.
 
     The optimizer works on weights divided by these factors: 1 / sqrt(n_in) for a
     kernel, which is the neural tangent parametrization, 6 for the factors of the
-    features and 0.1 for biases, as in RealMLP (Holzmüller et al., 2024,
-    arXiv:2407.04491). One learning rate then suits narrow and wide layers alike.
+    inputs and 0.1 for biases, as in RealMLP (Holzmüller et al., 2024,
+    arXiv:2407.04491). One learning rate then suits narrow and wide layers alike. For
+    the first kernel an encoded feature counts once, see :mod:`skadaptive.encoding`.
 
     Parameters
     ----------
     shapes : list of tuple
         From :func:`weight_shapes`.
+    n_bins : int
+        Columns by which a feature is encoded.
+    n_encoded : int
+        Features that are encoded.
     n_members : int
 
     Returns
@@ -52,13 +59,14 @@ def step_factors(shapes, n_members):
     ndarray of shape (n_members * n_weights,)
     """
     factors = [6.0] + [
-        1.0 / np.sqrt(shape[0]) if len(shape) == 2 else 0.1 for shape in shapes[1:]
+        1.0 / np.sqrt(n_in) if n_in else 0.1
+        for n_in in _fan_in(shapes, n_bins, n_encoded)
     ]
     member = np.repeat(factors, [np.prod(shape, dtype=int) for shape in shapes])
     return np.tile(member, n_members)
 
 
-def initial_weights(rng, shapes, n_members, activation, output_bias):
+def initial_weights(rng, shapes, n_bins, n_encoded, n_members, activation, output_bias):
     """Initial weights of all members in one vector.
 
     Hidden kernels are normal with the variance that keeps signals at their size:
@@ -71,6 +79,8 @@ def initial_weights(rng, shapes, n_members, activation, output_bias):
     rng : numpy.random.Generator
     shapes : list of tuple
         From :func:`weight_shapes`.
+    n_bins, n_encoded
+        See :func:`step_factors`.
     n_members : int
     activation : str
     output_bias : ndarray of shape (n_outputs,)
@@ -80,12 +90,13 @@ def initial_weights(rng, shapes, n_members, activation, output_bias):
     ndarray of shape (n_members * n_weights,)
     """
     gain = 1.0 if activation in ("selu", "tanh") else 2.0
+    fan_in = _fan_in(shapes, n_bins, n_encoded)
     parts = []
     for _ in range(n_members):
         parts.append(np.ones(shapes[0]))
-        for shape in shapes[1:-2]:
-            if len(shape) == 2:
-                deviation = np.sqrt(gain / shape[0])
+        for shape, n_in in zip(shapes[1:-2], fan_in):
+            if n_in:
+                deviation = np.sqrt(gain / n_in)
                 parts.append(rng.normal(scale=deviation, size=shape).ravel())
             else:
                 parts.append(np.zeros(shape))
@@ -94,10 +105,18 @@ def initial_weights(rng, shapes, n_members, activation, output_bias):
     return np.concatenate(parts)
 
 
+def _fan_in(shapes, n_bins, n_encoded):
+    """Inputs of each layer: a number for its kernel, then None for its bias."""
+    (n_inputs,), *layers = shapes
+    found = [shape[0] if len(shape) == 2 else None for shape in layers]
+    # The encoding of a feature weighs as much as one column.
+    return [n_inputs - n_encoded * (n_bins - 1), *found[1:]]
+
+
 def unflatten(vector, shapes, n_members):
     """Kernels (n_members, n_in, n_out) and biases (n_members, n_out) per layer.
 
-    The factors of the features become part of the first kernel.
+    The factors of the inputs become part of the first kernel.
     """
     ends = np.cumsum([np.prod(shape, dtype=int) for shape in shapes])
     columns = np.split(vector.reshape(n_members, -1), ends[:-1], axis=1)
@@ -110,17 +129,20 @@ def unflatten(vector, shapes, n_members):
     return kernels, biases
 
 
-def committee_logits(weights, inputs, activation, masks=None):
+def committee_logits(weights, inputs, activation, encoding=None, masks=None):
     """Forward pass of every member.
 
     Parameters
     ----------
     weights : list of list of tensor
         For each member, as in :func:`weight_shapes`.
-    inputs : list of tensor of shape (batch, n_features)
+    inputs : list of tensor of shape (batch, n_columns)
         Scaled features, one tensor per member.
     activation : str
         Hidden activation.
+    encoding : tuple of tensor, default=None
+        Columns, centers and slopes of a
+        :class:`~skadaptive.encoding.PiecewiseLinearEncoding`, if there is one.
     masks : list of list of tensor of shape (batch, n_units), default=None
         For each member a factor per hidden layer: 0 for a dropped unit, 1 / (1 -
         rate) for a kept one.
@@ -132,8 +154,12 @@ def committee_logits(weights, inputs, activation, masks=None):
     activate = keras.activations.get(activation)
     logits = []
     for member, x in enumerate(inputs):
-        factor, *hidden, kernel, bias = weights[member]
-        x = x * factor
+        factor, *layers = weights[member]
+        # Not on the inputs, whose gradient would then be needed.
+        layers[0] = layers[0] * factor[:, None]
+        *hidden, kernel, bias = layers
+        if encoding is not None:
+            x = ops.concatenate([x, encode(x, *encoding, ops)], axis=1)
         for layer in range(len(hidden) // 2):
             x = ops.matmul(x, hidden[2 * layer]) + hidden[2 * layer + 1]
             x = activate(x)
@@ -170,7 +196,10 @@ def build_model(committee):
         columns.append(ops.where(ops.isnan(column), 0.0, score))
     for feature in scaler.missing:
         columns.append(ops.cast(ops.isnan(inputs[:, feature : feature + 1]), x.dtype))
-    x = ops.cast(ops.concatenate(columns, axis=1), "float32")
+    x = ops.concatenate(columns, axis=1)
+    if committee.encoding.n_encoded:
+        x = ops.concatenate([x, committee.encoding.transform(x, ops)], axis=1)
+    x = ops.cast(x, "float32")
     # Whatever the global policy of Keras says.
     options = {"dtype": "float32"}
     x = keras.layers.RepeatVector(n_members, name="members", **options)(x)

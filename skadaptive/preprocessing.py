@@ -65,11 +65,8 @@ class RobustScaler:
         -------
         RobustScaler
         """
-        # Equal weights take NumPy's selection, which is faster than its sort by weight.
-        equal = (sample_weight == sample_weight[0]).all()
-        weights = None if equal else sample_weight
         levels = [_TAIL, 0.25, 0.5, 0.75, 1 - _TAIL]
-        left, low, center, high, right = _quantiles(X, levels, weights)
+        left, low, center, high, right = quantiles(X, levels, sample_weight)
         with np.errstate(over="ignore", invalid="ignore"):
             spread = high - low
             heavy = np.maximum(center - left, right - center) > 3 * spread
@@ -77,12 +74,12 @@ class RobustScaler:
         # range; half of its full range is used instead.
         flat = spread == 0
         if flat.any():
-            ends = _quantiles(X[:, flat], [0, 1], None)
+            ends = quantiles(X[:, flat], [0, 1], sample_weight)
             spread[flat] = (ends[1] - ends[0]) / 2.0
         with np.errstate(divide="ignore", over="ignore"):
             scale = 1.0 / spread
         scores = {
-            int(feature): _normal_scores(X[:, [feature]], weights)
+            int(feature): _normal_scores(X[:, [feature]], sample_weight)
             for feature in np.flatnonzero(heavy & ~flat & scores)
         }
         missing = [int(i) for i in range(X.shape[1]) if np.isnan(X[:, i]).any()]
@@ -96,6 +93,14 @@ class RobustScaler:
     def n_outputs(self):
         """Number of columns of what :meth:`transform` returns."""
         return len(self.center) + len(self.scores) + len(self.missing)
+
+    @property
+    def views(self):
+        """Of what :meth:`transform` returns, one column per feature: its normal scores
+        if it has them, else the bent feature."""
+        views = np.arange(len(self.center))
+        views[list(self.scores)] = len(views) + np.arange(len(self.scores))
+        return views
 
     def refined(self, other, share):
         """A mean of this scaling and another, whose share is in [0, 1].
@@ -139,9 +144,27 @@ class RobustScaler:
         return np.hstack([scaled, more])
 
 
-def _quantiles(X, levels, weights):
-    """Quantiles that are values of X, by column; of a column without any, NaN."""
-    if weights is None and not np.isnan(X).any():
+def quantiles(X, levels, sample_weight):
+    """Weighted quantiles of each feature, which are values that it has.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n_samples, n_features)
+        NaN where missing.
+    levels : array-like of shape (n_levels,)
+        In [0, 1].
+    sample_weight : ndarray of shape (n_samples,)
+        Positive weights.
+
+    Returns
+    -------
+    ndarray of shape (n_levels, n_features), float64
+        NaN for a feature without any value.
+    """
+    # Equal weights take NumPy's selection, which is faster than its sort by weight.
+    equal = (sample_weight == sample_weight[0]).all()
+    weights = None if equal else sample_weight
+    if equal and not np.isnan(X).any():
         return np.quantile(X, levels, axis=0, method="inverted_cdf").astype(float)
     found = np.full((len(levels), X.shape[1]), np.nan)
     for feature, column in enumerate(X.T):
@@ -154,9 +177,11 @@ def _quantiles(X, levels, weights):
     return found
 
 
-def _normal_scores(column, weights):
+def _normal_scores(column, sample_weight):
     """Values, increasing, and the normal score of each."""
-    values, of = np.unique(_quantiles(column, _LEVELS, weights), return_inverse=True)
+    values, of = np.unique(
+        quantiles(column, _LEVELS, sample_weight), return_inverse=True
+    )
     # A value on which several quantiles fall has the score between theirs.
     levels = np.bincount(of.ravel(), _LEVELS) / np.bincount(of.ravel())
     return values, norm.ppf(levels)

@@ -55,7 +55,9 @@ traces = Counter()
 class Architecture:
     """What a program is compiled for."""
 
-    n_features: int
+    n_columns: int  # of the scaled features
+    n_encoded: int
+    n_bins: int
     hidden_layer_sizes: tuple
     n_outputs: int
     n_members: int
@@ -68,12 +70,24 @@ class Architecture:
     @property
     def network(self):
         """What the weights depend on."""
-        sizes = self.hidden_layer_sizes
-        return self.n_features, self.n_outputs, sizes, self.n_members, self.activation
+        return (
+            self.n_columns,
+            (self.n_encoded, self.n_bins),
+            self.n_outputs,
+            self.hidden_layer_sizes,
+            self.n_members,
+            self.activation,
+        )
 
     @property
     def weight_shapes(self):
-        return weight_shapes(self.n_features, self.hidden_layer_sizes, self.n_outputs)
+        return weight_shapes(
+            self.n_columns,
+            self.n_encoded,
+            self.n_bins,
+            self.hidden_layer_sizes,
+            self.n_outputs,
+        )
 
 
 class Program:
@@ -82,7 +96,10 @@ class Program:
     def __init__(self, architecture):
         self.architecture = architecture
         shapes, n_members = architecture.weight_shapes, architecture.n_members
-        self._factors = step_factors(shapes, n_members).astype(architecture.dtype)
+        factors = step_factors(
+            shapes, architecture.n_bins, architecture.n_encoded, n_members
+        )
+        self._factors = factors.astype(architecture.dtype)
         self._shapes = shapes * n_members
         self._sizes = [int(np.prod(shape)) for shape in self._shapes]
         # The optimizer's view of the weights: divided by the factors.
@@ -94,9 +111,11 @@ class Program:
         self._fresh_slots = self.slots
         real = tf.as_dtype(architecture.dtype)
         rows = {
-            "X": tf.TensorSpec((None, architecture.n_features), real),
+            "X": tf.TensorSpec((None, architecture.n_columns), real),
             "target": tf.TensorSpec((None, 2), real),  # y, weight
         }
+        table = tf.TensorSpec((architecture.n_encoded, architecture.n_bins), real)
+        encoding = (tf.TensorSpec((architecture.n_encoded,), tf.int32), table, table)
         # (steps, members, rows of a batch): row numbers.
         shape = (None, architecture.n_members, architecture.batch_size)
         batches = tf.TensorSpec(shape, tf.int32)
@@ -109,6 +128,7 @@ class Program:
         }
         self._train_signature = (
             rows,
+            encoding,
             batches,
             tf.TensorSpec((None,), tf.float32),
             loss,
@@ -116,7 +136,9 @@ class Program:
             tf.TensorSpec((2,), tf.int32),
         )
         self._predict_signature = (
+            tf.TensorSpec((sum(self._sizes),), real),
             rows["X"],
+            encoding,
             tf.TensorSpec((architecture.n_members, None), tf.int32),
         )
 
@@ -146,7 +168,7 @@ class Program:
         ):
             variable.assign(value)
 
-    def train(self, rows, batches, learning_rates, loss, dropout, seed):
+    def train(self, rows, encoding, batches, learning_rates, loss, dropout, seed):
         """Run the steps of ``batches`` and return the mean loss of a member."""
         total = 0.0
         dtype = self.architecture.dtype
@@ -156,6 +178,7 @@ class Program:
             total += float(
                 self._train(
                     rows,
+                    encoding,
                     batches[steps],
                     np.asarray(learning_rates[steps], "float32"),
                     loss,
@@ -165,32 +188,41 @@ class Program:
             )
         return total / len(batches)
 
-    def predict(self, X, batch):
+    def predict(self, weights, X, encoding, batch):
         """Logits of each member for its own rows of X.
 
         Parameters
         ----------
-        X : tensor of shape (n_samples + 1, n_features)
+        weights : ndarray of shape (n_members * n_weights,)
+        X : tensor of shape (n_samples + 1, n_columns)
+        encoding : tuple of tensor
+            Columns, centers and slopes of a
+            :class:`~skadaptive.encoding.PiecewiseLinearEncoding`.
         batch : ndarray of shape (n_members, n_rows), int32
 
         Returns
         -------
         ndarray of shape (n_rows, n_members, n_outputs)
         """
+        weights = tf.constant(weights, self.architecture.dtype)
         parts = [
-            self._predict(X, batch[:, start : start + _ROWS_PER_CALL]).numpy()
+            self._predict(
+                weights, X, encoding, batch[:, start : start + _ROWS_PER_CALL]
+            ).numpy()
             for start in range(0, batch.shape[1], _ROWS_PER_CALL)
         ]
         return np.concatenate(parts)
 
-    def _trace_train(self, rows, batches, learning_rates, loss, dropout, seed):
+    def _trace_train(
+        self, rows, encoding, batches, learning_rates, loss, dropout, seed
+    ):
         traces[self.architecture] += 1
         n_steps, width = tf.shape(batches)[0], self.architecture.batch_size
         masks, offsets = self._draw_masks(n_steps, dropout, seed)
 
         def step(index, total):
             batch = batches[index]
-            X = tf.unstack(tf.gather(rows["X"], batch), self.architecture.n_members)
+            X = tf.gather(rows["X"], batch)
             # Losses take the batch axis first.
             target = tf.transpose(tf.gather(rows["target"], batch), (1, 0, 2))
             y, weight = tf.unstack(target, 2, axis=-1)
@@ -204,7 +236,7 @@ class Program:
             scaled = tf.convert_to_tensor(self._scaled.value)
             with tf.GradientTape(watch_accessed_variables=False) as tape:
                 tape.watch(scaled)
-                logits = self._logits(scaled, X, mask)
+                logits = self._logits(scaled * self._factors, X, encoding, mask)
                 value = tf.reduce_sum(hybrid(y, logits, weight, **loss))
             self.optimizer.learning_rate.assign(learning_rates[index])
             self.optimizer.apply([tape.gradient(value, scaled)], [self._scaled])
@@ -218,12 +250,10 @@ class Program:
         )
         return total / self.architecture.n_members
 
-    def _trace_predict(self, X, batch):
-        X = tf.unstack(tf.gather(X, batch), self.architecture.n_members)
-        return self._logits(tf.convert_to_tensor(self._scaled.value), X)
+    def _trace_predict(self, weights, X, encoding, batch):
+        return self._logits(weights, tf.gather(X, batch), encoding)
 
-    def _logits(self, scaled, X, masks=None):
-        weights = scaled * self._factors
+    def _logits(self, weights, X, encoding, masks=None):
         parts = [
             tf.reshape(part, shape)
             for part, shape in zip(
@@ -232,7 +262,13 @@ class Program:
         ]
         n = len(parts) // self.architecture.n_members
         members = [parts[start : start + n] for start in range(0, len(parts), n)]
-        return committee_logits(members, X, self.architecture.activation, masks)
+        return committee_logits(
+            members,
+            tf.unstack(X, self.architecture.n_members),
+            self.architecture.activation,
+            encoding if self.architecture.n_encoded else None,
+            masks,
+        )
 
     def _draw_masks(self, n_steps, rate, seed):
         """Dropout factors, (rows, units) per hidden layer, and where steps start."""

@@ -20,10 +20,12 @@ class TrainingState:
     Attributes
     ----------
     network : tuple
-        Numbers of features and outputs, sizes of the hidden layers, number of members,
-        activation: what the weights fit.
+        Numbers of columns, of encoded ones and their bins, and of outputs, sizes of the
+        hidden layers, number of members, activation: what the weights fit.
     weights : ndarray of shape (n_members * n_weights,)
         As :func:`skadaptive.network.unflatten` takes them.
+    average : ndarray of shape (n_members * n_weights,), float64
+        Their running average over the epochs, which is what predicts.
     optimizer : str
         Its configuration, as JSON.
     slots : list of ndarray
@@ -34,6 +36,7 @@ class TrainingState:
 
     network: tuple
     weights: np.ndarray
+    average: np.ndarray
     optimizer: str
     slots: list
     batch_size: int

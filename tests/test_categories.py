@@ -123,7 +123,7 @@ def test_rare_categories_share_a_column(quick, rng):
 )
 def test_samplers_see_the_categories(sampler, quick, table):
     X, y = table
-    model = quick(sampler=sampler, max_epochs=10).fit(X, y)
+    model = quick(sampler=sampler, max_epochs=20, n_bins=None).fit(X, y)
     assert average_precision_score(y, model.oof_proba_[:, 1]) > 3 * y.mean()
 
 

@@ -191,7 +191,7 @@ def test_missing_values(quick, binary):
     X, y = binary
     X = X.copy()
     X[y == 1, 0] = np.nan
-    model = quick(learning_rate=0.05).fit(X, y)
+    model = quick(learning_rate=0.05, max_epochs=12).fit(X, y)
     assert average_precision_score(y, model.oof_proba_[:, 1]) > 0.9
     # Also where fit saw none: then it counts as the median.
     plain = quick().fit(*binary)
@@ -277,7 +277,12 @@ def test_alpha_and_gamma_act(quick, binary):
 def test_alpha_weighs_the_rarest_of_three(quick, multiclass):
     X, y = multiclass
     assert np.bincount(y).argmin() == 2
-    focal = {"loss_weights": (0, 1, 0), "calibration": None, "max_epochs": 20}
+    focal = {
+        "n_bins": None,
+        "loss_weights": (0, 1, 0),
+        "calibration": None,
+        "max_epochs": 20,
+    }
     low, high = (
         quick(alpha=alpha, **focal).fit(X, y).predict_proba(X)[:, 2].mean()
         for alpha in (0.1, 0.9)
@@ -291,6 +296,7 @@ def test_weights_hold_at_any_batch_size(quick, rng, batch_size):
     X, y = rng.normal(size=(3000, 2)), (rng.random(3000) < 0.01).astype(int)
     model = quick(
         hidden_layer_sizes=(),
+        n_bins=None,
         loss_weights=(1, 0, 0),
         class_weight="balanced",
         batch_size=batch_size,

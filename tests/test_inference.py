@@ -11,6 +11,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy.special import log_softmax, softmax
 from scipy.stats import norm
 
+from skadaptive.encoding import PiecewiseLinearEncoding
 from skadaptive.inference import (
     ACTIVATIONS,
     BLOCK,
@@ -22,11 +23,16 @@ from skadaptive.interpolation import interpolate
 from skadaptive.preprocessing import BOUND, RobustScaler
 
 
-def committee(rng, activation="relu", n_members=3, n_outputs=1, units=(5, 7, 4)):
-    sizes = [*units, n_outputs]
+def committee(
+    rng, activation="relu", n_members=3, n_outputs=1, units=(5, 7, 4), n_bins=3
+):
+    sizes = [units[0] * (1 + (n_bins or 0)), *units[1:], n_outputs]
+    scaler = RobustScaler(rng.normal(size=units[0]), rng.uniform(0.5, 2, size=units[0]))
+    rows = rng.normal(size=(100, units[0]))
     return Committee(
-        RobustScaler(rng.normal(size=units[0]), rng.uniform(0.5, 2, size=units[0])),
+        scaler,
         activation,
+        PiecewiseLinearEncoding.fit(scaler, rows, np.ones(100), n_bins),
         [
             rng.normal(size=(n_members, a, b)) / np.sqrt(a)
             for a, b in zip(sizes[:-1], sizes[1:], strict=True)
@@ -47,12 +53,15 @@ def test_three_views_of_one_network(activation, n_outputs, rng):
     X = rng.normal(scale=3, size=(50, 5))
     logits = net.logits(X)
     weights = [
-        [np.ones(5)]
+        [np.ones(len(net.kernels[0][m]))]
         + [w[m] for pair in zip(net.kernels, net.biases, strict=True) for w in pair]
         for m in range(net.n_members)
     ]
     scaled = [ops.convert_to_tensor(net.scaler.transform(X))] * net.n_members
-    trained = ops.convert_to_numpy(committee_logits(weights, scaled, activation))
+    encoding = net.encoding.columns, net.encoding.centers, net.encoding.slopes
+    trained = ops.convert_to_numpy(
+        committee_logits(weights, scaled, activation, encoding)
+    )
     assert_allclose(trained.mean(axis=1), logits, rtol=1e-6, atol=1e-7)
     for member in range(net.n_members):
         assert_allclose(net.logits(X, member), trained[:, member], rtol=1e-6, atol=1e-7)
@@ -190,6 +199,74 @@ def test_extreme_values_stay_finite(rng):
     extreme = np.array([[np.finfo(float).max, -np.finfo(float).max]])
     for rows in (X, extreme, -extreme):
         assert np.isfinite(scaler.transform(rows)).all()
+
+
+# -------------------------------------------------------------------------- encoding
+
+
+def encoded(X, n_bins, weight=None):
+    """Encoding, by feature, (n_samples, n_encoded, n_bins)."""
+    weight = np.ones(len(X)) if weight is None else weight
+    scaler = RobustScaler.fit(X, weight)
+    encoding = PiecewiseLinearEncoding.fit(scaler, X, weight, n_bins)
+    found = encoding.transform(scaler.transform(X))
+    return encoding, found.reshape(len(X), encoding.n_encoded, n_bins)
+
+
+def test_encoding_is_the_published_one(rng):
+    """Equation 1 of Gorishniy et al., 2022, but from -1 to 1."""
+    x = rng.normal(size=(400, 1))
+    x[0] = 0.1  # the median, so that the bend is as near to straight as it gets
+    _, found = encoded(x / 100, n_bins=4)
+    edges = np.quantile(x[:, 0], np.arange(5) / 4, method="inverted_cdf")
+    expected = np.clip((x - edges[:-1]) / np.diff(edges), 0, 1) * 2 - 1
+    inside = (x >= edges[:-1]) & (x < edges[1:])
+    assert_allclose(2 * found[:, 0][~inside], expected[~inside], atol=1e-9)
+    # Scaling bends within an interval.
+    assert_allclose(2 * found[:, 0][inside], expected[inside], atol=0.35)
+    assert (np.diff(found[np.argsort(x[:, 0])], axis=0) >= 0).all()
+
+
+def test_encoding_weighs_as_much_as_a_feature(rng):
+    for n_bins in (3, 7, 16):
+        _, found = encoded(rng.normal(size=(1000, 2)), n_bins)
+        size = np.square(found).sum(axis=2)
+        assert (size <= 1 + 1e-9).all() and (size > 1 - 1.01 / n_bins).all()
+
+
+def test_flags_and_constants_are_not_encoded(rng):
+    flag, few = rng.random(300) < 0.1, rng.integers(5, size=300)
+    heavy = rng.standard_t(1, size=300)
+    X = np.c_[
+        rng.normal(size=300), flag, few, np.ones(300), np.full(300, np.nan), heavy
+    ]
+    encoding, found = encoded(X, n_bins=8)
+    # The last of the scaled columns but one is the normal scores of the last feature.
+    assert_array_equal(encoding.columns, [0, 2, 6])
+    # Five values have four intervals.
+    assert ((np.ptp(found[:, 1], axis=0) > 0) == (np.arange(8) < 4)).all()
+    scaler = RobustScaler.fit(X[:, [1, 3]], np.ones(300))
+    none = PiecewiseLinearEncoding.fit(scaler, X[:, [1, 3]], np.ones(300), n_bins=8)
+    assert none.n_encoded == 0
+
+
+def test_encoding_knows_weights(rng):
+    X, weight = rng.normal(size=(60, 3)), rng.integers(1, 4, size=60)
+    weighted, _ = encoded(X, 5, weight.astype(float))
+    repeated, _ = encoded(X.repeat(weight, axis=0), 5)
+    assert_array_equal(weighted.centers, repeated.centers)
+    assert_array_equal(weighted.slopes, repeated.slopes)
+
+
+def test_single_thresholds_are_learnt_with_it(quick, rng):
+    """A band in one of many features, which a smooth network hardly sees so soon."""
+    X = rng.normal(size=(2000, 8))
+    y = ((X[:, 3] > 1.0) & (X[:, 3] < 1.3)).astype(int)
+    found = {
+        n_bins: quick(n_bins=n_bins, max_epochs=12).fit(X, y).best_score_
+        for n_bins in (None, 16)
+    }
+    assert found[16] > found[None] + 0.2
 
 
 # --------------------------------------------------------------- without TensorFlow

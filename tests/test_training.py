@@ -72,7 +72,13 @@ def test_auto_batch_size(n_rows, batch_size):
 
 @pytest.fixture
 def architecture():
-    return Architecture(4, (8,), 1, 2, 64, "relu", False, '"adam"', "float32")
+    return Architecture(4, 2, 3, (8,), 1, 2, 64, "relu", False, '"adam"', "float32")
+
+
+@pytest.fixture
+def encoding(rng):
+    centers = np.sort(rng.normal(size=(2, 3))).astype("float32")
+    return np.array([0, 3], "int32"), centers, np.full((2, 3), 2.0, "float32")
 
 
 @pytest.fixture
@@ -93,22 +99,22 @@ def loss(*loss_weights):
     }
 
 
-def one_step(program, rows, start, loss_weights):
+def one_step(program, rows, encoding, start, loss_weights):
     """Update of one step of the compiled program from the same start."""
     program.reset(start)
     batch = epoch_batches([np.arange(64)] * 2, 1, 64, filler=64)
-    program.train(rows, batch, [0.01], loss(*loss_weights), 0.0, (0, 1))
+    program.train(rows, encoding, batch, [0.01], loss(*loss_weights), 0.0, (0, 1))
     return program.weights - start
 
 
-def test_changed_mix_changes_the_next_step(architecture, rows, rng):
+def test_changed_mix_changes_the_next_step(architecture, rows, encoding, rng):
     program = Program(architecture)
     start = rng.normal(scale=0.3, size=program.weights.shape)
     before = traces[architecture]
-    first = one_step(program, rows, start, (0.4, 0.4, 0.2))
-    again = one_step(program, rows, start, (0.4, 0.4, 0.2))
-    other = one_step(program, rows, start, (0.1, 0.2, 0.7))
-    none = one_step(program, rows, start, (0.0, 0.0, 0.0))
+    first = one_step(program, rows, encoding, start, (0.4, 0.4, 0.2))
+    again = one_step(program, rows, encoding, start, (0.4, 0.4, 0.2))
+    other = one_step(program, rows, encoding, start, (0.1, 0.2, 0.7))
+    none = one_step(program, rows, encoding, start, (0.0, 0.0, 0.0))
     assert_array_equal(first, again)
     assert np.abs(first - other).max() > 1e-4
     assert_allclose(none, 0, atol=1e-6)
@@ -116,7 +122,7 @@ def test_changed_mix_changes_the_next_step(architecture, rows, rng):
     assert traces[architecture] - before == 1
 
 
-def test_members_do_not_touch_each_other(architecture, rows, rng):
+def test_members_do_not_touch_each_other(architecture, rows, encoding, rng):
     """A member's update depends on its own rows alone."""
     program = Program(architecture)
     start = rng.normal(scale=0.3, size=program.weights.shape)
@@ -124,7 +130,7 @@ def test_members_do_not_touch_each_other(architecture, rows, rng):
     def update(second):
         program.reset(start)
         batch = epoch_batches([np.arange(40), second], 1, 64, filler=64)
-        program.train(rows, batch, [0.01], loss(0.4, 0.4, 0.2), 0.0, (0, 1))
+        program.train(rows, encoding, batch, [0.01], loss(0.4, 0.4, 0.2), 0.0, (0, 1))
         return np.split(program.weights, 2)
 
     a, b = update(np.arange(40)), update(np.arange(20, 60))
@@ -134,7 +140,7 @@ def test_members_do_not_touch_each_other(architecture, rows, rng):
 
 def test_dropout_drops_the_share_it_should(rng):
     program = Program(
-        Architecture(4, (64, 32), 1, 1, 32, "relu", True, '"adam"', "float32")
+        Architecture(4, 0, 0, (64, 32), 1, 1, 32, "relu", True, '"adam"', "float32")
     )
     masks, offsets = program._draw_masks(50, np.float32(0.3), np.array([1, 2]))
     assert [m.shape[1] for m in masks] == [64, 32]
@@ -204,7 +210,7 @@ def test_no_warning_of_retracing_over_architectures(quick, binary, caplog):
 
 def test_pool_is_bounded_and_forgets_the_oldest(architecture):
     small = Pool(2)
-    kinds = [replace(architecture, n_features=n) for n in (1, 2, 3)]
+    kinds = [replace(architecture, n_columns=n) for n in (1, 2, 3)]
     for kind in kinds:
         with small.checkout(kind):
             pass
@@ -237,6 +243,33 @@ def test_threads_fit_the_same_architecture_correctly(quick, binary):
 
 
 # ------------------------------------------------------------------- what it learns
+
+
+def test_the_average_of_the_weights_predicts(quick, binary):
+    """What is kept is their moving average, 9/12, 9/13, ... of the latest epoch."""
+    X, y = binary
+    one, three = (
+        quick(
+            max_epochs=3,
+            early_stopping=False,
+            adaptation_rate=0,
+            # Of three epochs the last, of the other fit the first.
+            scoring=lambda *_, scores=scores: next(scores),
+        ).fit(X, y)
+        for scores in (iter([3, 2, 1]), iter([1, 2, 3]))
+    )
+    assert (one.best_epoch_, three.best_epoch_) == (1, 3)
+    first, last = one._progress.state, three._progress.state
+    assert_array_equal(first.average, first.weights)
+    second = (last.average - 9 / 13 * last.weights) / (1 - 9 / 13)
+    # Between those after the first epoch and the second, which is not kept.
+    between = (second - (1 - 9 / 12) * first.weights) / (9 / 12)
+    assert_allclose(
+        three._committee.biases[-1][:, 0],
+        last.average.reshape(len(three._committee.biases[-1]), -1)[:, -1],
+    )
+    assert np.abs(last.average - last.weights).max() > 1e-3
+    assert np.abs(between - first.weights).mean() < np.abs(last.weights).mean()
 
 
 @pytest.mark.parametrize("dropout", [0.0, 0.3])

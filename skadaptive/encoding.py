@@ -1,0 +1,109 @@
+"""Piecewise linear encoding: every feature also by the interval that it falls in.
+
+A network of smooth units is slow to learn that a feature tells at one threshold and
+nowhere else, as trees see at once. So each feature also comes as one column for each of
+``n_bins`` intervals between its quantiles: constant below the interval and above it,
+and rising in between (Gorishniy, Rubachev & Babenko, 2022, "On Embeddings for Numerical
+Features in Tabular Deep Learning", arXiv:2203.05556, section 3.2; here from -1 to 1,
+divided by the square root of n_bins).
+
+What is encoded is the scaled feature, or its normal score where it has heavy tails.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from .preprocessing import quantiles
+
+# Knots that a feature has at least: a flag gains nothing from being cut up.
+_MIN_KNOTS = 4
+
+
+@dataclass(frozen=True)
+class PiecewiseLinearEncoding:
+    """Encoding learnt from weighted rows.
+
+    Attributes
+    ----------
+    columns : ndarray of shape (n_encoded,), int32
+        Columns of the scaled features that are encoded.
+    centers, slopes : ndarray of shape (n_encoded, n_bins), float64
+        Of each interval, its middle and the slope in it; both are 0 for an interval
+        that is not there, where a feature has few distinct quantiles.
+    """
+
+    columns: np.ndarray
+    centers: np.ndarray
+    slopes: np.ndarray
+
+    @classmethod
+    def fit(cls, scaler, X, sample_weight, n_bins):
+        """Learn the intervals.
+
+        Parameters
+        ----------
+        scaler : skadaptive.preprocessing.RobustScaler
+        X : ndarray of shape (n_samples, n_features)
+            Unscaled; NaN where missing.
+        sample_weight : ndarray of shape (n_samples,)
+            Positive weights.
+        n_bins : int or None
+            None encodes no feature.
+
+        Returns
+        -------
+        PiecewiseLinearEncoding
+        """
+        if n_bins is None:
+            return cls(np.empty(0, np.int32), np.empty((0, 0)), np.empty((0, 0)))
+        levels = np.arange(n_bins + 1) / n_bins
+        # Scaling is increasing, so these are the quantiles of what it returns.
+        knots_of = scaler.transform(quantiles(X, levels, sample_weight))
+        columns, edges = [], []
+        for column in scaler.views:
+            knots = np.unique(knots_of[:, column])
+            if len(knots) >= _MIN_KNOTS:
+                columns.append(column)
+                edges.append(
+                    np.r_[knots, np.repeat(knots[-1], n_bins + 1 - len(knots))]
+                )
+        edges = np.reshape(edges, (len(columns), n_bins + 1))
+        widths = np.diff(edges)
+        centers = np.where(widths > 0, (edges[:, :-1] + edges[:, 1:]) / 2, 0.0)
+        # All columns of a feature together weigh as much as the feature itself.
+        rise = 2.0 / np.sqrt(n_bins)
+        slopes = np.divide(rise, widths, out=np.zeros_like(widths), where=widths > 0)
+        return cls(np.array(columns, np.int32), centers, slopes)
+
+    @property
+    def n_encoded(self):
+        return len(self.columns)
+
+    @property
+    def n_bins(self):
+        return self.centers.shape[1]
+
+    def transform(self, x, ops=np):
+        """Encoded features.
+
+        Parameters
+        ----------
+        x : array of shape (..., n_samples, n_columns)
+            Scaled features.
+        ops : module, default=numpy
+            ``numpy`` or ``keras.ops``, for tensors.
+
+        Returns
+        -------
+        array of shape (..., n_samples, n_encoded * n_bins)
+        """
+        return encode(x, self.columns, self.centers, self.slopes, ops)
+
+
+def encode(x, columns, centers, slopes, ops):
+    """What :meth:`PiecewiseLinearEncoding.transform` does, for traced attributes."""
+    n_encoded, n_bins = centers.shape
+    rising = (ops.take(x, columns, axis=-1)[..., None] - centers) * slopes
+    encoded = ops.clip(rising, -(n_bins**-0.5), n_bins**-0.5)
+    return ops.reshape(encoded, (*x.shape[:-2], -1, n_encoded * n_bins))
