@@ -119,18 +119,19 @@ class AdaptiveHybridClassifier(ClassifierMixin, BaseCommittee):
         256, and lets an epoch pass over few rows as often as it takes to make 4
         steps.
 
-    max_epochs : int, default=48
-        Greatest number of epochs. An epoch is one pass over the training rows, or
+    max_epochs : int or "auto", default="auto"
+        Greatest number of epochs. "auto": 48, or over many rows as few as pass over
+        512,000, but no less than 16. An epoch is one pass over the training rows, or
         several as said under ``batch_size``.
 
     early_stopping : bool, default=True
         Whether to stop when the score no longer rises. The weights of the best epoch
         are kept in either case.
 
-    n_iter_no_change : int, default=24
+    n_iter_no_change : int or "auto", default="auto"
         Epochs without a rise of the smoothed score after which training stops; equal
-        scores may still change which epoch is kept. Half of
-        ``max_epochs`` leaves the last cycle of the learning rate its chance.
+        scores may still change which epoch is kept. "auto": half of the epochs, which
+        leaves the last cycle of the learning rate its chance.
 
     threshold : "tune", float, callable or None, default="tune"
         Probability of the rare class above which a row is predicted rare, with two
@@ -266,9 +267,15 @@ class AdaptiveHybridClassifier(ClassifierMixin, BaseCommittee):
             StrOptions({"auto"}),
             Interval(Integral, 1, None, closed="left"),
         ],
-        "max_epochs": [Interval(Integral, 1, None, closed="left")],
+        "max_epochs": [
+            StrOptions({"auto"}),
+            Interval(Integral, 1, None, closed="left"),
+        ],
         "early_stopping": ["boolean"],
-        "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
+        "n_iter_no_change": [
+            StrOptions({"auto"}),
+            Interval(Integral, 1, None, closed="left"),
+        ],
         "threshold": [
             StrOptions({"tune"}),
             Interval(Real, 0, 1, closed="neither"),
@@ -300,9 +307,9 @@ class AdaptiveHybridClassifier(ClassifierMixin, BaseCommittee):
         optimizer="adam",
         learning_rate=0.04,
         batch_size="auto",
-        max_epochs=48,
+        max_epochs="auto",
         early_stopping=True,
-        n_iter_no_change=24,
+        n_iter_no_change="auto",
         threshold="tune",
         calibration="sigmoid",
         warm_start=False,

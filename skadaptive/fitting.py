@@ -32,6 +32,7 @@ from .encoding import PiecewiseLinearEncoding
 from .folds import chunk_folds, make_folds, n_members, pool
 from .monitor import Monitor
 from .parameters import (
+    auto_epochs,
     check_alpha,
     check_class_weight,
     check_hidden_layer_sizes,
@@ -330,6 +331,13 @@ class BaseCommittee(BaseEstimator):
         n_classes, rare = len(self.classes_), start.rare
         alpha = check_alpha(self.alpha, n_classes, rare)
         same_mix = goes_on and np.array_equal(initial, start.initial_weights)
+        n_epochs, patience = self.max_epochs, self.n_iter_no_change
+        if stream:
+            n_epochs = 1
+        elif n_epochs == "auto":
+            n_epochs = auto_epochs(max(len(train) for train, _ in rows.folds))
+        if patience == "auto":
+            patience = -(-n_epochs // 2)
         monitor = Monitor(
             rows.folds,
             judge,
@@ -337,7 +345,7 @@ class BaseCommittee(BaseEstimator):
             loss_weights=initial,
             rule=self.adaptation,
             rate=self.adaptation_rate,
-            patience=self.n_iter_no_change if self.early_stopping else None,
+            patience=patience if self.early_stopping else None,
             history=self.history_ if goes_on else None,
             mix=start.loss_weights if same_mix else None,
             best_epoch=self.best_epoch_ if goes_on else 0,
@@ -361,7 +369,7 @@ class BaseCommittee(BaseEstimator):
             optimizer=self.optimizer,
             learning_rate=self.learning_rate,
             batch_size=self.batch_size,
-            max_epochs=1 if stream else self.max_epochs,
+            max_epochs=n_epochs,
             seeds=start.seeds[1:3],
             start=start.state,
             stream=stream,

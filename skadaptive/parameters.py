@@ -23,6 +23,16 @@ def check_hidden_layer_sizes(hidden_layer_sizes):
     return tuple(int(size) for size in sizes)
 
 
+def auto_epochs(n_rows):
+    """Epochs of ``max_epochs="auto"``, for members that train on so many rows.
+
+    48, or as few as pass over 512,000 rows, but no less than 16: with 22,000 to 40,000
+    rows 16 epochs took a third of the time of 48 and ended within .01 of their average
+    precision (docs/benchmark.md).
+    """
+    return int(np.clip(-(-512_000 // max(1, n_rows)), 16, 48))
+
+
 def check_loss_weights(loss_weights):
     """The initial mix as an array of shape (3,) that sums to 1."""
     weights = np.asarray(loss_weights)

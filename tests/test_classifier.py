@@ -23,6 +23,7 @@ from sklearn.model_selection import (
 
 from skadaptive import AdaptiveHybridClassifier, program
 from skadaptive.inference import probabilities
+from skadaptive.parameters import auto_epochs
 
 # ---------------------------------------------------------------- fitted attributes
 
@@ -214,6 +215,26 @@ def test_missing_values_with_samplers_that_pick_rows(sampler, quick, binary):
     assert np.isfinite(model.predict_proba(X)).all()
 
 
+@pytest.mark.parametrize(
+    ("n_rows", "epochs"),
+    [(1, 48), (10_666, 48), (20_480, 25), (32_000, 16), (10**7, 16)],
+)
+def test_epochs_follow_the_rows(n_rows, epochs):
+    assert auto_epochs(n_rows) == epochs
+
+
+def test_patience_is_half_of_the_epochs(quick, binary):
+    """With a score that never rises after the first epoch."""
+    X, y = binary
+    flat = {
+        "early_stopping": True,
+        "scoring": lambda *_: 0.5,
+        "n_iter_no_change": "auto",
+    }
+    for max_epochs, n_iter in ((9, 6), ("auto", 25)):
+        assert quick(max_epochs=max_epochs, **flat).fit(X, y).n_iter_ == n_iter
+
+
 # -------------------------------------------------------------------------- weights
 
 
@@ -374,8 +395,9 @@ def test_training_starts_at_the_prevalence(quick, binary):
         ("learning_rate", 0, r"a float in the range \(0.0, inf\)"),
         ("batch_size", 0, r"'auto'.*an int in the range \[1, inf\)"),
         ("batch_size", "all", "'auto'"),
-        ("max_epochs", 0, r"an int in the range \[1, inf\)"),
-        ("n_iter_no_change", 0, r"an int in the range \[1, inf\)"),
+        ("max_epochs", 0, r"a str among \{'auto'\} or an int in the range \[1, inf\)"),
+        ("n_iter_no_change", 0, r"among \{'auto'\} or an int in the range \[1, inf\)"),
+        ("n_bins", 2, r"an int in the range \[3, inf\) or None"),
         ("early_stopping", "yes", "'bool'"),
         ("class_weight", "balance", "'balanced'"),
         ("class_weight", {0: 1, 5: 1}, "The classes, .*1.*, are not in class_weight"),
