@@ -43,11 +43,12 @@ class AdaptiveHybridClassifier(ClassifierMixin, BaseCommittee):
     activation : {"relu", "selu", "elu", "gelu", "silu", "tanh"}, default="selu"
         Activation of the hidden layers.
 
-    n_bins : int or None, default=16
+    n_bins : int, "auto" or None, default="auto"
         Intervals between quantiles by which every feature is encoded piecewise
         linearly, beside the scaled feature itself, so that the network sees single
         thresholds. Features of fewer than four distinct quantiles are not encoded.
-        None encodes none.
+        "auto": 16, or with more than 32 features as many as make 512 in all, but no
+        less than 4. None encodes none.
 
     dropout : float, default=0.0
         Share of hidden units dropped in each training step, in [0, 1).
@@ -249,7 +250,11 @@ class AdaptiveHybridClassifier(ClassifierMixin, BaseCommittee):
     _parameter_constraints = {
         "hidden_layer_sizes": ["array-like"],
         "activation": [StrOptions(set(inference.ACTIVATIONS))],
-        "n_bins": [Interval(Integral, 3, None, closed="left"), None],
+        "n_bins": [
+            StrOptions({"auto"}),
+            Interval(Integral, 3, None, closed="left"),
+            None,
+        ],
         "dropout": [Interval(Real, 0, 1, closed="left")],
         "gamma": [Interval(Real, 0, 100, closed="both")],
         "alpha": [Interval(Real, 0, 1, closed="both"), "array-like"],
@@ -292,7 +297,7 @@ class AdaptiveHybridClassifier(ClassifierMixin, BaseCommittee):
         self,
         hidden_layer_sizes=(64, 64, 64),
         activation="selu",
-        n_bins=16,
+        n_bins="auto",
         dropout=0.0,
         gamma=2.0,
         alpha=0.75,

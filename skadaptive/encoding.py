@@ -19,6 +19,9 @@ from .preprocessing import quantiles
 # Knots that a feature has at least: a flag gains nothing from being cut up.
 _MIN_KNOTS = 4
 
+# Intervals of a feature and of all features together under n_bins="auto".
+_FEWEST_BINS, _MOST_BINS, _MOST_IN_ALL = 4, 16, 512
+
 
 @dataclass(frozen=True)
 class PiecewiseLinearEncoding:
@@ -48,8 +51,8 @@ class PiecewiseLinearEncoding:
             Unscaled; NaN where missing.
         sample_weight : ndarray of shape (n_samples,)
             Positive weights.
-        n_bins : int or None
-            None encodes no feature.
+        n_bins : int, "auto" or None
+            "auto": see :func:`auto_bins`. None encodes no feature.
 
         Returns
         -------
@@ -57,17 +60,18 @@ class PiecewiseLinearEncoding:
         """
         if n_bins is None:
             return cls(np.empty(0, np.int32), np.empty((0, 0)), np.empty((0, 0)))
-        levels = np.arange(n_bins + 1) / n_bins
-        # Scaling is increasing, so these are the quantiles of what it returns.
-        knots_of = scaler.transform(quantiles(X, levels, sample_weight))
-        columns, edges = [], []
-        for column in scaler.views:
-            knots = np.unique(knots_of[:, column])
-            if len(knots) >= _MIN_KNOTS:
-                columns.append(column)
-                edges.append(
-                    np.r_[knots, np.repeat(knots[-1], n_bins + 1 - len(knots))]
-                )
+        knots = _distinct_knots(
+            scaler, X, sample_weight, _MOST_BINS if n_bins == "auto" else n_bins
+        )
+        if n_bins == "auto":
+            n_bins = auto_bins(len(knots))
+            if n_bins < _MOST_BINS:
+                knots = _distinct_knots(scaler, X, sample_weight, n_bins)
+        columns = list(knots)
+        edges = [
+            np.r_[found, np.repeat(found[-1], n_bins + 1 - len(found))]
+            for found in knots.values()
+        ]
         edges = np.reshape(edges, (len(columns), n_bins + 1))
         widths = np.diff(edges)
         centers = np.where(widths > 0, (edges[:, :-1] + edges[:, 1:]) / 2, 0.0)
@@ -99,6 +103,26 @@ class PiecewiseLinearEncoding:
         array of shape (..., n_samples, n_encoded * n_bins)
         """
         return encode(x, self.columns, self.centers, self.slopes, ops)
+
+
+def auto_bins(n_encoded):
+    """Intervals of each feature, where so many features are encoded.
+
+    16; less where it would be more than 512 in all, since the first layer then takes
+    most of the time, but no less than 4. On the five tables of 36 to 122 features the
+    average precision is the same (docs/benchmark.md).
+    """
+    share = _MOST_IN_ALL // max(1, n_encoded)
+    return int(np.clip(share, _FEWEST_BINS, _MOST_BINS))
+
+
+def _distinct_knots(scaler, X, sample_weight, n_bins):
+    """Of each feature that is encoded, its column and the quantiles that differ."""
+    levels = np.arange(n_bins + 1) / n_bins
+    # Scaling is increasing, so these are the quantiles of what it returns.
+    found = scaler.transform(quantiles(X, levels, sample_weight))
+    knots = {int(column): np.unique(found[:, column]) for column in scaler.views}
+    return {c: values for c, values in knots.items() if len(values) >= _MIN_KNOTS}
 
 
 def encode(x, columns, centers, slopes, ops):

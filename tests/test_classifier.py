@@ -397,7 +397,7 @@ def test_training_starts_at_the_prevalence(quick, binary):
         ("batch_size", "all", "'auto'"),
         ("max_epochs", 0, r"a str among \{'auto'\} or an int in the range \[1, inf\)"),
         ("n_iter_no_change", 0, r"among \{'auto'\} or an int in the range \[1, inf\)"),
-        ("n_bins", 2, r"an int in the range \[3, inf\) or None"),
+        ("n_bins", 2, r"'auto'\}, an int in the range \[3, inf\) or None"),
         ("early_stopping", "yes", "'bool'"),
         ("class_weight", "balance", "'balanced'"),
         ("class_weight", {0: 1, 5: 1}, "The classes, .*1.*, are not in class_weight"),

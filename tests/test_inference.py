@@ -11,7 +11,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy.special import log_softmax, softmax
 from scipy.stats import norm
 
-from skadaptive.encoding import PiecewiseLinearEncoding
+from skadaptive.encoding import PiecewiseLinearEncoding, auto_bins
 from skadaptive.inference import (
     ACTIVATIONS,
     BLOCK,
@@ -248,6 +248,18 @@ def test_flags_and_constants_are_not_encoded(rng):
     scaler = RobustScaler.fit(X[:, [1, 3]], np.ones(300))
     none = PiecewiseLinearEncoding.fit(scaler, X[:, [1, 3]], np.ones(300), n_bins=8)
     assert none.n_encoded == 0
+
+
+@pytest.mark.parametrize(
+    ("n_features", "n_bins"), [(0, 16), (1, 16), (32, 16), (33, 15), (128, 4), (999, 4)]
+)
+def test_intervals_follow_the_features(n_features, n_bins, rng):
+    assert auto_bins(n_features) == n_bins
+    if n_features:
+        X, weight = rng.normal(size=(40, n_features)), np.ones(40)
+        scaler = RobustScaler.fit(X, weight)
+        encoding = PiecewiseLinearEncoding.fit(scaler, X, weight, "auto")
+        assert encoding.centers.shape == (n_features, n_bins)
 
 
 def test_encoding_knows_weights(rng):
