@@ -17,9 +17,10 @@ Rows are (n_samples + 1, ...): the last one has weight 0 and fills up batches.
 """
 
 import json
+import os
 import threading
 from collections import Counter, OrderedDict
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -36,6 +37,28 @@ if keras.backend.backend() != "tensorflow":
         f"{keras.backend.backend()!r} in this process: set KERAS_BACKEND=tensorflow "
         "before Keras is imported."
     )
+
+
+def limit_threads():
+    """Use no more threads than OMP_NUM_THREADS says, unless told otherwise.
+
+    joblib and Dask set it in their workers, so that workers and threads together do not
+    outnumber the cores. TensorFlow reads its own variables alone, and would start as
+    many threads as there are cores in each worker. Without effect once it has started.
+    """
+    given = os.environ.get("OMP_NUM_THREADS", "")
+    for kind in ("intra", "inter"):
+        get, set_ = (
+            getattr(tf.config.threading, f"{verb}_{kind}_op_parallelism_threads")
+            for verb in ("get", "set")
+        )
+        told = get() or f"TF_NUM_{kind.upper()}OP_THREADS" in os.environ
+        if given.isdigit() and int(given) > 0 and not told:
+            with suppress(RuntimeError):
+                set_(int(given))
+
+
+limit_threads()
 
 # Steps per call of the compiled loop: Ctrl-C is heard between calls.
 _STEPS_PER_CALL = 4096
