@@ -71,10 +71,12 @@ class _Rows:
     weight: np.ndarray
     folds: list
 
-    @property
-    def trained(self):
-        """Numbers of the rows trained on, each as often as members train on it."""
-        return np.concatenate([train for train, _ in self.folds])
+    def trained_on(self, weight, n_classes):
+        """Weight of each class in what members train on, summed over them."""
+        return sum(
+            np.bincount(self.y[train], weight[train], n_classes)
+            for train, _ in self.folds
+        )
 
     @property
     def held_out(self):
@@ -101,7 +103,7 @@ class BaseCommittee(BaseEstimator):
         if goes_on:
             scaler, encoding = self._committee.scaler, self._committee.encoding
         else:
-            scaler, encoding = self._learn_scales(X[kept], weight[kept])
+            scaler, encoding = self._learn_scales(*_with_weight(X, weight))
         start = dataclasses.replace(
             start, unit=unit, totals=totals, recent=[], n_seen=0
         )
@@ -131,11 +133,11 @@ class BaseCommittee(BaseEstimator):
             )
         if self.sampler is not None:
             rows = self._resample(rows, given_X, start, weighted)
-            totals = np.bincount(rows.y[rows.trained], rows.weight[rows.trained])
+            totals = rows.trained_on(rows.weight, n_classes)
         factors = check_class_weight(self.class_weight, self.classes_, totals)
         weight_in_loss = rows.weight * factors[rows.y]
         weight_in_loss /= weight_in_loss[weight_in_loss > 0].mean()
-        shares = np.bincount(rows.y[rows.trained], weight_in_loss[rows.trained])
+        shares = rows.trained_on(weight_in_loss, n_classes)
         views = scaler, encoding
         logits = self._train(rows, weight_in_loss, shares, views, judge, start)
         self._decide(factors, judge is not None)
@@ -158,13 +160,13 @@ class BaseCommittee(BaseEstimator):
         n_rows, n_classes = len(X), len(self.classes_)
         totals = np.bincount(y, weight, n_classes)
         if first:
-            scaler, encoding = self._learn_scales(X[kept], weight[kept])
+            scaler, encoding = self._learn_scales(*_with_weight(X, weight))
             start = self._begin(totals)
         else:
             start = self._progress
             totals = totals + start.totals
             share = weight.sum() / totals.sum()
-            scaler = RobustScaler.fit(X[kept], weight[kept], scores=False)
+            scaler = RobustScaler.fit(*_with_weight(X, weight), scores=False)
             scaler = self._committee.scaler.refined(scaler, share)
             encoding = self._committee.encoding
         start = dataclasses.replace(start, unit=unit, totals=totals)
@@ -174,8 +176,7 @@ class BaseCommittee(BaseEstimator):
             judge = self._judge(rows, given_X, start.rare, weighted)
         if self.sampler is not None:
             rows = self._resample(rows, given_X, start, weighted)
-            trained = rows.trained
-            totals = np.bincount(rows.y[trained], rows.weight[trained], n_classes)
+            totals = rows.trained_on(rows.weight, n_classes)
         # One row more of each class: some may not have come yet.
         totals = totals + 1.0
         factors = check_class_weight(self.class_weight, self.classes_, totals)
@@ -475,6 +476,12 @@ class BaseCommittee(BaseEstimator):
                 UserWarning,
                 stacklevel=5,
             )
+
+
+def _with_weight(X, weight):
+    """X and weights without rows of weight 0; no copies if there are none."""
+    kept = weight > 0
+    return (X, weight) if kept.all() else (X[kept], weight[kept])
 
 
 def import_module(module):

@@ -26,6 +26,10 @@ _TAIL = 0.01
 _LEVELS = np.r_[norm.cdf(-BOUND), np.arange(1, 200) / 200, norm.cdf(BOUND)]
 
 
+# Rows that tell the quantiles, at most.
+_MOST_ROWS = 200_000
+
+
 @dataclass(frozen=True)
 class RobustScaler:
     """Scaling learnt from weighted rows.
@@ -74,8 +78,7 @@ class RobustScaler:
         # range; half of its full range is used instead.
         flat = spread == 0
         if flat.any():
-            ends = quantiles(X[:, flat], [0, 1], sample_weight)
-            spread[flat] = (ends[1] - ends[0]) / 2.0
+            spread[flat] = [_half_range(X[:, i]) for i in np.flatnonzero(flat)]
         with np.errstate(divide="ignore", over="ignore"):
             scale = 1.0 / spread
         scores = {
@@ -147,6 +150,9 @@ class RobustScaler:
 def quantiles(X, levels, sample_weight):
     """Weighted quantiles of each feature, which are values that it has.
 
+    Of more than 200,000 rows so many, drawn at random, tell; as in scikit-learn's
+    ``KBinsDiscretizer``.
+
     Parameters
     ----------
     X : ndarray of shape (n_samples, n_features)
@@ -161,6 +167,10 @@ def quantiles(X, levels, sample_weight):
     ndarray of shape (n_levels, n_features), float64
         NaN for a feature without any value.
     """
+    if len(X) > _MOST_ROWS:
+        rng = np.random.default_rng(0)
+        drawn = rng.choice(len(X), _MOST_ROWS, replace=False, shuffle=False)
+        X, sample_weight = X[drawn], sample_weight[drawn]
     # Equal weights take NumPy's selection, which is faster than its sort by weight.
     equal = (sample_weight == sample_weight[0]).all()
     weights = None if equal else sample_weight
@@ -175,6 +185,11 @@ def quantiles(X, levels, sample_weight):
                 column[there], levels, weights=own, method="inverted_cdf"
             )
     return found
+
+
+def _half_range(column):
+    """Half the distance between least and greatest value, of all rows."""
+    return (float(np.fmax.reduce(column)) - float(np.fmin.reduce(column))) / 2.0
 
 
 def _normal_scores(column, sample_weight):

@@ -29,8 +29,8 @@ _AVERAGE_SHARE = 0.3
 # Rows of a full batch that is trained in float64.
 _SMALL = 1024
 
-# Rows scaled at a time, so that no second float64 table is held.
-_ROWS_PER_PASS = 65536
+# Values scaled at a time, so that no second float64 table is held.
+_VALUES_PER_PASS = 2**20
 
 
 def fit_committee(
@@ -276,7 +276,8 @@ def _run_epochs(
     """Train until the monitor says stop; weights, slots, average at its best epoch."""
     filler, batch_size = len(y), program.architecture.batch_size
     by_class = [
-        [train[y[train] == label] for label in np.unique(y[train])]
+        # As batches hold them, which is half the memory of an index.
+        [train[y[train] == label].astype(np.int32) for label in np.unique(y[train])]
         for train, _ in folds
     ]
     tests = [test for _, test in folds]
@@ -284,7 +285,11 @@ def _run_epochs(
     # Epochs of earlier calls, so that no batch or mask comes twice.
     before = len(monitor.history["epoch"])
     rng = np.random.default_rng([seed, before])
-    tensors = {name: tf.constant(value) for name, value in rows.items()}
+    # Without a copy.
+    tensors = {
+        name: tf.experimental.dlpack.from_dlpack(value.__dlpack__())
+        for name, value in rows.items()
+    }
     real = rows["X"].dtype
     encoding = (
         tf.constant(encoding.columns),
@@ -311,7 +316,7 @@ def _run_epochs(
             else:
                 orders = [stratified_order(rng, classes) for classes in by_class]
             passes.append(epoch_batches(orders, n_steps, batch_size, filler))
-        batches = np.concatenate(passes)
+        batches = np.concatenate(passes) if n_passes > 1 else passes[0]
         middle = (np.arange(len(batches)) + 0.5) / len(batches)
         progress = (epoch - 1 + middle) / max_epochs
         value = program.train(
@@ -356,14 +361,22 @@ def _averaged(average, weights, epoch):
 def _padded_rows(scaler, X, y, sample_weight, dtype):
     """Scaled X, and y beside its weight, with one more row of weight 0."""
     rows = {
-        "X": np.zeros((len(X) + 1, scaler.n_outputs), dtype),
-        "target": np.zeros((len(X) + 1, 2), dtype),
+        "X": _aligned((len(X) + 1, scaler.n_outputs), dtype),
+        "target": _aligned((len(X) + 1, 2), dtype),
     }
-    for part in gen_batches(len(X), _ROWS_PER_PASS):
+    for part in gen_batches(len(X), max(1, _VALUES_PER_PASS // rows["X"].shape[1])):
         rows["X"][part] = scaler.transform(X[part])
     rows["target"][:-1, 0] = y
     rows["target"][:-1, 1] = sample_weight
     return rows
+
+
+def _aligned(shape, dtype):
+    """Zeros that begin where TensorFlow wants its tensors to, at a multiple of 64."""
+    size = np.prod(shape, dtype=int) * np.dtype(dtype).itemsize
+    memory = np.zeros(size + 64, np.uint8)
+    start = -memory.ctypes.data % 64
+    return memory[start : start + size].view(dtype).reshape(shape)
 
 
 def _log_odds(shares):
@@ -409,7 +422,7 @@ def stratified_order(rng, by_class):
     at = np.floor(place[by_place] * n_rows).astype(int)
     at = np.maximum.accumulate(at - rank) + rank
     at = np.minimum(at, n_rows - n_minor + rank)
-    order = np.empty(n_rows, dtype=np.intp)
+    order = np.empty(n_rows, dtype=largest.dtype)
     free = np.ones(n_rows, dtype=bool)
     free[at] = False
     order[at] = rows[by_place]

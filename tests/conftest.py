@@ -63,6 +63,7 @@ def quick():
     def make(**parameters):
         defaults = {
             "hidden_layer_sizes": (8,),
+            "n_iter_no_change": 24,
             "max_epochs": 5,
             "batch_size": 64,
             "cv": 3,
