@@ -37,6 +37,7 @@ def ours(epochs, **parameters):
     defaults = {
         "hidden_layer_sizes": LAYERS,
         "activation": "relu",
+        "n_bins": None,  # the same layers as the others
         "batch_size": BATCH,
         "max_epochs": epochs,
         "early_stopping": False,

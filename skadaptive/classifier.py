@@ -223,7 +223,11 @@ class AdaptiveHybridClassifier(ClassifierMixin, BaseCommittee):
 
     A missing value counts as the median, beside a flag that tells the network, if the
     feature has missing values in ``fit``. Features with heavy tails come to the network
-    twice, bent and as normal scores.
+    twice, bent and as normal scores, and each feature also as its piecewise linear
+    encoding [3]_. Of more than 200,000 rows so many, drawn at random, tell quantiles.
+
+    The weights that are judged after each epoch, kept and predict are a running average
+    over the latest three or so [4]_.
 
     Small data that fit in one batch are trained in float64, others in float32.
 
@@ -232,6 +236,10 @@ class AdaptiveHybridClassifier(ClassifierMixin, BaseCommittee):
     .. [1] T.-Y. Lin et al., "Focal Loss for Dense Object Detection", ICCV 2017.
     .. [2] F. Milletari et al., "V-Net: Fully Convolutional Neural Networks for
        Volumetric Medical Image Segmentation", 3DV 2016.
+    .. [3] Y. Gorishniy et al., "On Embeddings for Numerical Features in Tabular Deep
+       Learning", NeurIPS 2022.
+    .. [4] P. Izmailov et al., "Averaging Weights Leads to Wider Optima and Better
+       Generalization", UAI 2018.
 
     Examples
     --------
