@@ -193,6 +193,18 @@ def test_constant_feature_is_ignored(rng):
     assert_array_equal(scaler.transform(np.array([[0.0, -99.0]]))[:, 1], 0)
 
 
+def test_many_rows_are_thinned_but_a_rare_flag_is_seen(rng, monkeypatch):
+    X = np.c_[rng.normal(size=20_000), np.zeros(20_000)]
+    X[7, 1] = 1  # hardly among the rows that are drawn
+    all_rows = RobustScaler.fit(X, np.ones(20_000))
+    monkeypatch.setattr("skadaptive.preprocessing._MOST_ROWS", 2000)
+    some = RobustScaler.fit(X, np.ones(20_000))
+    assert_allclose(some.center, all_rows.center, atol=0.1)
+    assert_allclose(some.scale, all_rows.scale, rtol=0.1)
+    assert some.center[0] != all_rows.center[0]
+    assert some.scale[1] == all_rows.scale[1] == 2
+
+
 def test_extreme_values_stay_finite(rng):
     X = np.c_[rng.normal(size=50) * 1e300, rng.normal(size=50) * 1e-300]
     scaler = RobustScaler.fit(X, np.ones(50))

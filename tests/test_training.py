@@ -8,11 +8,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.model_selection import GridSearchCV
 
 from skadaptive.program import Architecture, Pool, Program, pool, traces
-from skadaptive.training import auto_batch_size, epoch_batches, stratified_order
+from skadaptive.training import (
+    _aligned,
+    auto_batch_size,
+    epoch_batches,
+    stratified_order,
+)
 
 # ------------------------------------------------------------------------- batches
 
@@ -248,28 +254,35 @@ def test_threads_fit_the_same_architecture_correctly(quick, binary):
 def test_the_average_of_the_weights_predicts(quick, binary):
     """What is kept is their moving average, 9/12, 9/13, ... of the latest epoch."""
     X, y = binary
-    one, three = (
-        quick(
+    states = []
+    # So that the first, the second and the third epoch is kept.
+    for best, scores in enumerate(([3, 2, 1], [1, 3, -5], [1, 2, 3]), start=1):
+        model = quick(
             max_epochs=3,
             early_stopping=False,
             adaptation_rate=0,
-            # Of three epochs the last, of the other fit the first.
-            scoring=lambda *_, scores=scores: next(scores),
+            scoring=lambda *_, left=iter(scores): next(left),
         ).fit(X, y)
-        for scores in (iter([3, 2, 1]), iter([1, 2, 3]))
-    )
-    assert (one.best_epoch_, three.best_epoch_) == (1, 3)
-    first, last = one._progress.state, three._progress.state
-    assert_array_equal(first.average, first.weights)
-    second = (last.average - 9 / 13 * last.weights) / (1 - 9 / 13)
-    # Between those after the first epoch and the second, which is not kept.
-    between = (second - (1 - 9 / 12) * first.weights) / (9 / 12)
-    assert_allclose(
-        three._committee.biases[-1][:, 0],
-        last.average.reshape(len(three._committee.biases[-1]), -1)[:, -1],
-    )
-    assert np.abs(last.average - last.weights).max() > 1e-3
-    assert np.abs(between - first.weights).mean() < np.abs(last.weights).mean()
+        assert model.best_epoch_ == best
+        states.append(model._progress.state)
+        # The bias of the output is each member's last weight.
+        kept = states[-1].average.reshape(3, -1)[:, -1]
+        assert_allclose(model._committee.biases[-1][:, 0], kept)
+    average = states[0].weights
+    assert_allclose(states[0].average, average)
+    for state, share in zip(states[1:], (9 / 12, 9 / 13), strict=True):
+        average = average + share * (state.weights - average)
+        assert_allclose(state.average, average, rtol=1e-5, atol=1e-7)
+    assert np.abs(average - states[2].weights).max() > 1e-3
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_the_table_of_rows_is_not_copied(dtype):
+    rows = _aligned((7, 3), dtype)
+    assert rows.ctypes.data % 64 == 0 and not rows.any()
+    tensor = tf.experimental.dlpack.from_dlpack(rows.__dlpack__())
+    rows[2, 1] = 5
+    assert tensor.numpy()[2, 1] == 5
 
 
 @pytest.mark.parametrize("dropout", [0.0, 0.3])
