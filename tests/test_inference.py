@@ -195,7 +195,7 @@ def test_constant_feature_is_ignored(rng):
 
 def test_many_rows_are_thinned_but_a_rare_flag_is_seen(rng, monkeypatch):
     X = np.c_[rng.normal(size=20_000), np.zeros(20_000)]
-    X[7, 1] = 1  # hardly among the rows that are drawn
+    X[19_000, 1] = 1  # hardly among the rows that are drawn
     all_rows = RobustScaler.fit(X, np.ones(20_000))
     monkeypatch.setattr("skadaptive.preprocessing._MOST_ROWS", 2000)
     some = RobustScaler.fit(X, np.ones(20_000))
@@ -244,6 +244,23 @@ def test_encoding_weighs_as_much_as_a_feature(rng):
         _, found = encoded(rng.normal(size=(1000, 2)), n_bins)
         size = np.square(found).sum(axis=2)
         assert (size <= 1 + 1e-9).all() and (size > 1 - 1.01 / n_bins).all()
+
+
+def test_an_encoded_feature_counts_once_in_the_first_layer():
+    """In the size of its kernel at the start, and in how fast that moves."""
+    from skadaptive.network import initial_weights, step_factors, weight_shapes
+
+    for n_columns, n_encoded, n_bins in ((6, 0, 0), (6, 2, 5)):
+        shapes = weight_shapes(n_columns, n_encoded, n_bins, (400, 8), 1)
+        n_inputs, fan_in = n_columns + n_encoded * n_bins, n_columns + n_encoded
+        kernel = slice(n_inputs, n_inputs + 400 * n_inputs)
+        start = initial_weights(
+            np.random.default_rng(0), shapes, n_bins, n_encoded, 1, "selu", [0.0]
+        )
+        assert_allclose(start[kernel].std(), fan_in**-0.5, rtol=0.05)
+        factors = step_factors(shapes, n_bins, n_encoded, 1)
+        assert_allclose(factors[kernel], fan_in**-0.5)
+        assert_allclose(factors[:n_inputs], 6)
 
 
 def test_flags_and_constants_are_not_encoded(rng):
