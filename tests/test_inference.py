@@ -52,9 +52,11 @@ def test_three_views_of_one_network(activation, n_outputs, rng):
     net = committee(rng, activation, n_outputs=n_outputs)
     X = rng.normal(scale=3, size=(50, 5))
     logits = net.logits(X)
+    factors = rng.uniform(0.5, 2, size=net.kernels[0].shape[:2])
+    kernels = [net.kernels[0] / factors[:, :, None], *net.kernels[1:]]
     weights = [
-        [np.ones(len(net.kernels[0][m]))]
-        + [w[m] for pair in zip(net.kernels, net.biases, strict=True) for w in pair]
+        [factors[m]]
+        + [w[m] for pair in zip(kernels, net.biases, strict=True) for w in pair]
         for m in range(net.n_members)
     ]
     scaled = [ops.convert_to_tensor(net.scaler.transform(X))] * net.n_members
