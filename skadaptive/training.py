@@ -285,11 +285,7 @@ def _run_epochs(
     # Epochs of earlier calls, so that no batch or mask comes twice.
     before = len(monitor.history["epoch"])
     rng = np.random.default_rng([seed, before])
-    # Without a copy.
-    tensors = {
-        name: tf.experimental.dlpack.from_dlpack(value.__dlpack__())
-        for name, value in rows.items()
-    }
+    tensors = {name: _tensor(value) for name, value in rows.items()}
     real = rows["X"].dtype
     encoding = (
         tf.constant(encoding.columns),
@@ -377,6 +373,13 @@ def _aligned(shape, dtype):
     memory = np.zeros(size + 64, np.uint8)
     start = -memory.ctypes.data % 64
     return memory[start : start + size].view(dtype).reshape(shape)
+
+
+def _tensor(array):
+    """A tensor of an aligned array: on the GPU if there is one, else without a copy."""
+    if tf.config.list_logical_devices("GPU"):
+        return tf.constant(array)
+    return tf.experimental.dlpack.from_dlpack(array.__dlpack__())
 
 
 def _log_odds(shares):
