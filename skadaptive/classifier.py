@@ -149,11 +149,10 @@ class AdaptiveHybridClassifier(ClassifierMixin, BaseCommittee):
 
     warm_start : bool, default=False
         Whether ``fit`` goes on from the network of the last fit, as long as data and
-        layers suit it: with its scaling and intervals (``n_bins``), optimizer state, mix
-        and held-out rows, for ``max_epochs`` more. If no new epoch is better than what
-        it began with, that is kept. Rows held out stay so only if ``X`` and ``y`` are
-        the same as before, or all new; with old rows among new ones give ``cv`` the
-        splits.
+        layers suit it: with its scaling and intervals (``n_bins``), optimizer, mix and
+        held-out rows, for ``max_epochs`` more. If no new epoch is better than what it
+        began with, that is kept. Rows held out stay so only if ``X`` and ``y`` are the
+        same as before, or all new; with old rows among new ones give ``cv`` the splits.
 
     random_state : int, RandomState instance or None, default=None
         Seed of folds, initial weights, batches and dropout.
