@@ -97,7 +97,7 @@ def keras_focal(seed):
 def pytabkit(name, seed):
     import pytabkit
 
-    # By class error, their default, they keep an epoch that finds no rare row at all.
+    # By class error, their default, an epoch that finds no rare row may be the best.
     options = {"val_metric_name": "cross_entropy", "n_threads": 1, "device": "cpu"}
     if name.startswith("RealMLP"):
         options["use_ls"] = False  # no label smoothing, as its authors advise with it

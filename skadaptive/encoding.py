@@ -109,8 +109,8 @@ def auto_bins(n_encoded):
     """Intervals of each feature, where so many features are encoded.
 
     16; less where it would be more than 512 in all, since the first layer then takes
-    most of the time, but no less than 4. On the five tables of 36 to 122 features the
-    average precision is the same (docs/benchmark.md).
+    most of the time, but no less than 4. On six tables of 36 to 122 features average
+    precision differs by less than two standard errors (docs/benchmark.md).
     """
     share = _MOST_IN_ALL // max(1, n_encoded)
     return int(np.clip(share, _FEWEST_BINS, _MOST_BINS))

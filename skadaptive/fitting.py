@@ -138,8 +138,8 @@ class BaseCommittee(BaseEstimator):
         weight_in_loss = rows.weight * factors[rows.y]
         weight_in_loss /= weight_in_loss[weight_in_loss > 0].mean()
         shares = rows.trained_on(weight_in_loss, n_classes)
-        views = scaler, encoding
-        logits = self._train(rows, weight_in_loss, shares, views, judge, start)
+        scales = scaler, encoding
+        logits = self._train(rows, weight_in_loss, shares, scales, judge, start)
         self._decide(factors, judge is not None)
         self.oof_proba_ = self._calibrated(logits[:n_rows])
         if self.cv is None and judge is None:
@@ -324,7 +324,7 @@ class BaseCommittee(BaseEstimator):
         scaler = RobustScaler.fit(X, weight)
         return scaler, PiecewiseLinearEncoding.fit(scaler, X, weight, self.n_bins)
 
-    def _train(self, rows, weight, shares, views, judge, start, stream=False):
+    def _train(self, rows, weight, shares, scales, judge, start, stream=False):
         """Train and remember; returns the pooled out-of-fold logits, uncalibrated."""
         goes_on = start.state is not None
         initial = check_loss_weights(self.loss_weights)
@@ -355,7 +355,7 @@ class BaseCommittee(BaseEstimator):
         # two the classes are turned round until training is over.
         turned = n_classes == 2 and rare == 0
         kernels, biases, state = import_module("training").fit_committee(
-            *views,
+            *scales,
             rows.X,
             1 - rows.y if turned else rows.y,
             weight,
@@ -378,7 +378,7 @@ class BaseCommittee(BaseEstimator):
         )
         if turned:
             kernels[-1], biases[-1] = -kernels[-1], -biases[-1]
-        scaler, encoding = views
+        scaler, encoding = scales
         committee = inference.Committee(
             scaler, self.activation, encoding, kernels, biases
         )

@@ -102,6 +102,7 @@ DISTORTIONS = {
     "focal": {"loss_weights": (0, 1, 0)},
     "dice": {"loss_weights": (0.1, 0.1, 0.8)},
     "balanced": {"class_weight": "balanced"},
+    "balanced, no encoding": {"class_weight": "balanced", "n_bins": None},
     "smote": {"sampler": SMOTE(random_state=0)},
 }
 
@@ -126,6 +127,10 @@ def test_probabilities_are_put_right(distortion, learner, digits):
     assert (calibrated < 1.1 * raw).all(), (calibrated, raw)
     if distortion == "balanced":
         assert calibrated[1] < raw[1], (calibrated, raw)
+    if (
+        distortion == "balanced, no encoding"
+    ):  # whose raw Brier score leaves more to mend
+        assert (calibrated < raw).all(), (calibrated, raw)
 
 
 def test_ranking_is_untouched(quick, binary):
