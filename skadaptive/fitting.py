@@ -101,7 +101,7 @@ class BaseCommittee(BaseEstimator):
         totals = np.bincount(y, weight, n_classes)
         start = self._progress if goes_on else self._begin(totals)
         if goes_on:
-            scaler, encoding = self._committee.scaler, self._committee.encoding
+            scaler, encoding = self._committee.scaler, self._same_encoding()
         else:
             scaler, encoding = self._learn_scales(*_with_weight(X, weight))
         start = dataclasses.replace(
@@ -168,7 +168,7 @@ class BaseCommittee(BaseEstimator):
             share = weight.sum() / totals.sum()
             scaler = RobustScaler.fit(*_with_weight(X, weight), scores=False)
             scaler = self._committee.scaler.refined(scaler, share)
-            encoding = self._committee.encoding
+            encoding = self._same_encoding()
         start = dataclasses.replace(start, unit=unit, totals=totals)
         rows = _Rows(X, y, weight, chunk_folds(self.cv, X, weight))
         judge = None
@@ -323,6 +323,17 @@ class BaseCommittee(BaseEstimator):
         """Scaling of the features and their encoding."""
         scaler = RobustScaler.fit(X, weight)
         return scaler, PiecewiseLinearEncoding.fit(scaler, X, weight, self.n_bins)
+
+    def _same_encoding(self):
+        """The encoding of the network to go on with; refuses another ``n_bins``."""
+        encoding = self._committee.encoding
+        found = encoding.n_bins or None
+        if self.n_bins != found and (self.n_bins != "auto" or found is None):
+            raise ValueError(
+                f"Training cannot go on with another network: n_bins was {found} and "
+                f"is {self.n_bins!r}. Set that back, or fit anew with warm_start=False."
+            )
+        return encoding
 
     def _train(self, rows, weight, shares, scales, judge, start, stream=False):
         """Train and remember; returns the pooled out-of-fold logits, uncalibrated."""

@@ -340,6 +340,10 @@ def test_bad_first_chunk(spoil, message, quick, binary):
             r"hidden_layer_sizes was \(8,\) and is \(9,\)",
         ),
         (lambda m, X, y: m.set_params(cv=4).partial_fit(X, y), "cv .* was 3 and is 4"),
+        (
+            lambda m, X, y: m.set_params(n_bins=None).partial_fit(X, y),
+            "n_bins was 16 and is None",
+        ),
         (lambda m, X, y: m.set_params(cv=1).partial_fit(X, y), "cv must be at least 2"),
         (
             lambda m, X, y: m.set_params(activation="relu").partial_fit(X, y),
@@ -352,7 +356,7 @@ def test_bad_later_chunk(spoil, message, quick, binary):
     expected, state = model.predict_proba(binary[0]), dict(vars(model))
     with pytest.raises(ValueError, match=message):
         spoil(model, *binary)
-    model.set_params(hidden_layer_sizes=(8,), cv=3, activation="selu")
+    model.set_params(hidden_layer_sizes=(8,), cv=3, activation="selu", n_bins="auto")
     assert vars(model) == state
     assert_array_equal(model.predict_proba(binary[0]), expected)
 
@@ -483,7 +487,14 @@ def test_warm_start_on_other_data(change, message, quick, binary):
 
 
 @pytest.mark.parametrize(
-    "parameters", [{"hidden_layer_sizes": (9,)}, {"cv": 4}, {"cv": 0.3}]
+    "parameters",
+    [
+        {"hidden_layer_sizes": (9,)},
+        {"cv": 4},
+        {"cv": 0.3},
+        {"n_bins": 5},
+        {"n_bins": None},
+    ],
 )
 def test_warm_start_of_another_network(parameters, quick, binary):
     model = quick(warm_start=True).fit(*binary)
