@@ -3,19 +3,23 @@
 See :class:`skadaptive.AdaptiveHybridClassifier`.
 """
 
-from . import adaptation, datasets, drift, thresholds
+from . import adaptation, contenders, datasets, drift, thresholds
 from ._version import __version__
 from .classifier import AdaptiveHybridClassifier
+from .comparison import Comparison, compare
 from .display import AdaptationDisplay, ThresholdDisplay
 from .evaluation import Evaluation, evaluate
 
 __all__ = [
     "AdaptationDisplay",
     "AdaptiveHybridClassifier",
+    "Comparison",
     "Evaluation",
     "ThresholdDisplay",
     "__version__",
     "adaptation",
+    "compare",
+    "contenders",
     "datasets",
     "drift",
     "evaluate",

@@ -41,17 +41,26 @@ def make_encoder(categorical_features, X):
     columns = _positions(categorical_features, X)
     if not columns:
         return None
-    one_hot = OneHotEncoder(
+    others = [i for i in range(_num_features(X)) if i not in columns]
+    numbers = FunctionTransformer(_numbers)
+    return ColumnTransformer(
+        [("others", numbers, others), ("categories", one_hot(), columns)]
+    ).fit(X)
+
+
+def one_hot():
+    """One column for each category, one for the rare ones together, one for missing.
+
+    Returns
+    -------
+    Pipeline
+    """
+    encoder = OneHotEncoder(
         handle_unknown="infrequent_if_exist",
         max_categories=_MAX_CATEGORIES,
         sparse_output=False,
     )
-    others = [i for i in range(_num_features(X)) if i not in columns]
-    encode = make_pipeline(FunctionTransformer(_without_na), one_hot)
-    numbers = FunctionTransformer(_numbers)
-    return ColumnTransformer(
-        [("others", numbers, others), ("categories", encode, columns)]
-    ).fit(X)
+    return make_pipeline(FunctionTransformer(_without_na), encoder)
 
 
 def _numbers(X):
@@ -70,10 +79,7 @@ def _positions(categorical_features, X):
     if categorical_features is None or issparse(X):  # which is refused later on
         return []
     if isinstance(categorical_features, str):  # "from_dtype"
-        if not hasattr(X, "dtypes") or not hasattr(X, "columns"):
-            return []
-        columns = X.iloc if hasattr(X, "iloc") else X
-        return [i for i in range(X.shape[1]) if _is_category(columns[:, i])]
+        return from_dtype(X)
     features = np.asarray(categorical_features)
     n_features = _num_features(X)
     if features.dtype == bool and features.shape == (n_features,):
@@ -88,6 +94,24 @@ def _positions(categorical_features, X):
             f"{n_features - 1}, or a mask of {n_features}; got {unknown or features!r}."
         )
     return sorted({f if isinstance(f, int) else names.index(f) for f in wanted})
+
+
+def from_dtype(X):
+    """Numbers of the columns of a table whose dtype is that of categories.
+
+    Parameters
+    ----------
+    X : array-like or DataFrame of shape (n_samples, n_features)
+        Without dtypes of its columns it has none.
+
+    Returns
+    -------
+    list of int
+    """
+    if not hasattr(X, "dtypes") or not hasattr(X, "columns"):
+        return []
+    columns = X.iloc if hasattr(X, "iloc") else X
+    return [i for i in range(X.shape[1]) if _is_category(columns[:, i])]
 
 
 def _is_category(column):

@@ -1,0 +1,563 @@
+"""Does it help on my data, against what I would have used anyway?"""
+
+import html
+import warnings
+
+import numpy as np
+import pandas as pd
+from sklearn.base import is_classifier
+from sklearn.metrics import get_scorer_names
+from sklearn.utils import check_consistent_length, check_random_state
+from sklearn.utils.multiclass import type_of_target
+from sklearn.utils.validation import _check_sample_weight, column_or_1d
+
+from .contenders import OURS, default_contenders
+from .folds import make_folds
+from .paired import corrected_t_test, half_width, holm
+from .tables import inspect_table
+from .validation import COUNTS, LabelledRows, column_of, fit_and_tune, run_all
+
+#: Measures of a comparison; the label scores also at 0.5, as "f1_at_0.5" and so on.
+MEASURES = (
+    "average_precision",
+    "f1",
+    "precision",
+    "recall",
+    "roc_auc",
+    "brier_score",
+    "accuracy",
+)
+
+
+def compare(
+    X,
+    y,
+    *,
+    contenders="default",
+    scoring="average_precision",
+    cv=5,
+    groups=None,
+    sample_weight=None,
+    n_jobs=None,
+    random_state=None,
+    cache_dir=None,
+    verbose=1,
+):
+    """Compare classifiers on one table, on the same folds, without leaking.
+
+    Parameters
+    ----------
+    X : DataFrame or array-like of shape (n_samples, n_features)
+        The table as it is: numbers, NaN where missing; columns of strings, categories
+        and dates in a DataFrame.
+    y : array-like of shape (n_samples,)
+        Labels, two classes. The rare one is the one to be found.
+    contenders : {"default", "quick"} or dict of str to classifier, default="default"
+        "default" and "quick": see :func:`skadaptive.contenders.default_contenders`.
+        Classifiers of a dict get X as it is; put
+        :func:`~skadaptive.contenders.table_pipeline` around one that needs numbers.
+    scoring : str or callable, default="average_precision"
+        What they are ranked by: a measure of the table, or a scikit-learn scorer, the
+        greater the better. "f1", "precision", "recall" and "accuracy" are at the tuned
+        threshold.
+    cv : int, splitter or iterable of (train, test), default=5
+        An int: stratified, shuffled folds, which keep groups together.
+    groups : array-like of shape (n_samples,), default=None
+        Rows of one group are tested together.
+    sample_weight : array-like of shape (n_samples,), default=None
+        Used in training, in tuning the threshold and in every measure. A contender
+        that does not take weights is reported as failed.
+    n_jobs : int, default=None
+        Fits at a time; see joblib.
+    random_state : int, RandomState instance or None, default=None
+        Seed of the folds and of the contenders.
+    cache_dir : str or path-like, default=None
+        Where finished folds are kept. The same comparison, seed included, goes on
+        where it stopped.
+    verbose : int, default=1
+        1 shows a progress bar with the time left, on standard error.
+
+    Returns
+    -------
+    Comparison
+
+    Raises
+    ------
+    ValueError
+        For invalid data or parameters, and if every contender failed.
+
+    Warns
+    -----
+    UserWarning
+        For a contender that failed, and if the comparison was interrupted: what was
+        finished is returned, nothing is fitted on all data.
+
+    Notes
+    -----
+    The threshold of each contender is tuned for F1 inside the training part by one
+    rule, that of :class:`~skadaptive.AdaptiveHybridClassifier`: this classifier does
+    it out of fold in its one fit; any other is fitted on four fifths of the training
+    part, tuned on the fifth, and fitted again on all of it. Fit seconds count both.
+    With a time-ordered ``cv`` that fifth is drawn at random from the training part.
+
+    Examples
+    --------
+    >>> from sklearn.dummy import DummyClassifier
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> from skadaptive import compare
+    >>> from skadaptive.datasets import load_rare
+    >>> X, y = load_rare("breast_cancer", return_X_y=True)
+    >>> contenders = {"always": DummyClassifier(), "logistic": LogisticRegression("l2")}
+    >>> contenders["logistic"] = LogisticRegression(max_iter=10_000)
+    >>> comparison = compare(X, y, contenders=contenders, random_state=0, verbose=0)
+    >>> comparison.best_name_
+    'logistic'
+    >>> comparison.table.index.tolist()
+    ['logistic', 'always']
+    """
+    X, y, sample_weight, groups = _check_data(X, y, sample_weight, groups)
+    data = LabelledRows(X, y, sample_weight, groups)
+    seed = int(check_random_state(random_state).randint(2**31 - 1))
+    contenders = _check_contenders(contenders, X, seed)
+    scoring = _check_scoring(scoring)
+    folds = _folds(cv, data, seed)
+    findings = inspect_table(_as_frame(X), data.rare_rows, folds)
+    results, failures, noted, interrupted = run_all(
+        contenders, data, folds, scoring, seed, n_jobs, cache_dir, verbose
+    )
+    for name, reason in failures.items():
+        warnings.warn(f"{name} failed and is left out: {reason}", stacklevel=2)
+    finished = {
+        name: found for name, found in results.items() if len(found) == len(folds)
+    }
+    if interrupted:
+        if not finished:
+            raise KeyboardInterrupt
+        left = len(contenders) - len(finished) - len(failures)
+        warnings.warn(
+            f"Interrupted: {len(finished)} contenders are compared, {left} were not "
+            "finished. best_ was not fitted.",
+            stacklevel=2,
+        )
+    if not finished:
+        raise ValueError(
+            "Every contender failed: "
+            + "; ".join(f"{name}: {reason}" for name, reason in failures.items())
+        )
+    comparison = Comparison(
+        finished, data, folds, scoring, seed, findings, failures, noted
+    )
+    if not interrupted:
+        comparison._fit_best(contenders[comparison.best_name_], data, seed)
+    return comparison
+
+
+class Comparison:
+    """What :func:`skadaptive.compare` found.
+
+    Attributes
+    ----------
+    table : DataFrame
+        A row per contender, the best by ``scoring`` first. For each measure the mean
+        and the standard deviation over the folds (``mean_f1``, ``std_f1``): average
+        precision, ROC AUC and Brier score of the probabilities; F1, precision, recall
+        and accuracy at the tuned threshold, and at 0.5 (``mean_f1_at_0.5``);
+        ``mean_rank`` among the contenders, ``mean_fit_time`` and
+        ``mean_predict_time`` in seconds.
+    tests_ : DataFrame
+        The best against each other contender: ``difference`` of the means, its
+        interval at 95 % (``low``, ``high``), ``p_value`` of the corrected resampled
+        t-test [1]_, ``p_holm`` corrected for the number of contenders [2]_, and a
+        ``verdict``: "ahead" if the latter is below 0.05, "perhaps ahead" if only the
+        former is, otherwise "could be luck".
+    best_ : estimator
+        The best contender, fitted on all data. Its ``predict`` uses its threshold,
+        tuned as in the folds. Not there after an interrupt.
+    best_name_ : str
+    out_of_fold_ : DataFrame of shape (n_samples, n_contenders)
+        Probability of the rare class from folds in which the row was not trained on;
+        the mean where there are several, NaN where there is none.
+    folds_ : DataFrame
+        A row per contender and fold: measures, ``threshold``, counts of the confusion
+        matrix (``tn``, ``fp``, ``fn``, ``tp``, and at 0.5), seconds, rows.
+    failures_ : dict of str to str
+        Contenders that failed, and why.
+    warnings_ : dict of str to list of str
+        What contenders warned of while they were fitted.
+    test_folds_ : list of ndarray
+        Test rows of each fold.
+    seed_ : int
+        Of the folds and the contenders.
+    findings_ : list of skadaptive.tables.Finding
+        What the table has that can spoil a comparison.
+    scoring_ : str
+        What the ranking is by.
+    pos_label_ : label
+        The rare class.
+    classes_ : ndarray of shape (2,)
+    y_ : ndarray of shape (n_samples,)
+        1 for the rare class, else 0.
+    sample_weight_ : ndarray of shape (n_samples,) or None
+    n_features_in_ : int
+
+    Notes
+    -----
+    Folds share training rows, so that scores of folds vary less than scores of new
+    data would; the corrected test and the intervals allow for it with a variance of
+    (1/n + n_test/n_train) instead of 1/n.
+
+    References
+    ----------
+    .. [1] C. Nadeau and Y. Bengio, "Inference for the Generalization Error", Machine
+       Learning 52, 2003.
+    .. [2] S. Holm, "A Simple Sequentially Rejective Multiple Test Procedure",
+       Scandinavian Journal of Statistics 6, 1979.
+    """
+
+    def __init__(self, results, data, folds, scoring, seed, findings, failures, noted):
+        self.scoring_ = column_of(scoring)
+        self.pos_label_ = data.classes[data.rare]
+        self.classes_ = data.classes
+        self.y_ = data.rare_rows
+        self.sample_weight_ = data.sample_weight
+        self.n_features_in_ = data.X.shape[1]
+        self.seed_ = seed
+        self.test_folds_ = [test for _, test in folds]
+        self.findings_ = findings
+        self.failures_ = failures
+        self.warnings_ = noted
+        rows = [
+            {"contender": name, "fold": fold, **row}
+            for name, found in results.items()
+            for fold, (row, _) in sorted(found.items())
+        ]
+        self.folds_ = pd.DataFrame(rows)
+        self._ratio = (self.folds_["n_test"] / self.folds_["n_train"]).mean()
+        self.table = self._make_table()
+        self.best_name_ = self.table.index[0]
+        self.tests_ = self._make_tests()
+        self.out_of_fold_ = pd.DataFrame(
+            {
+                name: _pooled(len(self.y_), folds, results[name])
+                for name in self.table.index
+            }
+        )
+
+    # ------------------------------------------------------------------- the figures
+
+    def scores(self, measure=None):
+        """Scores by fold.
+
+        Parameters
+        ----------
+        measure : str, default=None
+            A column of ``folds_``; None is what the ranking is by.
+
+        Returns
+        -------
+        DataFrame of shape (n_folds, n_contenders)
+            In the order of the ranking.
+        """
+        table = self.folds_.pivot(
+            index="fold", columns="contender", values=measure or self.scoring_
+        )
+        order = getattr(self, "table", None)
+        return table if order is None else table[order.index]
+
+    def intervals(self, measure=None, confidence_level=0.95):
+        """Means with intervals, by the corrected variance of Nadeau and Bengio.
+
+        Parameters
+        ----------
+        measure : str, default=None
+            A column of ``folds_``; None is what the ranking is by.
+        confidence_level : float, default=0.95
+
+        Returns
+        -------
+        DataFrame
+            ``mean``, ``low`` and ``high`` by contender, in the order of the ranking.
+        """
+        scores = self.scores(measure)
+        half = [
+            half_width(scores[name], self._ratio, confidence_level) for name in scores
+        ]
+        mean = scores.mean()
+        return pd.DataFrame({"mean": mean, "low": mean - half, "high": mean + half})
+
+    def confusion(self, name=None, threshold="tuned"):
+        """Confusion matrix over all test rows.
+
+        Parameters
+        ----------
+        name : str, default=None
+            A contender; None is the best.
+        threshold : {"tuned", 0.5}, default="tuned"
+            In each fold the one tuned inside its training part, or 0.5.
+
+        Returns
+        -------
+        ndarray of shape (2, 2)
+            Weighted rows by true class and columns by predicted class, the rare class
+            second.
+        """
+        suffix = {"tuned": "", 0.5: "_at_0.5"}[threshold]
+        rows = self.folds_[self.folds_["contender"] == (name or self.best_name_)]
+        counts = rows[[f"{count}{suffix}" for count in COUNTS]].sum()
+        return counts.to_numpy().reshape(2, 2)
+
+    def _make_table(self):
+        lower = _is_loss(self.scoring_)
+        ranks = self.scores().rank(axis=1, ascending=lower)
+        names = [n for n in self.folds_ if n.endswith("_at_0.5")]
+        names = [n for n in names if n.removesuffix("_at_0.5") not in COUNTS]
+        columns = list(dict.fromkeys([self.scoring_, *MEASURES, *names]))
+        grouped = self.folds_.groupby("contender", sort=False)
+        table = pd.DataFrame({"mean_rank": ranks.mean()}).rename_axis("contender")
+        for column in columns:
+            table[f"mean_{column}"] = grouped[column].mean()
+            table[f"std_{column}"] = grouped[column].std(ddof=0)
+        for seconds in ("fit_time", "predict_time"):
+            table[f"mean_{seconds}"] = grouped[seconds].mean()
+        # What cannot be scored comes last; among equals the one that ranks better.
+        by = [f"mean_{self.scoring_}", "mean_rank"]
+        return table.sort_values(by, ascending=[lower, True])
+
+    def _make_tests(self):
+        scores = self.scores()
+        sign = -1.0 if _is_loss(self.scoring_) else 1.0
+        rows = {}
+        for name in self.table.index[1:]:
+            difference = sign * (scores[self.best_name_] - scores[name])
+            mean, half = difference.mean(), half_width(difference, self._ratio)
+            p_value = corrected_t_test(difference, self._ratio)
+            rows[name] = (sign * mean, sign * mean - half, sign * mean + half, p_value)
+        columns = ["difference", "low", "high", "p_value"]
+        tests = pd.DataFrame.from_dict(rows, orient="index", columns=columns)
+        tests = tests.rename_axis("contender").astype(float)
+        tests["p_holm"] = holm(tests["p_value"].to_numpy())
+        tests["verdict"] = [
+            "ahead"
+            if adjusted < 0.05
+            else "perhaps ahead"
+            if alone < 0.05
+            else "could be luck"
+            for alone, adjusted in zip(tests["p_value"], tests["p_holm"], strict=True)
+        ]
+        return tests
+
+    def _fit_best(self, model, data, seed):
+        rows = np.arange(len(self.y_))
+        self.best_, _ = fit_and_tune(model, data, rows, seed)
+
+    # --------------------------------------------------------------------- how it looks
+
+    def summary(self):
+        """What was found, in sentences.
+
+        Returns
+        -------
+        list of str
+        """
+        best, scoring = self.best_name_, self.scoring_
+        mean = self.table.at[best, f"mean_{scoring}"]
+        share = np.average(self.y_, weights=self.sample_weight_)
+        weighted = "" if self.sample_weight_ is None else " by weight"
+        lines = [
+            f"{len(self.y_):,} rows, {self.y_.sum():,} of them {self.pos_label_}, the "
+            f"rare class ({share:.2%}{weighted}).",
+            f"First by {scoring}: {best}, {mean:.3f}.",
+        ]
+        words = {
+            "ahead": "It is ahead of {} by more than luck",
+            "perhaps ahead": "Perhaps it is ahead of {}: by more than luck if that "
+            "were the only other contender, but not among so many",
+            "could be luck": "Its lead over {} could be luck",
+        }
+        for verdict, sentence in words.items():
+            names = self.tests_.index[self.tests_["verdict"] == verdict]
+            if len(names):
+                lines.append(sentence.format(_enumerated(names)) + ".")
+        if OURS in self.table.index and best != OURS:
+            place = self.table.index.get_loc(OURS) + 1
+            lines.append(
+                f"{OURS} comes {_ordinal(place)} of {len(self.table)}, "
+                f"{self.table.at[OURS, f'mean_{scoring}']:.3f}."
+            )
+        lines += [f"{name} failed: {why}" for name, why in self.failures_.items()]
+        return lines + [finding.message for finding in self.findings_]
+
+    def _shown(self):
+        columns = list(dict.fromkeys([self.scoring_, *MEASURES]))
+        table = self.table[["mean_rank", *(f"mean_{name}" for name in columns)]]
+        table = table.assign(fit=self.table["mean_fit_time"])
+        names = {"fit": "fit seconds", "mean_rank": "rank"}
+        return table.rename(columns=names).rename(
+            columns=lambda name: name.removeprefix("mean_").replace("_", " ")
+        )
+
+    def __repr__(self):
+        with pd.option_context("display.width", 200, "display.max_columns", 20):
+            table = self._shown().to_string(float_format="{:.3f}".format)
+        return "\n".join([table, "", *self.summary()])
+
+    def _repr_html_(self):
+        lines = "".join(f"<li>{html.escape(line)}</li>" for line in self.summary())
+        shown = self._shown()
+        table = shown.to_html(float_format="{:.3f}".format, border=0)
+        return f"{table}<ul>{lines}</ul>"
+
+    def to_html(self, path):
+        """Write a report: one HTML file, which needs nothing else.
+
+        Parameters
+        ----------
+        path : str or path-like
+
+        Returns
+        -------
+        pathlib.Path
+        """
+        from .report import comparison_report
+
+        return comparison_report(self, path)
+
+    def plot(self, ax=None):
+        """Draw the ranking: mean score of each contender and its 95 % interval.
+
+        Parameters
+        ----------
+        ax : matplotlib axes, default=None
+
+        Returns
+        -------
+        matplotlib axes
+        """
+        import matplotlib.pyplot as plt
+
+        found = self.intervals()[::-1]
+        if ax is None:
+            height = 1 + 0.3 * len(found)
+            _, ax = plt.subplots(figsize=(7, height), layout="constrained")
+        places = np.arange(len(found))
+        half = found["high"] - found["mean"]
+        ours = found.index == OURS
+        for chosen, colour in ((~ours, "#56708a"), (ours, "#c1440e")):
+            if chosen.any():
+                ax.errorbar(
+                    found["mean"][chosen],
+                    places[chosen],
+                    xerr=half[chosen],
+                    fmt="o",
+                    color=colour,
+                    capsize=3,
+                )
+        ax.set_yticks(places, found.index)
+        ax.set_xlabel(f"{self.scoring_.replace('_', ' ')}, mean and 95 % interval")
+        ax.grid(axis="x", alpha=0.3)
+        return ax
+
+
+# ----------------------------------------------------------------------------- checks
+
+
+def _check_data(X, y, sample_weight, groups):
+    if not hasattr(X, "iloc"):
+        X = X.to_pandas() if hasattr(X, "to_pandas") else np.asarray(X)
+    if X.ndim != 2:
+        raise ValueError(
+            f"X must have two dimensions, rows and features; got {X.ndim}."
+        )
+    y = column_or_1d(y, warn=True)
+    check_consistent_length(X, y, groups)
+    if pd.isna(y).any():
+        raise ValueError(f"y has {pd.isna(y).sum()} missing values.")
+    kind, n_classes = type_of_target(y, input_name="y"), len(np.unique(y))
+    if kind != "binary" or n_classes != 2:
+        raise ValueError(
+            f"y must have two classes; got {n_classes} values ({kind}). Compare on "
+            "y == value for the value to be found."
+        )
+    if sample_weight is not None:
+        sample_weight = _check_sample_weight(sample_weight, y, ensure_non_negative=True)
+    if groups is not None:
+        groups = column_or_1d(groups)
+    return X, y, sample_weight, groups
+
+
+def _pooled(n_rows, folds, found):
+    total, times = np.zeros(n_rows), np.zeros(n_rows)
+    for number, (_, proba) in found.items():
+        total[folds[number][1]] += proba
+        times[folds[number][1]] += 1
+    return np.divide(total, times, out=np.full(n_rows, np.nan), where=times > 0)
+
+
+def _as_frame(X):
+    if isinstance(X, pd.DataFrame):
+        return X.rename(columns=str)
+    return pd.DataFrame(X, columns=[f"x{i}" for i in range(X.shape[1])])
+
+
+def _check_contenders(contenders, X, seed):
+    if isinstance(contenders, str) and contenders in ("default", "quick"):
+        quick = contenders == "quick"
+        return default_contenders(X, quick=quick, random_state=seed)
+    if not isinstance(contenders, dict) or not contenders:
+        raise ValueError(
+            'contenders must be "default", "quick" or a dict of names and classifiers; '
+            f"got {contenders!r}."
+        )
+    for name, model in contenders.items():
+        if not is_classifier(model):
+            raise ValueError(f"contenders[{name!r}] is not a classifier: {model!r}.")
+        if not hasattr(model, "predict_proba"):
+            raise ValueError(
+                f"contenders[{name!r}] has no predict_proba, which the ranking and the "
+                "threshold need. Put CalibratedClassifierCV around it."
+            )
+    return contenders
+
+
+def _check_scoring(scoring):
+    known = {*MEASURES, *get_scorer_names()}
+    if not callable(scoring) and scoring not in known:
+        raise ValueError(
+            f"scoring must be a measure of the table ({', '.join(MEASURES)}), the name "
+            f"of a scikit-learn scorer or a callable; got {scoring!r}."
+        )
+    return scoring
+
+
+def _is_loss(name):
+    return name == "brier_score"
+
+
+def _folds(cv, data, seed):
+    weight = np.ones(len(data.y))
+    with warnings.catch_warnings():
+        # That there are fewer folds than asked for is no news; that there is one is.
+        warnings.simplefilter("ignore", UserWarning)
+        folds = make_folds(cv, data.X, data.rare_rows, weight, data.groups, seed)
+    for number, (train, test) in enumerate(folds):
+        for part, rows in (("train on", train), ("test", test)):
+            n_rare = int(data.rare_rows[rows].sum())
+            if n_rare == 0 or n_rare == len(rows):
+                raise ValueError(
+                    f"Fold {number} has {len(rows)} rows to {part}, {n_rare} of the "
+                    f"rare class: each part needs rows of both classes. There are "
+                    f"{data.rare_rows.sum()} rare rows in all; use another cv."
+                )
+    return folds
+
+
+def _enumerated(names):
+    names = list(names)
+    if len(names) > 4:
+        names = [*names[:3], f"{len(names) - 3} more"]
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def _ordinal(number):
+    words = ("first", "second", "third", "fourth", "fifth", "sixth", "seventh")
+    return words[number - 1] if number <= len(words) else f"{number}th"

@@ -1,0 +1,264 @@
+"""The contenders of a comparison: what one would have used anyway.
+
+All take a table as it comes, with categories, dates and missing values, and prepare
+it inside the pipeline, so that nothing is learnt from rows that are to be predicted.
+"""
+
+from importlib.util import find_spec
+
+import numpy as np
+import pandas as pd
+from imblearn.combine import SMOTETomek
+from imblearn.ensemble import BalancedBaggingClassifier, BalancedRandomForestClassifier
+from imblearn.over_sampling import ADASYN, SMOTE, RandomOverSampler
+from imblearn.pipeline import make_pipeline
+from imblearn.under_sampling import RandomUnderSampler
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.compose import ColumnTransformer
+from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
+from sklearn.impute import SimpleImputer
+from sklearn.linear_model import LogisticRegression
+from sklearn.neural_network import MLPClassifier
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
+from sklearn.utils.validation import check_is_fitted
+
+from .categories import from_dtype, one_hot
+from .classifier import AdaptiveHybridClassifier
+
+OURS = "AdaptiveHybridClassifier"
+
+_QUICK = (
+    OURS,
+    "logistic regression",
+    "random forest",
+    "histogram boosting",
+    "MLPClassifier",
+    "Keras MLP (cross-entropy)",
+    "Keras MLP (SMOTE)",
+)
+
+
+def default_contenders(X, *, quick=False, random_state=None):
+    """Classifiers by name, each of which takes the table as it is.
+
+    "Keras MLP" is one network of two layers, 64 and 32, of this package's training
+    program, a fifth of the rows held out for early stopping and the threshold, without
+    committee, piecewise linear encoding and calibration: what they share lets the loss
+    or the sampler alone make the difference. The samplers get training rows only.
+
+    Parameters
+    ----------
+    X : DataFrame or ndarray of shape (n_samples, n_features)
+        Only its dtypes are looked at.
+    quick : bool, default=False
+        A third of them, the quick ones.
+    random_state : int or None, default=None
+
+    Returns
+    -------
+    dict of str to classifier
+        XGBoost and LightGBM are among them where they are installed.
+    """
+    seed = {"random_state": random_state}
+
+    def network(**parameters):
+        return raw_pipeline(X, _network(**seed, **parameters))
+
+    cross_entropy, focal = (1, 0, 0), (0, 1, 0)
+    samplers = (RandomUnderSampler, RandomOverSampler, SMOTE, ADASYN, SMOTETomek)
+    made = {
+        OURS: raw_pipeline(X, AdaptiveHybridClassifier(**seed)),
+        "logistic regression": table_pipeline(LogisticRegression(max_iter=1000)),
+        "random forest": table_pipeline(RandomForestClassifier(**seed), scale=False),
+        "balanced random forest": table_pipeline(
+            BalancedRandomForestClassifier(**seed), scale=False
+        ),
+        "histogram boosting": _trees(HistGradientBoostingClassifier(**seed)),
+    }
+    if find_spec("xgboost"):
+        made["XGBoost"] = _trees(XGBoost(**seed))
+        made["XGBoost (scale_pos_weight)"] = _trees(XGBoost(balanced=True, **seed))
+    if find_spec("lightgbm"):
+        from lightgbm import LGBMClassifier
+
+        made["LightGBM"] = _trees(LGBMClassifier(verbose=-1, **seed))
+    made |= {
+        "MLPClassifier": table_pipeline(MLPClassifier(**seed)),
+        "Keras MLP (cross-entropy)": network(loss_weights=cross_entropy),
+        "Keras MLP (balanced class weights)": network(
+            loss_weights=cross_entropy, class_weight="balanced"
+        ),
+        "Keras MLP (focal loss)": network(loss_weights=focal, alpha=0.25),
+        "Keras MLP (focal loss and class weights)": network(
+            loss_weights=focal, alpha=0.25, class_weight="balanced"
+        ),
+        "Keras MLP (static hybrid)": network(adaptation_rate=0),
+        "Keras MLP (hybrid by lookup)": network(adaptation="lookup"),
+        "Keras MLP (adaptive hybrid)": network(),
+    }
+    for sampler in samplers:
+        # Prepared before, because synthetic rows are made of complete numbers.
+        made[f"Keras MLP ({sampler.__name__})"] = table_pipeline(
+            _network(loss_weights=cross_entropy, sampler=sampler(), **seed)
+        )
+    bagged = _network(loss_weights=cross_entropy, cv=None, threshold=None, **seed)
+    made["Keras MLP (balanced bagging)"] = table_pipeline(
+        BalancedBaggingClassifier(bagged, **seed)
+    )
+    return {name: made[name] for name in _QUICK} if quick else made
+
+
+def _network(**parameters):
+    defaults = {
+        "hidden_layer_sizes": (64, 32),
+        "activation": "relu",
+        "n_bins": None,
+        "cv": 0.2,
+        "calibration": None,
+    }
+    return AdaptiveHybridClassifier(**{**defaults, **parameters})
+
+
+def _trees(classifier):
+    return table_pipeline(classifier, impute=False, scale=False)
+
+
+# ------------------------------------------------------------------------ preparation
+
+
+def table_pipeline(*steps, impute=True, scale=True):
+    """A pipeline that makes numbers of a table before other steps.
+
+    Categories become one column each, the 63 most frequent of a feature, and dates
+    become days since 1970, year, month, day of the week and hour.
+
+    Parameters
+    ----------
+    *steps : estimators
+        The classifier last; a sampler of imbalanced-learn may come before it.
+    impute : bool, default=True
+        Whether missing numbers become the median, with a column that says which were.
+        Otherwise they remain NaN.
+    scale : bool, default=True
+        Whether columns are standardised in the end.
+
+    Returns
+    -------
+    imblearn.pipeline.Pipeline
+    """
+    numbers = SimpleImputer(add_indicator=True) if impute else "passthrough"
+    if impute:
+        numbers.set_params(strategy="median", keep_empty_features=True)
+    dates = FunctionTransformer(_date_features)
+    if impute:
+        dates = make_pipeline(dates, SimpleImputer(keep_empty_features=True))
+    prepare = ColumnTransformer(
+        [
+            ("numbers", numbers, _number_columns),
+            ("categories", one_hot(), from_dtype),
+            ("dates", dates, _date_columns),
+        ]
+    )
+    scaler = [StandardScaler()] if scale else []
+    return make_pipeline(prepare, *scaler, *steps)
+
+
+def raw_pipeline(X, classifier):
+    """What a classifier needs that takes categories and missing values, not dates.
+
+    Parameters
+    ----------
+    X : DataFrame or ndarray of shape (n_samples, n_features)
+    classifier : estimator
+
+    Returns
+    -------
+    Pipeline or estimator
+        The classifier alone where X has no dates.
+    """
+    if not _date_columns(X):
+        return classifier
+    prepare = ColumnTransformer(
+        [("dates", FunctionTransformer(_date_features), _date_columns)],
+        remainder="passthrough",
+        verbose_feature_names_out=False,
+    )
+    # A table again, for an array would turn numbers among texts into texts.
+    return make_pipeline(prepare.set_output(transform="pandas"), classifier)
+
+
+def _number_columns(X):
+    others = {*from_dtype(X), *_date_columns(X)}
+    return [i for i in range(X.shape[1]) if i not in others]
+
+
+def _date_columns(X):
+    if not isinstance(X, pd.DataFrame):
+        return []
+    is_date = pd.api.types.is_datetime64_any_dtype
+    return [i for i, dtype in enumerate(X.dtypes) if is_date(dtype)]
+
+
+def _date_features(X):
+    """Columns of numbers for columns of dates; NaN for a missing date."""
+    columns = {}
+    for name, dates in X.items():
+        dates = pd.to_datetime(dates, utc=True)
+        columns[f"{name}_days"] = (dates - pd.Timestamp(0, tz="UTC")).dt.days
+        for part in ("year", "month", "day_of_week", "hour"):
+            columns[f"{name}_{part}"] = getattr(dates.dt, part)
+    return pd.DataFrame(columns, index=X.index).astype(float)
+
+
+class XGBoost(ClassifierMixin, BaseEstimator):
+    """XGBClassifier that takes labels of any kind.
+
+    Parameters
+    ----------
+    balanced : bool, default=False
+        Whether ``scale_pos_weight`` is the weight of the frequent class over that of
+        the rare one, of the rows at hand. With two classes.
+    random_state : int or None, default=None
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+    booster_ : xgboost.XGBClassifier
+    """
+
+    def __init__(self, balanced=False, random_state=None):
+        self.balanced = balanced
+        self.random_state = random_state
+
+    def fit(self, X, y, sample_weight=None):
+        """Fit.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+        y : array-like of shape (n_samples,)
+        sample_weight : array-like of shape (n_samples,), default=None
+
+        Returns
+        -------
+        self
+        """
+        from xgboost import XGBClassifier
+
+        self.classes_, codes = np.unique(y, return_inverse=True)
+        options = {"random_state": self.random_state}
+        if self.balanced:
+            totals = np.bincount(codes, sample_weight)
+            options["scale_pos_weight"] = totals[0] / totals[1]
+        self.booster_ = XGBClassifier(**options)
+        self.booster_.fit(X, codes, sample_weight=sample_weight)
+        return self
+
+    def predict(self, X):
+        """Most probable class, ndarray of shape (n_samples,)."""
+        return self.classes_[self.predict_proba(X).argmax(axis=1)]
+
+    def predict_proba(self, X):
+        """Class probabilities, ndarray of shape (n_samples, n_classes)."""
+        check_is_fitted(self)
+        return self.booster_.predict_proba(X)

@@ -1,0 +1,80 @@
+"""Paired tests and intervals over the folds of a cross-validation."""
+
+import numpy as np
+from scipy import stats
+
+
+def corrected_t_test(differences, test_over_train):
+    """Corrected resampled t-test of paired differences.
+
+    Nadeau and Bengio, 2003, "Inference for the Generalization Error": the variance of
+    the mean of n folds is (1/n + n_test/n_train) times that of a fold.
+
+    Parameters
+    ----------
+    differences : array-like of shape (n_folds,)
+        Of the scores of two classifiers on the same folds.
+    test_over_train : float
+        Test rows of a fold by its training rows.
+
+    Returns
+    -------
+    float
+        Two-sided p-value; NaN for a single fold.
+    """
+    differences = np.asarray(differences, dtype=float)
+    n_folds = len(differences)
+    if n_folds < 2:
+        return np.nan
+    error = _standard_error(differences, test_over_train)
+    mean = differences.mean()
+    if error == 0:
+        return float(mean == 0)
+    return float(2 * stats.t.sf(abs(mean) / error, n_folds - 1))
+
+
+def _standard_error(values, test_over_train):
+    return np.sqrt(np.var(values, ddof=1) * (1 / len(values) + test_over_train))
+
+
+def half_width(values, test_over_train, confidence_level=0.95):
+    """Half the width of the interval of a mean over folds, by the same variance.
+
+    Parameters
+    ----------
+    values : array-like of shape (n_folds,)
+    test_over_train : float
+        Test rows of a fold by its training rows.
+    confidence_level : float, default=0.95
+
+    Returns
+    -------
+    float
+        NaN for a single fold.
+    """
+    if len(values) < 2:
+        return np.nan
+    quantile = stats.t.ppf((1 + confidence_level) / 2, len(values) - 1)
+    return quantile * _standard_error(values, test_over_train)
+
+
+def holm(p_values):
+    """Adjust p-values for their number.
+
+    Holm, 1979, "A Simple Sequentially Rejective Multiple Test Procedure".
+
+    Parameters
+    ----------
+    p_values : array-like of shape (n_tests,)
+
+    Returns
+    -------
+    ndarray of shape (n_tests,)
+    """
+    p_values = np.asarray(p_values, dtype=float)
+    order = np.argsort(p_values)
+    factors = np.arange(len(p_values), 0, -1)
+    adjusted = np.maximum.accumulate(p_values[order] * factors)
+    result = np.empty_like(p_values)
+    result[order] = np.minimum(adjusted, 1)
+    return result

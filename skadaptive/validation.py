@@ -1,0 +1,226 @@
+"""Contenders on folds: fitted, tuned, timed, measured, cached."""
+
+import contextlib
+import time
+import warnings
+from importlib.util import find_spec
+
+import joblib
+import numpy as np
+from sklearn.base import clone
+from sklearn.frozen import FrozenEstimator
+from sklearn.metrics import check_scoring, confusion_matrix
+from sklearn.model_selection import FixedThresholdClassifier
+from sklearn.pipeline import Pipeline
+from sklearn.utils import _safe_indexing
+
+from ._version import __version__
+from .contenders import OURS
+from .decision import tune_threshold
+from .evaluation import measures
+from .folds import make_folds
+from .parameters import rare_class
+from .thresholds import f1
+
+#: Counts of the confusion matrix of a fold, in scikit-learn's order.
+COUNTS = ("tn", "fp", "fn", "tp")
+_OF_LABELS = ("f1", "precision", "recall", "accuracy")
+# Share of a training part that tunes the threshold of a contender without one.
+_TUNING_SHARE = 0.2
+
+
+class LabelledRows:
+    """A table and what belongs to its rows.
+
+    Attributes
+    ----------
+    X, y, sample_weight, groups
+        As of :func:`skadaptive.compare`, checked.
+    classes : ndarray of shape (2,)
+    rare : int
+        Index of the rare class.
+    rare_rows : ndarray of shape (n_samples,)
+        1 for the rare class, else 0.
+    """
+
+    def __init__(self, X, y, sample_weight, groups):
+        self.X, self.y = X, y
+        self.sample_weight, self.groups = sample_weight, groups
+        self.classes, codes = np.unique(y, return_inverse=True)
+        totals = np.bincount(codes, sample_weight, len(self.classes))
+        self.rare = int(rare_class(totals))
+        self.rare_rows = (codes == self.rare).astype(int)
+
+    def weights(self, rows):
+        """Weights of some rows, or None."""
+        return None if self.sample_weight is None else self.sample_weight[rows]
+
+
+def column_of(scoring):
+    """The column of results that a scoring is in."""
+    return scoring if isinstance(scoring, str) else "score"
+
+
+def run_all(contenders, data, folds, scoring, seed, n_jobs, cache_dir, verbose):
+    """Results, failures and warnings by contender, and whether it was interrupted."""
+    run = _run_fold
+    key = None
+    if cache_dir is not None:
+        memory = joblib.Memory(cache_dir, verbose=0)
+        run = memory.cache(_run_fold, ignore=["data", "train", "test"])
+        parts = (data.X, data.y, data.sample_weight, data.groups, folds, __version__)
+        key = joblib.hash(parts)
+    tasks = (
+        joblib.delayed(_attempt)(
+            run, name, number, model, data, train, test, scoring, seed, key
+        )
+        for name, model in contenders.items()
+        for number, (train, test) in enumerate(folds)
+    )
+    results, failures, noted = {}, {}, {}
+    with _progress(len(contenders) * len(folds), verbose) as advance:
+        parallel = joblib.Parallel(n_jobs, return_as="generator_unordered")
+        try:
+            for name, number, found, warned, failure in parallel(tasks):
+                if failure:
+                    failures.setdefault(name, f"{failure} (fold {number})")
+                else:
+                    results.setdefault(name, {})[number] = found
+                seen = noted.setdefault(name, [])
+                seen += [message for message in warned if message not in seen]
+                advance(f"{name}, fold {number + 1} of {len(folds)}")
+        except KeyboardInterrupt:
+            noted = {name: found for name, found in noted.items() if found}
+            return results, failures, noted, True
+    noted = {name: found for name, found in noted.items() if found}
+    return results, failures, noted, False
+
+
+def _attempt(run, name, number, model, data, train, test, scoring, seed, key):
+    """One fold of one contender; a failure is an answer, and is not cached."""
+    try:
+        found, warned = run(model, data, train, test, scoring, seed, number, key)
+    except Exception as error:
+        reason = " ".join(str(error).split()) or "no message"
+        return name, number, None, [], f"{type(error).__name__}: {reason}"
+    return name, number, found, warned, None
+
+
+def _run_fold(model, data, train, test, scoring, seed, number, key):
+    """Measures and probabilities of one contender on one fold, and its warnings."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        start = time.perf_counter()
+        fitted, threshold = fit_and_tune(model, data, train, seed)
+        fit_time = time.perf_counter() - start
+        X, y = _safe_indexing(data.X, test), data.rare_rows[test]
+        weight = data.weights(test)
+        start = time.perf_counter()
+        proba = _probability(fitted, X, data)
+        predict_time = time.perf_counter() - start
+        labels = (fitted.predict(X) == data.classes[data.rare]).astype(int)
+        halves = (proba > 0.5).astype(int)
+        row = measures(y, proba, labels, weight)
+        at_half = measures(y, proba, halves, weight)
+        row |= {f"{name}_at_0.5": at_half[name] for name in _OF_LABELS}
+        for suffix, predicted in (("", labels), ("_at_0.5", halves)):
+            counts = confusion_matrix(
+                y, predicted, labels=[0, 1], sample_weight=weight
+            ).ravel()
+            row |= {f"{n}{suffix}": c for n, c in zip(COUNTS, counts, strict=True)}
+        if column_of(scoring) not in row:
+            scorer = check_scoring(fitted, scoring)
+            row[column_of(scoring)] = _scored(scorer, fitted, X, data.y[test], weight)
+        row |= {
+            "threshold": threshold,
+            "fit_time": fit_time,
+            "predict_time": predict_time,
+            "n_train": len(train),
+            "n_test": len(test),
+        }
+    messages = dict.fromkeys(" ".join(str(w.message).split()) for w in caught)
+    return (row, proba), list(messages)
+
+
+def _scored(scorer, fitted, X, y, weight):
+    if weight is None:
+        return float(scorer(fitted, X, y))
+    return float(scorer(fitted, X, y, sample_weight=weight))
+
+
+def fit_and_tune(model, data, rows, seed):
+    """A contender fitted on some rows, deciding at its tuned threshold."""
+    fitted = _fit_on(model, data, rows)
+    last = fitted[-1] if isinstance(fitted, Pipeline) else fitted
+    if hasattr(last, "threshold_"):  # it tuned one in its fit
+        return fitted, float(last.threshold_)
+    weight = np.ones(len(rows)) if data.sample_weight is None else data.weights(rows)
+    groups = None if data.groups is None else data.groups[rows]
+    y = data.rare_rows[rows]
+    folds = make_folds(_TUNING_SHARE, None, y, weight, groups, seed)
+    ((train, test),) = folds
+    threshold = 0.5
+    if y[test].any() and not y[test].all():
+        first = _fit_on(model, data, rows[train])
+        proba = _probability(first, _safe_indexing(data.X, rows[test]), data)
+        threshold = tune_threshold(f1, y[test], proba, weight[test])
+    decided = FixedThresholdClassifier(
+        FrozenEstimator(fitted),
+        threshold=threshold,
+        pos_label=data.classes[data.rare],
+        response_method="predict_proba",
+    )
+    return decided.fit(_safe_indexing(data.X, rows[:2]), data.y[rows[:2]]), threshold
+
+
+def _fit_on(model, data, rows):
+    parameters = {}
+    last = model.steps[-1] if isinstance(model, Pipeline) else (None, model)
+    prefix = "" if last[0] is None else f"{last[0]}__"
+    if data.sample_weight is not None:
+        parameters[f"{prefix}sample_weight"] = data.weights(rows)
+    if data.groups is not None and type(last[1]).__name__ == OURS:
+        parameters[f"{prefix}groups"] = data.groups[rows]
+    return clone(model).fit(_safe_indexing(data.X, rows), data.y[rows], **parameters)
+
+
+def _probability(fitted, X, data):
+    """Probability of the rare class."""
+    proba = fitted.predict_proba(X)[:, data.rare]
+    if not np.isfinite(proba).all():
+        raise ValueError("predict_proba gave values that are not finite")
+    return np.asarray(proba, dtype=float)
+
+
+@contextlib.contextmanager
+def _progress(total, verbose):
+    """A bar of the fits, with the time left; gives a function to be told of each."""
+    if not verbose:
+        yield lambda what: None
+        return
+    if not find_spec("rich"):
+        raise ImportError(
+            "The progress bar needs rich: pip install skadaptive[compare], or pass "
+            "verbose=0."
+        )
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
+    columns = (
+        BarColumn(20),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+        TextColumn("{task.description}"),
+    )
+    with Progress(*columns, console=Console(stderr=True)) as progress:
+        task = progress.add_task("starting", total=total)
+        yield lambda what: progress.update(task, advance=1, description=f"{what} done")
