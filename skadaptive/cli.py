@@ -179,6 +179,7 @@ def _compare(chosen):
         f"The rare value of {columns['target']} is {positive}: {share:.2%} of "
         f"{len(y):,} rows. {X.shape[1]} features."
     )
+    _import_tensorflow()
     comparison = compare(
         X,
         y,
@@ -400,6 +401,21 @@ def _check_packages(chosen):
         raise ImportError(
             f'This needs {", ".join(missing)}: pip install "skadaptive[compare]".'
         )
+
+
+def _import_tensorflow():
+    """Without the lines that its C++ side writes before it reads any setting."""
+    sys.stderr.flush()
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        import tensorflow  # noqa: F401
+    except ImportError:
+        pass  # fit says what to install
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
 
 
 def _label(labels, positive):

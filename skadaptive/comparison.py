@@ -535,10 +535,7 @@ def _is_loss(name):
 
 def _folds(cv, data, seed):
     weight = np.ones(len(data.y))
-    with warnings.catch_warnings():
-        # That there are fewer folds than asked for is no news; that there is one is.
-        warnings.simplefilter("ignore", UserWarning)
-        folds = make_folds(cv, data.X, data.rare_rows, weight, data.groups, seed)
+    folds = make_folds(cv, data.X, data.rare_rows, weight, data.groups, seed)
     for number, (train, test) in enumerate(folds):
         for part, rows in (("train on", train), ("test", test)):
             n_rare = int(data.rare_rows[rows].sum())

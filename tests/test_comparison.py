@@ -1,0 +1,375 @@
+"""Comparisons: fair folds, no leak, honest tests, and what goes wrong on the way."""
+
+import pickle
+
+import numpy as np
+import pandas as pd
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from scipy import stats
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.dummy import DummyClassifier
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import average_precision_score, f1_score
+from sklearn.model_selection import (
+    StratifiedKFold,
+    TimeSeriesSplit,
+    cross_val_predict,
+    cross_val_score,
+)
+from sklearn.neighbors import KNeighborsClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from skadaptive import compare
+from skadaptive.contenders import default_contenders, table_pipeline
+from skadaptive.paired import corrected_t_test, half_width, holm
+
+
+class Recorder(ClassifierMixin, BaseEstimator):
+    """Notes the first feature of the rows that it is fitted on."""
+
+    seen = []  # of the class: clones and folds share it
+
+    def __init__(self, fails_on=None, error=ValueError):
+        self.fails_on = fails_on
+        self.error = error
+
+    def fit(self, X, y):
+        Recorder.seen.append(set(np.asarray(X)[:, 0]))
+        if self.fails_on == len(Recorder.seen):
+            raise self.error("this one was told to fail")
+        self.classes_, counts = np.unique(y, return_counts=True)
+        self.share_ = counts / counts.sum()
+        return self
+
+    def predict(self, X):
+        return np.full(len(X), self.classes_[self.share_.argmax()])
+
+    def predict_proba(self, X):
+        # Some order, so that there is something to rank by.
+        p = np.clip(np.asarray(X)[:, 1] / 10 + 0.5, 0, 1)
+        return np.column_stack([1 - p, p])
+
+
+@pytest.fixture(autouse=True)
+def forget():
+    Recorder.seen = []
+
+
+@pytest.fixture(scope="module")
+def logistic():
+    return make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
+
+
+@pytest.fixture(scope="module")
+def folds(binary):
+    splitter = StratifiedKFold(4, shuffle=True, random_state=0)
+    return list(splitter.split(*binary))
+
+
+@pytest.fixture(scope="module")
+def mixed():
+    """A table as people have it, 12 % rare, with labels of text."""
+    rng, n = np.random.default_rng(0), 240
+    X = pd.DataFrame(
+        {
+            "amount": rng.normal(size=n),
+            "city": rng.choice(["Rome", "Oslo", "Bonn"], n).astype(object),
+            "opened": pd.Timestamp("2021-01-01")
+            + pd.to_timedelta(rng.integers(0, 900, n), unit="D"),
+            "clicks": rng.integers(0, 9, n),
+        }
+    )
+    score = X["amount"] + (X["city"] == "Oslo") + 0.1 * rng.normal(size=n)
+    y = np.where(score > score.quantile(0.88), "fraud", "honest")
+    X.loc[::7, "amount"] = np.nan
+    X.loc[::9, "city"] = None
+    X.loc[::11, "opened"] = pd.NaT
+    return X, y
+
+
+def test_scores_are_those_of_scikit_learn_on_the_same_folds(binary, folds, logistic):
+    X, y = binary
+    found = compare(X, y, contenders={"it": logistic}, cv=folds, verbose=0)
+    for measure in ("average_precision", "roc_auc"):
+        expected = cross_val_score(logistic, X, y, cv=folds, scoring=measure)
+        assert_allclose(found.folds_[measure], expected)
+        assert_allclose(found.table.at["it", f"mean_{measure}"], expected.mean())
+        assert_allclose(found.table.at["it", f"std_{measure}"], expected.std())
+    expected = cross_val_score(logistic, X, y, cv=folds, scoring="f1")
+    assert_allclose(found.folds_["f1_at_0.5"], expected)
+    proba = cross_val_predict(logistic, X, y, cv=folds, method="predict_proba")
+    assert_allclose(found.out_of_fold_["it"], proba[:, 1])
+    at_half = found.confusion("it", 0.5)
+    assert_array_equal(at_half.sum(axis=1), np.bincount(y))
+    assert at_half[1, 1] == (proba[:, 1] > 0.5)[y == 1].sum()
+
+
+def test_a_scorer_of_ones_own_ranks(binary, folds, logistic):
+    def recall_at_all(estimator, X, y):
+        return float(estimator.predict_proba(X)[:, 1].mean())
+
+    contenders = {"it": logistic, "never": DummyClassifier(strategy="prior")}
+    found = compare(*binary, contenders=contenders, cv=folds, scoring=recall_at_all)
+    assert found.scoring_ == "score"
+    assert found.best_name_ == found.table["mean_score"].idxmax()
+    by_loss = compare(*binary, contenders=contenders, cv=folds, scoring="brier_score")
+    assert by_loss.best_name_ == by_loss.table["mean_brier_score"].idxmin() == "it"
+    assert by_loss.tests_.loc["never", "difference"] < 0
+
+
+def test_no_contender_sees_a_test_row(binary, folds):
+    """Neither in its fit nor where its threshold is tuned."""
+    X, y = binary
+    spy = {"spy": table_pipeline(Recorder(), scale=False)}
+    compare(X, y, contenders=spy, cv=folds, verbose=0)
+    seen, whole = Recorder.seen[:-2], set(X[:, 0])
+    assert len(seen) == 2 * len(folds)
+    for number, (train, test) in enumerate(folds):
+        of_fold = seen[2 * number : 2 * number + 2]
+        for rows in of_fold:
+            assert not rows & set(X[test, 0])
+        sizes = sorted(map(len, of_fold))
+        assert sizes[1] == len(train) and 0.75 < sizes[0] / sizes[1] < 0.85
+    assert Recorder.seen[-2] == whole  # best_, on all data
+
+
+def test_threshold_is_tuned_for_f1(binary, folds):
+    """A forest's probabilities are too low for 0.5 at a share of a tenth."""
+    X, y = binary
+    forest = RandomForestClassifier(min_samples_leaf=10, random_state=0)
+    found = compare(X, y, contenders={"it": forest}, cv=folds, random_state=0)
+    table = found.table.loc["it"]
+    assert table["mean_f1"] > table["mean_f1_at_0.5"] + 0.05
+    assert (found.folds_["threshold"] < 0.5).all()
+    labels = found.best_.predict(X)
+    above = found.best_.predict_proba(X)[:, 1] > found.best_.threshold
+    assert_array_equal(labels, above.astype(int))
+
+
+def test_ours_decides_at_its_own_threshold(binary, folds, quick):
+    found = compare(*binary, contenders={"it": quick()}, cv=folds[:2], verbose=0)
+    X, y = binary
+    for number, (train, test) in enumerate(folds[:2]):
+        alone = quick().fit(X[train], y[train])
+        row = found.folds_.iloc[number]
+        assert row["threshold"] == alone.threshold_
+        assert_allclose(row["f1"], f1_score(y[test], alone.predict(X[test])))
+
+
+def test_luck_is_called_luck(rng):
+    """Memory of rows helps nobody where labels are noise."""
+    X, y = rng.normal(size=(300, 4)), (rng.random(300) < 0.2).astype(int)
+    neighbours = {
+        "one": KNeighborsClassifier(1),
+        "many": KNeighborsClassifier(50),
+        "none": DummyClassifier(),
+    }
+    found = compare(X, y, contenders=neighbours, random_state=0, verbose=0)
+    assert (found.table["mean_average_precision"] < 0.35).all()
+    assert (found.tests_["verdict"] != "ahead").all()
+
+
+def test_a_real_difference_is_found(digits, logistic):
+    contenders = {"logistic": logistic, "never": DummyClassifier()}
+    found = compare(*digits, contenders=contenders, random_state=0, verbose=0)
+    assert found.best_name_ == "logistic"
+    assert found.tests_.loc["never", "verdict"] == "ahead"
+    assert "ahead of never by more than luck" in repr(found)
+    interval = found.intervals()
+    assert (interval["low"] < interval["mean"])["logistic"]
+    assert found.table["mean_rank"].tolist() == [1.0, 2.0]
+
+
+def test_every_default_contender_works(mixed):
+    """On categories, dates, missing values and text, and its best can be kept."""
+    X, y = mixed
+    made = default_contenders(X, random_state=0)
+    found = compare(X, y, cv=2, random_state=0, verbose=0)
+    assert not found.failures_
+    assert sorted(found.table.index) == sorted(made) and len(made) == 22
+    assert found.pos_label_ == "fraud"
+    numbers = found.table.drop(columns=[c for c in found.table if "rank" in c])
+    assert np.isfinite(numbers.to_numpy()).all()
+    assert found.table["mean_average_precision"].iloc[0] > 0.4
+    assert set(found.best_.predict(X)) <= {"fraud", "honest"}
+    assert_array_equal(found.out_of_fold_.columns, found.table.index)
+    assert found.out_of_fold_.notna().all(axis=None)
+
+
+def test_cost_of_dates_is_no_leak(mixed):
+    """Dates become numbers row by row: a row alone is what it is in a table."""
+    X, y = mixed
+    model = table_pipeline(LogisticRegression(max_iter=1000)).fit(X, y)
+    whole = model.predict_proba(X)
+    assert_allclose(model.predict_proba(X.iloc[[11]])[0], whole[11], rtol=1e-9)
+    late = X.assign(opened=X["opened"] + pd.Timedelta(days=300))
+    assert np.abs(model.predict_proba(late) - whole).max() > 1e-3
+
+
+def test_weights_count_everywhere(binary, folds, logistic):
+    X, y = binary
+    weight = np.random.default_rng(0).integers(1, 5, len(y)).astype(float)
+    found = compare(
+        X,
+        y,
+        contenders={"it": logistic},
+        cv=folds,
+        sample_weight=weight,
+        verbose=0,
+    )
+    for number, (train, test) in enumerate(folds):
+        fit = {"logisticregression__sample_weight": weight[train]}
+        proba = logistic.fit(X[train], y[train], **fit).predict_proba(X[test])[:, 1]
+        expected = average_precision_score(y[test], proba, sample_weight=weight[test])
+        assert_allclose(found.folds_["average_precision"][number], expected)
+    assert_allclose(found.confusion().sum(), weight.sum())
+
+
+def test_groups_stay_together(binary, logistic):
+    X, y = binary
+    groups = np.arange(len(y)) // 4
+    found = compare(
+        X, y, contenders={"it": logistic}, groups=groups, random_state=0, verbose=0
+    )
+    for test in found.test_folds_:
+        others = np.setdiff1d(np.arange(len(y)), test)
+        assert not set(groups[test]) & set(groups[others])
+
+
+def test_time_ordered_folds(binary, logistic):
+    found = compare(
+        *binary, contenders={"it": logistic}, cv=TimeSeriesSplit(3), verbose=0
+    )
+    never = found.out_of_fold_["it"].isna()
+    assert never[: never.sum()].all() and 0 < never.sum() < 200
+
+
+def test_a_failure_is_told_and_the_others_go_on(binary, folds, logistic):
+    contenders = {"broken": Recorder(fails_on=1), "logistic": logistic}
+    with pytest.warns(UserWarning, match="broken failed.*told to fail"):
+        found = compare(*binary, contenders=contenders, cv=folds, verbose=0)
+    assert found.table.index.tolist() == ["logistic"]
+    assert "told to fail" in found.failures_["broken"]
+    assert any("broken failed" in line for line in found.summary())
+    Recorder.seen = []
+    with pytest.raises(ValueError, match="Every contender failed"), pytest.warns():
+        compare(*binary, contenders={"broken": Recorder(1)}, cv=folds[:1], verbose=0)
+
+
+def test_an_interrupt_keeps_what_is_finished(binary, folds, logistic):
+    stopped = Recorder(fails_on=3, error=KeyboardInterrupt)
+    contenders = {"logistic": logistic, "stopped": stopped, "never begun": logistic}
+    with pytest.warns(UserWarning, match="1 contenders are compared, 2 were not"):
+        found = compare(*binary, contenders=contenders, cv=folds, verbose=0)
+    assert found.table.index.tolist() == ["logistic"]
+    assert not hasattr(found, "best_")
+    Recorder.seen = []
+    with pytest.raises(KeyboardInterrupt):
+        compare(*binary, contenders={"stopped": stopped}, cv=folds, verbose=0)
+
+
+def test_finished_folds_are_taken_up_again(binary, folds, tmp_path):
+    X, y = binary
+    options = {"cv": folds, "cache_dir": tmp_path, "random_state": 0, "verbose": 0}
+    with pytest.raises(KeyboardInterrupt):
+        stopped = Recorder(fails_on=5, error=KeyboardInterrupt)
+        compare(X, y, contenders={"it": stopped}, **options)
+    first = len(Recorder.seen)
+    stopped = Recorder(fails_on=5, error=KeyboardInterrupt)
+    found = compare(X, y, contenders={"it": stopped}, **options)
+    # Two fits a fold: two folds were done, two were left, and best_.
+    assert len(Recorder.seen) - first == 6
+    Recorder.seen = []
+    again = compare(X, y, contenders={"it": stopped}, **options)
+    assert len(Recorder.seen) == 2
+    pd.testing.assert_frame_equal(again.folds_, found.folds_)
+    changed = X.copy()
+    changed[0, 0] += 1
+    compare(changed, y, contenders={"it": Recorder()}, **options)
+    assert len(Recorder.seen) == 2 + 2 * len(folds) + 2
+
+
+def test_a_failure_is_not_kept(binary, folds, tmp_path):
+    options = {"cv": folds, "cache_dir": tmp_path, "random_state": 0, "verbose": 0}
+    contender = {"it": Recorder(fails_on=1)}
+    with pytest.warns(UserWarning, match="failed"), pytest.raises(ValueError):
+        compare(*binary, contenders=contender, **options | {"cv": folds[:1]})
+    assert not compare(*binary, contenders=contender, **options).failures_
+
+
+def test_two_jobs_find_what_one_finds(binary, folds, logistic):
+    contenders = {"logistic": logistic, "forest": RandomForestClassifier(20)}
+    contenders["forest"].set_params(random_state=0)
+    options = {"cv": folds, "random_state": 0, "verbose": 0, "contenders": contenders}
+    one, two = compare(*binary, **options), compare(*binary, n_jobs=2, **options)
+    drop = ["fit_time", "predict_time"]
+    pd.testing.assert_frame_equal(
+        one.folds_.drop(columns=drop), two.folds_.drop(columns=drop)
+    )
+
+
+def test_it_can_be_looked_at_and_pickled(binary, folds, logistic, capsys):
+    found = compare(*binary, contenders={"<it>": logistic}, cv=folds, verbose=1)
+    error = capsys.readouterr().err
+    assert "4/4" in error and "left" in error
+    again = pickle.loads(pickle.dumps(found))
+    assert repr(again) == repr(found)
+    assert "average precision" in repr(found) and "40" in repr(found)
+    assert "&lt;it&gt;" in found._repr_html_()
+    ax = found.plot()
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["<it>"]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"y": np.zeros(400)}, "two classes; got 1"),
+        ({"y": np.arange(400) % 3}, "two classes; got 3"),
+        ({"y": np.arange(300) % 2}, "inconsistent numbers"),
+        ({"X": np.zeros(400)}, "two dimensions"),
+        ({"contenders": "all"}, 'must be "default", "quick" or a dict'),
+        ({"contenders": {"it": StandardScaler()}}, "not a classifier"),
+        ({"scoring": "f11"}, "scoring must be a measure"),
+        ({"cv": [(np.arange(200, 400), np.arange(200))]}, "200 rows to test, 0 of the"),
+        ({"sample_weight": -np.ones(400)}, "Negative values"),
+    ],
+)
+def test_bad_input(binary, change, message):
+    X, y = binary
+    y = np.sort(y)  # so that a split may be of one class
+    arguments = {"X": X, "y": y, "contenders": {"it": DummyClassifier()}, **change}
+    with pytest.raises(ValueError, match=message):
+        compare(**arguments, verbose=0)
+
+
+# -------------------------------------------------------------------------- statistics
+
+
+def test_without_overlap_the_corrected_test_is_the_usual_one(rng):
+    differences = rng.normal(0.3, size=8)
+    expected = stats.ttest_1samp(differences, 0)
+    assert_allclose(corrected_t_test(differences, 0.0), expected.pvalue)
+    low, high = expected.confidence_interval(0.95)
+    assert_allclose(half_width(differences, 0.0), (high - low) / 2)
+    assert corrected_t_test(differences, 0.25) > expected.pvalue
+    # Of 10 folds of a tenth: 1/10 + 1/9 instead of 1/10.
+    t = differences.mean() / np.sqrt(differences.var(ddof=1) * (1 / 8 + 1 / 9))
+    assert_allclose(corrected_t_test(differences, 1 / 9), 2 * stats.t.sf(abs(t), 7))
+
+
+def test_corrected_test_of_equals():
+    assert corrected_t_test([0.0, 0.0, 0.0], 0.25) == 1.0
+    assert corrected_t_test([0.1, 0.1, 0.1], 0.25) < 1e-6
+    assert np.isnan(corrected_t_test([0.1], 0.25))
+
+
+def test_holm(rng):
+    p_values = rng.random(6) / 10
+    adjusted = holm(p_values)
+    order = np.argsort(p_values)
+    assert_allclose(adjusted[order[0]], 6 * p_values[order[0]])
+    assert (adjusted >= p_values).all() and (np.diff(adjusted[order]) >= 0).all()
+    assert_allclose(holm([0.01, 0.04, 0.03]), [0.03, 0.06, 0.06])
