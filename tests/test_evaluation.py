@@ -1,0 +1,485 @@
+"""Measures against scikit-learn's, intervals against their definition, and files."""
+
+import json
+import subprocess
+import sys
+import warnings
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.stats import bootstrap
+from sklearn import metrics
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.exceptions import NotFittedError, UndefinedMetricWarning
+from sklearn.linear_model import LinearRegression, LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.svm import LinearSVC
+
+from skadaptive import evaluate
+from skadaptive.evaluation import _bootstrap, _calibration, _Counts, measures
+
+NAMES = ["average_precision", "roc_auc", "brier_score"]
+NAMES += ["f1", "precision", "recall", "accuracy"]
+PLOTS = ["confusion_matrix", "precision_recall", "roc", "calibration", "threshold"]
+
+
+@pytest.fixture
+def predictions(rng):
+    """y, probabilities with ties, labels; 15 % rare."""
+    y = (np.arange(240) < 36).astype(int)
+    # None of them at 0.5, where a class and its opposite would both be denied.
+    proba = np.floor(np.clip(rng.normal(0.3 + 0.3 * y, 0.2), 0, 0.99) * 50) / 50 + 0.01
+    return y, proba, (proba > 0.5).astype(int)
+
+
+class Told(ClassifierMixin, BaseEstimator):
+    """Answers with probabilities that come as its only feature."""
+
+    def __init__(self, threshold=0.5):
+        self.threshold = threshold
+
+    def fit(self, X, y):
+        self.classes_ = np.unique(y)
+        return self
+
+    def predict_proba(self, X):
+        return np.hstack([1 - X, X])
+
+    def predict(self, X):
+        return self.classes_[(X[:, 0] > self.threshold).astype(int)]
+
+
+def told(y, proba, labels=None, **keywords):
+    """Evaluation of given probabilities of the second class."""
+    X = np.asarray(proba, dtype=float)[:, None]
+    model = Told().fit(None, labels if labels is not None else y)
+    return evaluate(model, X, y, **{"n_bootstraps": 50, "random_state": 0, **keywords})
+
+
+# --------------------------------------------------------------------------- measures
+
+
+def test_measures_are_those_of_scikit_learn(predictions, rng):
+    y, proba, labels = predictions
+    w = rng.uniform(0, 3, len(y))
+    assert measures(y, proba, labels, w) == pytest.approx(
+        {
+            "average_precision": metrics.average_precision_score(
+                y, proba, sample_weight=w
+            ),
+            "roc_auc": metrics.roc_auc_score(y, proba, sample_weight=w),
+            "brier_score": np.average((proba - y) ** 2, weights=w),
+            "f1": metrics.f1_score(y, labels, sample_weight=w),
+            "precision": metrics.precision_score(y, labels, sample_weight=w),
+            "recall": metrics.recall_score(y, labels, sample_weight=w),
+            "accuracy": metrics.accuracy_score(y, labels, sample_weight=w),
+        }
+    )
+    assert list(measures(y, proba, labels)) == NAMES
+
+
+def test_weights_are_repeated_rows(predictions, rng):
+    y, proba, labels = predictions
+    counts = rng.integers(0, 4, len(y))
+    repeated = [np.repeat(a, counts) for a in predictions]
+    assert measures(*predictions, counts) == pytest.approx(measures(*repeated))
+    weighted = told(y, proba, sample_weight=counts)
+    again = told(*repeated[:2])
+    np.testing.assert_allclose(weighted.table["value"], again.table["value"])
+    matrices = [e.confusion_matrix_["value"] for e in (weighted, again)]
+    np.testing.assert_allclose(*matrices)
+
+
+@pytest.mark.parametrize(
+    "y, labels, defined",
+    [
+        ([0, 0, 0], [0, 1, 0], {"brier_score", "accuracy"}),
+        ([1, 1, 1], [0, 1, 0], set(NAMES) - {"average_precision", "roc_auc"}),
+        ([0, 1, 0], [0, 0, 0], set(NAMES)),
+        ([], [], set()),
+    ],
+)
+def test_what_is_undefined_is_nan(y, labels, defined):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = measures(y, [0.2, 0.7, 0.1][: len(y)], labels)
+    assert {name for name, v in found.items() if not np.isnan(v)} == defined
+    if defined == set(NAMES):
+        assert found["precision"] == found["f1"] == 0.0
+
+
+def test_a_row_without_weight_is_absent():
+    found = measures([0, 1, 0], [0.2, 0.7, 0.1], [0, 1, 0], [1, 0, 1])
+    assert np.isnan(found["recall"]) and found["accuracy"] == 1.0
+
+
+def test_scores_beyond_probabilities_only_rank():
+    found = measures([0, 1, 0], [-1.0, 0.7, 0.1], [0, 1, 0])
+    assert np.isnan(found.pop("brier_score"))
+    assert set(found.values()) == {1.0}
+
+
+# -------------------------------------------------------------------------- intervals
+
+
+def test_counting_is_weighing(predictions, rng):
+    """A resample by counting is scikit-learn's metric with the counts as weights."""
+    y, proba, labels = predictions
+    fast = _Counts(y, proba, labels)
+    for weight in (np.ones(len(y)), rng.uniform(0.1, 9, len(y))):
+        for _ in range(5):
+            counts = np.bincount(rng.integers(len(y), size=len(y)), minlength=len(y))
+            found, confusion = fast(counts * weight)
+            expected = measures(y, proba, labels, counts * weight)
+            assert found == pytest.approx(expected)
+            assert list(found) == list(expected)
+            np.testing.assert_allclose(
+                confusion.reshape(2, 2),
+                metrics.confusion_matrix(y, labels, sample_weight=counts * weight),
+            )
+
+
+def test_resamples_keep_the_number_of_each_class(predictions, rng):
+    y, proba, labels = predictions
+    mixed = rng.permutation(len(y))
+    _, confusion = _bootstrap(
+        y[mixed], proba[mixed], labels[mixed], np.ones(len(y)), 30, rng
+    )
+    assert (confusion[:, 2:].sum(axis=1) == 36).all()
+    assert (confusion[:, :2].sum(axis=1) == 204).all()
+    assert np.unique(confusion[:, 3]).size > 3
+
+
+def test_intervals_are_those_of_scipy(predictions, rng):
+    """Recall and ROC AUC by scipy's bootstrap, which draws each sample by itself."""
+    y, proba, labels = predictions
+    n = 3000
+    found, _ = _bootstrap(y, proba, labels, np.ones(len(y)), n, rng)
+    found = pd.DataFrame(found, columns=NAMES)
+
+    def auc(rare, other, axis):
+        above = rare[..., :, None] > other[..., None, :]
+        tied = rare[..., :, None] == other[..., None, :]
+        return (above + tied / 2).mean(axis=(-1, -2))
+
+    keywords = dict(n_resamples=n, method="percentile", rng=rng, batch=200)
+    try:
+        rare, other = proba[y == 1], proba[y == 0]
+        ours = bootstrap((rare, other), auc, vectorized=True, **keywords)
+    except TypeError:  # before SciPy 1.15 the seed had another name
+        keywords["random_state"] = keywords.pop("rng")
+        ours = bootstrap((rare, other), auc, vectorized=True, **keywords)
+    recall = bootstrap((labels[y == 1],), np.mean, **keywords)
+    for name, theirs in (("roc_auc", ours), ("recall", recall)):
+        low, high = np.quantile(found[name], [0.025, 0.975])
+        spread = found[name].std()
+        interval = theirs.confidence_interval
+        assert low == pytest.approx(interval.low, abs=0.25 * spread), name
+        assert high == pytest.approx(interval.high, abs=0.25 * spread), name
+        assert spread == pytest.approx(theirs.standard_error, rel=0.1), name
+
+
+def test_intervals_hold_the_truth_as_often_as_they_say():
+    """A recall of 0.7 and an AUC of 0.76 over many samples, at 90 %."""
+    rng = np.random.default_rng(0)
+    held = []
+    for _ in range(150):
+        y = np.repeat([1, 0], [80, 120])
+        proba = rng.normal(y, 1.0)
+        labels = (proba > 1 - 0.5244).astype(int)  # 70 % of the rare rows
+        drawn, _ = _bootstrap(y, proba, labels, np.ones(200), 100, rng)
+        low, high = np.quantile(drawn, [0.05, 0.95], axis=0)
+        truth = np.array([0.7602, 0.7])  # of the normal distributions
+        columns = [NAMES.index("roc_auc"), NAMES.index("recall")]
+        held.append((low[columns] <= truth) & (truth <= high[columns]))
+    assert (np.abs(np.mean(held, axis=0) - 0.9) < 0.09).all(), np.mean(held, axis=0)
+
+
+def test_intervals_contain_the_value(predictions):
+    y, proba, _ = predictions
+    found = told(y, proba, n_bootstraps=200)
+    for table in (found.table, found.confusion_matrix_):
+        assert list(table) == ["value", "low", "high"]
+        assert (table["low"] <= table["value"]).all()
+        assert (table["value"] <= table["high"]).all()
+        assert (table["low"] < table["high"]).all()
+    wide = told(y, proba, n_bootstraps=200, confidence_level=0.99).table
+    assert (wide["high"] - wide["low"] > found.table["high"] - found.table["low"]).all()
+
+
+def test_the_seed_makes_it_repeatable(predictions):
+    y, proba, _ = predictions
+    tables = [told(y, proba, random_state=seed).table for seed in (1, 1, 2)]
+    pd.testing.assert_frame_equal(tables[0], tables[1])
+    assert not tables[0].equals(tables[2])
+    np.testing.assert_array_equal(tables[0]["value"], tables[2]["value"])
+
+
+def test_the_unit_of_weights_does_not_matter(predictions, rng):
+    y, proba, _ = predictions
+    weight = rng.uniform(0.5, 2, len(y))
+    tables = [told(y, proba, sample_weight=unit * weight).table for unit in (1, 40)]
+    pd.testing.assert_frame_equal(*tables)
+
+
+def test_rows_without_weight_change_nothing(predictions):
+    y, proba, _ = predictions
+    ones = np.ones(len(y))
+    more = told(np.r_[y, 1, 0], np.r_[proba, 0.0, 1.0], sample_weight=np.r_[ones, 0, 0])
+    pd.testing.assert_frame_equal(more.table, told(y, proba).table)
+
+
+# ------------------------------------------------------------------------- evaluation
+
+
+def test_perfect_predictions():
+    found = told([0, 0, 0, 1, 1], [0.0, 0.0, 0.0, 1.0, 1.0]).table
+    assert (found.drop("brier_score") == 1).all(axis=None)
+    assert (found.loc["brier_score"] == 0).all()
+
+
+def test_confusion_matrix(predictions):
+    y, proba, labels = predictions
+    matrix = told(y, proba).confusion_matrix_["value"]
+    assert matrix.sum() == len(y)
+    np.testing.assert_array_equal(matrix.unstack(), metrics.confusion_matrix(y, labels))
+    # Also where the first of the classes is the rare one.
+    swapped = told(1 - y, 1 - proba).confusion_matrix_["value"]
+    np.testing.assert_array_equal(
+        swapped.unstack(), metrics.confusion_matrix(1 - y, 1 - labels)
+    )
+
+
+def test_labels_may_change_sides(predictions):
+    """Other names, and the rare one first in order: the same is found."""
+    y, proba, labels = predictions
+    text = np.where(y == 1, "a fraud", "honest")
+    plain, swapped = told(y, proba), told(text, 1 - proba)
+    assert plain.pos_label_ == 1 and swapped.pos_label_ == "a fraud"
+    pd.testing.assert_frame_equal(plain.table, swapped.table)
+    assert plain.threshold_ == swapped.threshold_ == 0.5
+    np.testing.assert_allclose(swapped.probabilities_, proba)
+    np.testing.assert_array_equal(swapped.y_, text)
+    np.testing.assert_array_equal(
+        swapped.predictions_, np.where(labels == 1, "a fraud", "honest")
+    )
+    common = told(text, 1 - proba, pos_label="honest")
+    assert common.table.loc["recall", "value"] == pytest.approx(
+        metrics.recall_score(1 - y, 1 - labels)
+    )
+
+
+def test_the_rare_class_is_the_one_of_the_fit(quick, binary):
+    """Rows to be judged may have other shares than those that it was fitted to."""
+    X, y = binary
+    model = make_pipeline(StandardScaler(), quick(threshold=0.3)).fit(X, y)
+    judged = np.r_[np.flatnonzero(y == 1), np.flatnonzero(y == 0)[:5]]
+    found = evaluate(model, X[judged], y[judged], n_bootstraps=10)
+    assert found.pos_label_ == 1
+    assert found.threshold_ == pytest.approx(0.3)
+    assert found.name == "AdaptiveHybridClassifier"
+    other = LogisticRegression().fit(X, y)
+    found = evaluate(other, X[judged], y[judged], n_bootstraps=10)
+    assert found.pos_label_ == 0
+
+
+def test_weights_tell_which_class_is_rare(predictions):
+    y, proba, _ = predictions
+    found = told(y, proba, sample_weight=np.where(y == 1, 20.0, 1.0))
+    assert found.pos_label_ == 0
+
+
+def test_a_classifier_without_probabilities(binary):
+    X, y = binary
+    model = LinearSVC().fit(X, 1 - y)  # the first class is the rare one
+    with pytest.warns(UndefinedMetricWarning, match="brier_score.* no predict_proba"):
+        found = evaluate(model, X, 1 - y, n_bootstraps=20)
+    assert found.table.loc["brier_score"].isna().all()
+    value = found.table["value"]
+    assert value["roc_auc"] == pytest.approx(
+        metrics.roc_auc_score(1 - y, model.decision_function(X))
+    )
+    assert value["f1"] == pytest.approx(metrics.f1_score(y, 1 - model.predict(X)))
+    assert found.probabilities_ is None and found.threshold_ is None
+
+
+@pytest.mark.parametrize(
+    "label, missing",
+    [(0, ["average_precision", "roc_auc", "f1", "precision", "recall"])]
+    + [(1, ["average_precision", "roc_auc"])],
+)
+def test_one_class_only(label, missing, tmp_path):
+    y, proba = np.full(6, label), np.linspace(0, 1, 6)
+    with pytest.warns(UndefinedMetricWarning, match=", ".join(missing)) as caught:
+        found = told(y, proba, labels=[0, 1])
+    assert caught[0].filename == __file__
+    assert list(found.table.index[found.table["value"].isna()]) == missing
+    assert found.table.loc[missing].isna().all(axis=None)
+    assert found.table.drop(missing).notna().all(axis=None)
+    assert found.pos_label_ == 1
+    written = found.save(tmp_path)
+    assert [path.stem for path in written] == [
+        "metrics",
+        "confusion_matrix",
+        "calibration",
+    ]
+    stored = json.loads(written[0].read_text())["measures"]
+    assert stored["roc_auc"] == {"value": None, "low": None, "high": None}
+
+
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        (dict(X=np.ones((3, 1))), "X has 3, y has 4"),
+        (dict(sample_weight=[1, 1]), "sample_weight has 2"),
+        (dict(sample_weight=[0, 0, 0, 0]), "all zero"),
+        (dict(sample_weight=[1, 1, 1, np.inf]), "finite"),
+        (dict(y=[0, 1, 2, 7]), "not known: 2, 7. The classes are 0, 1"),
+        (dict(y=["0", "1", "0", "1"]), "not known: '0', '1'"),
+        (dict(y=[0, 1, np.nan, 1]), "1 of 4 values of y are missing"),
+        (dict(X=np.ones((0, 1)), y=[]), "y is empty"),
+        (dict(pos_label=3), "pos_label=3 is none of the classes, 0, 1"),
+        (dict(n_bootstraps=0), "n_bootstraps"),
+        (dict(confidence_level=95), "confidence_level"),
+        (dict(X=[[0.1], [np.nan], [0.2], [0.3]]), "1 of 4 rows a score"),
+    ],
+)
+def test_wrong_data_are_refused(change, message):
+    model = Told().fit(None, [0, 1])
+    given = {"X": np.full((4, 1), 0.3), "y": [0, 1, 0, 1], **change}
+    X, y = np.asarray(given.pop("X")), given.pop("y")
+    with pytest.raises(ValueError, match=message):
+        evaluate(model, X, y, **given)
+
+
+def test_wrong_estimators_are_refused(binary, multiclass):
+    X, y = binary
+    with pytest.raises(ValueError, match=r"LinearRegression\(\) is none"):
+        evaluate(LinearRegression().fit(X, y), X, y)
+    for unfitted in (LogisticRegression(), make_pipeline(LogisticRegression()), Told()):
+        with pytest.raises(NotFittedError):
+            evaluate(unfitted, X, y)
+    for wrong in (LogisticRegression, "a model", None):
+        with pytest.raises(ValueError, match="Pass a fitted classifier"):
+            evaluate(wrong, X, y)
+    with pytest.raises(ValueError, match=r"two classes .* has 3, \[0, 1, 2\]"):
+        evaluate(LogisticRegression().fit(*multiclass), *multiclass)
+
+    class Mute(ClassifierMixin, BaseEstimator):
+        classes_ = np.array([0, 1])
+
+        def fit(self, X, y):
+            return self
+
+        def predict(self, X):
+            return np.zeros(len(X), int)
+
+    with pytest.raises(ValueError, match="neither predict_proba nor decision_function"):
+        evaluate(Mute(), X, y)
+
+
+def test_any_container_of_labels(predictions):
+    y, proba, _ = predictions
+    text = np.where(y == 1, "yes", "no")
+    expected = told(text, proba).table
+    for like in (list(text), pd.Series(text), pd.Series(text, dtype="category")):
+        found = told(like, proba, labels=text)
+        pd.testing.assert_frame_equal(found.table, expected)
+        assert found.pos_label_ == "yes"
+    truth = told(y.astype(bool), proba)
+    assert truth.pos_label_ is np.True_
+    np.testing.assert_array_equal(truth.table, expected)
+
+
+# ----------------------------------------------------------------------- what is shown
+
+
+def test_calibration_counts_weights(rng):
+    """Right on average where the probabilities are, and wrong where they are not."""
+    proba = rng.beta(0.5, 3, 40_000)
+    rare = rng.random(40_000) < proba
+    weight = rng.uniform(0.5, 2, 40_000) * np.where(rare, 3, 1)
+    share, mean = _calibration(rare, proba, np.ones(40_000))
+    assert len(share) == 10 and (np.diff(mean) > 0).all()
+    np.testing.assert_allclose(share, mean, atol=0.05)
+    weighted, mean = _calibration(rare, proba, weight)
+    np.testing.assert_allclose(weighted, 3 * mean / (1 + 2 * mean), atol=0.1)
+    # Few values, and none but 0.
+    share, mean = _calibration(np.r_[True, False, False], np.zeros(3), np.ones(3))
+    assert share == pytest.approx([1 / 3]) and mean == [0.0]
+
+
+def test_it_reads_well(predictions):
+    y, proba, _ = predictions
+    text = np.where(y == 1, "<b>", "common")
+    found = told(text, 1 - proba, sample_weight=np.full(len(y), 2.0))
+    shown = repr(found)
+    for word in ("240 rows", "36 of them <b>", "15.00% by weight", "95 %", *NAMES):
+        assert word in shown
+    recall = found.table.loc["recall"]
+    for number in recall:
+        assert f"{number:.4f}" in shown
+    html = found._repr_html_()
+    assert "<b>" not in html and "&lt;b&gt;" in html
+    for name in NAMES:
+        assert f"<th>{name}</th>" in html
+    for number in recall:
+        assert f"<td>{number:.4f}</td>" in html
+
+
+def test_save(predictions, tmp_path):
+    y, proba, _ = predictions
+    found = told(np.where(y == 1, "fraud", "fine"), proba)
+    folder = tmp_path / "run" / "one"
+    written = found.save(str(folder))
+    assert [path.name for path in written] == ["metrics.json"] + [
+        f"{name}.png" for name in PLOTS
+    ]
+    assert sorted(folder.iterdir()) == sorted(written)
+    for path in written[1:]:
+        assert path.read_bytes().startswith(b"\x89PNG") and path.stat().st_size > 5000
+    stored = json.loads(written[0].read_text())
+    table = pd.DataFrame(stored["measures"]).T
+    pd.testing.assert_frame_equal(table, found.table, check_names=False)
+    assert sum(cell["value"] for cell in stored["confusion_matrix"]) == len(y)
+    assert stored["threshold"] == 0.5 and stored["n_positive"] == 36
+    assert stored["pos_label"] == "fraud"
+    assert found.save(folder) == written
+
+
+def test_curves_of_weighted_rows(predictions):
+    """The chance level is a share by weight, the labels those of the user."""
+    y, proba, _ = predictions
+    weight = np.where(y == 1, 1.0, 10.0)
+    figures = told(y, proba, sample_weight=weight)._figures()
+    assert list(figures) == PLOTS
+    chance = [
+        line
+        for line in figures["precision_recall"].axes[0].lines
+        if "Chance" in line.get_label()
+    ]
+    assert chance[0].get_ydata()[0] == pytest.approx(36 / (36 + 2040))
+
+
+def test_save_needs_matplotlib(tmp_path):
+    """And writes nothing without; evaluating does not need it."""
+    code = (
+        "import sys; sys.modules['matplotlib'] = None\n"
+        "from sklearn.linear_model import LogisticRegression as L\n"
+        "from skadaptive import ThresholdDisplay, evaluate\n"
+        "X, y = [[0.0], [1.0], [2.0], [3.0]], [0, 0, 1, 1]\n"
+        "found = evaluate(L().fit(X, y), X, y, n_bootstraps=5)\n"
+        "for draw in (lambda: found.save('run'),\n"
+        "             lambda: ThresholdDisplay.from_predictions(y, X[0] * 4)):\n"
+        "    try:\n"
+        "        draw()\n"
+        "    except ImportError as error:\n"
+        "        print(error)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path
+    )
+    assert done.stdout.count("requires matplotlib") == 2, done.stderr
+    assert not list(tmp_path.iterdir())
