@@ -1,0 +1,225 @@
+"""The command: what it prints and writes, and how it answers mistakes."""
+
+import json
+import re
+import subprocess
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+from numpy.testing import assert_allclose
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import average_precision_score
+
+from skadaptive import cli, models
+from skadaptive.contenders import table_pipeline
+from skadaptive.datasets import load_rare
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A table for training, one for later, and what `compare` makes of the first."""
+    folder = tmp_path_factory.mktemp("cli")
+    bunch = load_rare("breast_cancer", as_frame=True)
+    frame = bunch.data.iloc[:, :6].round(4)
+    frame["site"] = np.where(np.arange(len(frame)) % 3, "left", "right")
+    frame["diagnosis"] = bunch.target_names[bunch.target]
+    frame[:260].to_csv(folder / "train.csv", index=False)
+    frame[260:].to_csv(folder / "later.csv.gz", index=False)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def compared(folder):
+    """Exit code, standard output and standard error of a comparison."""
+    command = ["compare", "train.csv", "--target", "diagnosis", "--quick"]
+    more = ["--folds", "2", "--save", "model.skops", "--json", "--cache", "cache"]
+    return command_line(folder, *command, *more)
+
+
+def command_line(folder, *arguments):
+    done = subprocess.run(
+        [sys.executable, "-m", "skadaptive.cli", *arguments],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+    )
+    return done.returncode, done.stdout, done.stderr
+
+
+@pytest.fixture
+def here(folder, compared, monkeypatch):
+    assert compared[0] == 0, compared[2]
+    monkeypatch.chdir(folder)
+    return folder
+
+
+def test_compare_for_machines_and_people(compared):
+    code, out, error = compared
+    assert code == 0, error
+    found = json.loads(out)
+    assert found["positive"] == "malignant" and found["rows"] == 260
+    names = [row["contender"] for row in found["ranking"]]
+    assert found["best"] == names[0] and "AdaptiveHybridClassifier" in names
+    scores = [row["mean_average_precision"] for row in found["ranking"]]
+    assert scores == sorted(scores, reverse=True) and scores[0] > 0.7
+    assert found["model"] == "model.skops" and not found["failures"]
+    # People are told what is rare; TensorFlow's start-up lines are kept from them.
+    assert "The rare value of diagnosis is malignant" in error
+    assert "14/14" in error and "oneDNN" not in error
+
+
+def test_predict(here, capsys):
+    assert cli.main(["predict", "model.skops", "later.csv.gz"]) == 0
+    printed = capsys.readouterr().out
+    assert cli.main(["predict", "model.skops", "later.csv.gz", "--out", "p.csv"]) == 0
+    assert printed == (here / "p.csv").read_text()
+    found, truth = pd.read_csv("p.csv"), pd.read_csv("later.csv.gz")
+    assert len(found) == len(truth)
+    assert set(found["prediction"]) == {"malignant", "benign"}
+    rare = truth["diagnosis"] == "malignant"
+    assert average_precision_score(rare, found["probability"]) > 0.7
+    # Without the target, in another order of columns: the same.
+    shuffled = truth.drop(columns="diagnosis").iloc[:, ::-1]
+    shuffled.to_parquet("later.parquet")
+    arguments = ["predict", "model.skops", "later.parquet", "--out", "p.parquet"]
+    assert cli.main(arguments) == 0
+    assert_allclose(pd.read_parquet("p.parquet")["probability"], found["probability"])
+
+
+def test_evaluate(here, capsys):
+    arguments = ["evaluate", "model.skops", "later.csv.gz", "--target", "diagnosis"]
+    assert cli.main([*arguments, "--json", "--out", "run"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    measures = {row["measure"]: row for row in found["measures"]}
+    content = models.load_model("model.skops")
+    later = pd.read_csv("later.csv.gz")
+    proba = content["model"].predict_proba(later.drop(columns="diagnosis"))
+    rare = list(content["model"].classes_).index("malignant")
+    expected = average_precision_score(
+        later["diagnosis"] == "malignant", proba[:, rare]
+    )
+    assert_allclose(measures["average_precision"]["value"], expected)
+    row = measures["average_precision"]
+    assert row["low"] <= row["value"] <= row["high"]
+    kept = json.loads((here / "run" / "metrics.json").read_text())
+    assert_allclose(kept["measures"]["average_precision"]["value"], expected)
+    assert list((here / "run").glob("*.png"))
+    assert cli.main(arguments) == 0
+    assert "average_precision" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("special", "column"), [("group", "customer"), ("time", "day")]
+)
+# Synthetic rows have no weights: SMOTE is left out, and that is said.
+@pytest.mark.filterwarnings("ignore:Keras MLP .SMOTE. failed")
+def test_columns_with_a_part_of_their_own_are_no_features(
+    here, capsys, special, column
+):
+    frame = pd.read_csv("train.csv")
+    frame["customer"] = np.arange(len(frame)) // 2
+    frame["day"] = pd.date_range("2020-01-01", periods=len(frame))[::-1]
+    frame["share"] = 2.0
+    frame.to_csv("more.csv", index=False)
+    dropped = {"customer", "day"} - {column}
+    command = ["compare", "more.csv", "--target", "diagnosis", "--quick", "--json"]
+    command += ["--folds", "2", "--weight", "share", f"--{special}", column]
+    command += ["--save", "w.skops", "--drop", "site", *dropped]
+    assert cli.main(command) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert list(found["failures"]) == ["Keras MLP (SMOTE)"]
+    assert list(models.load_model("w.skops")["columns"]) == list(frame.columns[:6])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ("compare none.csv --target x", "no file none.csv"),
+        ("compare train.csv", "--target COLUMN, one of: mean radius"),
+        ("compare train.csv --target x", "no column 'x'. There are: mean radius"),
+        ("compare --target x", "--target goes with a FILE"),
+        ("compare train.csv --target site --positive up", "No row has the value up"),
+        ("compare one.csv --target t", "nothing to tell apart"),
+        ("compare twenty.csv --target t", "has 20 values"),
+        ("compare model.skops --target t", "model.skops is not a table"),
+        ("compare train.csv --target diagnosis --drop x", "no column x"),
+        ("compare train.csv --target diagnosis --folds 1", "--folds must be 2"),
+        ("compare train.csv --target diagnosis --scoring f11", "scoring must be"),
+        ("compare train.csv --target diagnosis --report no/r.html", "no folder"),
+        ("compare train.csv --target diagnosis --time a --group b", "do not go togeth"),
+        ("predict none.skops later.csv.gz", "no model file"),
+        ("predict train.csv later.csv.gz", "not a model file"),
+        ("predict old.skops later.csv.gz", "written with skadaptive 0.0.1"),
+        ("predict foreign.skops later.csv.gz", "does not trust: .*Popen"),
+        ("predict model.skops more_columns.csv", "not trained on: extra.*--drop extra"),
+        ("predict model.skops fewer.csv", "are missing: mean radius"),
+        ("predict model.skops texts.csv", "mean radius held numbers in training"),
+        ("evaluate model.skops later.csv.gz --target x", "no column x"),
+        ("evaluate model.skops odd.csv --target diagnosis", "labels that are not know"),
+    ],
+)
+def test_mistakes(here, capsys, monkeypatch, arguments, message):
+    """Exit code 2, a message that says what to do, and nothing overwritten."""
+    later = pd.read_csv("later.csv.gz")
+    numbers = pd.DataFrame({"a": np.arange(40), "t": 1})
+    numbers.to_csv("one.csv", index=False)
+    numbers.assign(t=np.arange(40) % 20).to_csv("twenty.csv", index=False)
+    later.assign(extra=1).to_csv("more_columns.csv", index=False)
+    later.drop(columns="mean radius").to_csv("fewer.csv", index=False)
+    later.assign(**{"mean radius": "wide"}).to_csv("texts.csv", index=False)
+    later.assign(diagnosis="unclear").to_csv("odd.csv", index=False)
+    X = later.iloc[:, :6]
+    model = table_pipeline(LogisticRegression(max_iter=5000)).fit(X, later.diagnosis)
+    models.save_model("foreign.skops", subprocess.Popen, X)
+    monkeypatch.setattr(models, "__version__", "0.0.1")
+    models.save_model("old.skops", model, X)
+    monkeypatch.undo()
+    monkeypatch.chdir(here)
+    outputs = {
+        "compare": ["--report", "kept.html", "--save", "kept.skops"],
+        "predict": ["--out", "kept.csv"],
+        "evaluate": ["--report", "kept.html"],
+    }
+    arguments = arguments.split()
+    if "--report" not in arguments:
+        arguments += outputs[arguments[0]]
+    for name in ("kept.html", "kept.skops", "kept.csv"):
+        (here / name).write_text("here before")
+    before = sorted(path.name for path in here.iterdir())
+    assert cli.main(arguments) == 2
+    error = capsys.readouterr().err
+    assert re.search(message, error), error
+    assert error.splitlines()[-1].startswith(f"skadaptive {arguments[0]}: ")
+    for name in ("kept.html", "kept.skops", "kept.csv"):
+        assert (here / name).read_text() == "here before"
+    assert sorted(path.name for path in here.iterdir()) == before
+
+
+def test_a_mistyped_option():
+    with pytest.raises(SystemExit) as exit:
+        cli.main(["compare", "--tarket", "x"])
+    assert exit.value.code == 2
+
+
+def test_an_interrupt_is_no_mistake(here, monkeypatch, capsys):
+    def interrupted(*args, **kwargs):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("skadaptive.comparison.compare", interrupted)
+    assert cli.main(["compare", "train.csv", "--target", "diagnosis"]) == 130
+    assert "interrupted" in capsys.readouterr().err
+
+
+def test_a_file_is_replaced_only_when_it_is_whole(tmp_path):
+    path = tmp_path / "kept"
+    path.write_text("before")
+    with pytest.raises(RuntimeError), models.replaced(path) as temporary:
+        temporary.write_text("half")
+        raise RuntimeError
+    assert path.read_text() == "before"
+    with models.replaced(path) as temporary:
+        temporary.write_text("after")
+    assert path.read_text() == "after"
+    assert [file.name for file in tmp_path.iterdir()] == ["kept"]
