@@ -15,7 +15,14 @@ from .contenders import OURS, default_contenders
 from .folds import make_folds
 from .paired import corrected_t_test, half_width, holm
 from .tables import inspect_table
-from .validation import COUNTS, LabelledRows, column_of, fit_and_tune, run_all
+from .validation import (
+    COUNTS,
+    LabelledRows,
+    column_of,
+    fit_and_tune,
+    noted_warnings,
+    run_all,
+)
 
 #: Measures of a comparison; the label scores also at 0.5, as "f1_at_0.5" and so on.
 MEASURES = (
@@ -348,7 +355,11 @@ class Comparison:
 
     def _fit_best(self, model, data, seed):
         rows = np.arange(len(self.y_))
-        self.best_, _ = fit_and_tune(model, data, rows, seed)
+        with noted_warnings() as messages:
+            self.best_, _ = fit_and_tune(model, data, rows, seed)
+        known = self.warnings_.get(self.best_name_, [])
+        if messages:
+            self.warnings_[self.best_name_] = list(dict.fromkeys([*known, *messages]))
 
     # --------------------------------------------------------------------- how it looks
 

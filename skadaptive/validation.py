@@ -108,8 +108,7 @@ def _attempt(run, name, number, model, data, train, test, scoring, seed, key):
 
 def _run_fold(model, data, train, test, scoring, seed, number, key):
     """Measures and probabilities of one contender on one fold, and its warnings."""
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
+    with noted_warnings() as messages:
         start = time.perf_counter()
         fitted, threshold = fit_and_tune(model, data, train, seed)
         fit_time = time.perf_counter() - start
@@ -138,8 +137,17 @@ def _run_fold(model, data, train, test, scoring, seed, number, key):
             "n_train": len(train),
             "n_test": len(test),
         }
-    messages = dict.fromkeys(" ".join(str(w.message).split()) for w in caught)
-    return (row, proba), list(messages)
+    return (row, proba), messages
+
+
+@contextlib.contextmanager
+def noted_warnings():
+    """Keep to a list, each once, what is warned of inside."""
+    messages = []
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        yield messages
+    messages += dict.fromkeys(" ".join(str(w.message).split()) for w in caught)
 
 
 def _scored(scorer, fitted, X, y, weight):
