@@ -7,8 +7,8 @@ DEMO ?=
 
 .PHONY: demo test test-oldest lint speed clean
 
-demo: $(VENV)/.ready  ## compare with baselines on real data; DEMO="--data FILE --target COLUMN"
-	$(VENV)/bin/python examples/plot_quickstart.py $(DEMO)
+demo: $(VENV)/.ready  ## compare with baselines on real data; DEMO="FILE --target COLUMN"
+	$(VENV)/bin/skadaptive compare --report report.html $(DEMO)
 
 test: $(VENV)/.ready lint  ## lint and run every test
 	$(VENV)/bin/python -m pytest
@@ -35,4 +35,4 @@ $(VENV)-oldest/.ready: pyproject.toml tests/requirements-oldest.txt
 	touch $@
 
 clean:
-	rm -rf $(VENV) $(VENV)-oldest results
+	rm -rf $(VENV) $(VENV)-oldest results report.html

@@ -466,6 +466,9 @@ class Comparison:
         ax.set_yticks(places, found.index)
         ax.set_xlabel(f"{self.scoring_.replace('_', ' ')}, mean and 95 % interval")
         ax.grid(axis="x", alpha=0.3)
+        if self.scoring_ in MEASURES:  # intervals may pass what scores cannot
+            low, high = ax.get_xlim()
+            ax.set_xlim(max(low, -0.01), min(high, 1.01))
         return ax
 
 
