@@ -618,13 +618,15 @@ class Evaluation:
         return figures
 
 
-def _calibration(rare, proba, weight, n_bins=10):
-    """Share of rare rows and mean probability, (n_bins,) or fewer, bin by bin.
+def _calibration(rare, proba, weight):
+    """Share of rare rows and mean probability, each (n_bins,), bin by bin.
 
-    Each bin holds as many rare rows by expectation. Of bins with as many rows each
+    2 to 10 bins, as many as 5 rare rows for each allow, and fewer where there are few
+    values. Each holds as many rare rows by expectation. Of bins with as many rows each
     nearly all would lie at 0, of equally wide ones most would hold few. Unlike
     scikit-learn's curve it counts weights.
     """
+    n_bins = int(np.clip(rare.sum() // 5, 2, 10))
     order = np.argsort(proba)
     expected = (weight * proba)[order].cumsum()
     marks = expected[-1] * np.arange(1, n_bins) / n_bins

@@ -46,6 +46,7 @@ def line_data(line):
 
 
 def test_adaptation_draws_the_history(fitted):
+    fitted.best_epoch_ = 2  # neither the first nor the last
     display = AdaptationDisplay.from_estimator(fitted, name="ours")
     terms = ("weight_cross_entropy", "weight_focal", "weight_dice")
     for line, term in zip(display.lines_, terms, strict=True):
