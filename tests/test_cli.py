@@ -113,8 +113,9 @@ def test_evaluate(here, capsys):
 @pytest.mark.parametrize(
     ("special", "column"), [("group", "customer"), ("time", "day")]
 )
-# Synthetic rows have no weights: SMOTE is left out, and that is said.
-@pytest.mark.filterwarnings("ignore:Keras MLP .SMOTE. failed")
+# Synthetic rows have no weights, nor has MLPClassifier before scikit-learn 1.7: what
+# does not take them is left out, and that is said.
+@pytest.mark.filterwarnings("ignore:.* failed and is left out")
 def test_columns_with_a_part_of_their_own_are_no_features(
     here, capsys, special, column
 ):
@@ -129,7 +130,8 @@ def test_columns_with_a_part_of_their_own_are_no_features(
     command += ["--save", "w.skops", "--drop", "site", *dropped]
     assert cli.main(command) == 0
     found = json.loads(capsys.readouterr().out)
-    assert list(found["failures"]) == ["Keras MLP (SMOTE)"]
+    assert "Keras MLP (SMOTE)" in found["failures"]
+    assert set(found["failures"]) <= {"Keras MLP (SMOTE)", "MLPClassifier"}
     assert list(models.load_model("w.skops")["columns"]) == list(frame.columns[:6])
 
 
