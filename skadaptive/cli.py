@@ -246,11 +246,10 @@ def _read_training(chosen):
     X = X.drop(columns=special)
     if X.shape[1] == 0:
         raise ValueError("No column is left to predict from.")
-    weight = frame[chosen.weight].to_numpy(float) if chosen.weight else None
     columns = {
         "target": target,
         "groups": frame[chosen.group].to_numpy() if chosen.group else None,
-        "sample_weight": weight,
+        "sample_weight": _weights(frame, chosen.weight),
         "others_together": frame[target].nunique() > 2,
     }
     return X, y, positive, columns
@@ -323,7 +322,7 @@ def _evaluate(chosen):
         content["model"],
         X,
         y.to_numpy(),
-        sample_weight=frame[chosen.weight].to_numpy(float) if chosen.weight else None,
+        sample_weight=_weights(frame, chosen.weight),
         random_state=chosen.seed,
     )
     written = {}
@@ -376,6 +375,18 @@ def _check_columns(frame, names):
             f"There is no column {', '.join(missing)}. There are: "
             f"{', '.join(frame.columns)}."
         )
+
+
+def _weights(frame, column):
+    if column is None:
+        return None
+    weights = pd.to_numeric(frame[column], errors="coerce")
+    if weights.isna().any() or (weights < 0).any():
+        wrong = frame[column][weights.isna() | (weights < 0)].iloc[0]
+        raise ValueError(
+            f"Weights must be numbers, none below 0; {column} has {wrong!r}."
+        )
+    return weights.to_numpy(dtype=float)
 
 
 def _check_outputs(*paths):

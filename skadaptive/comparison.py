@@ -549,6 +549,12 @@ def _is_loss(name):
 
 def _folds(cv, data, seed):
     weight = np.ones(len(data.y))
+    n_rare = int(data.rare_rows.sum())
+    if n_rare < 2:
+        raise ValueError(
+            f"There is one row of the rare class, {data.classes[data.rare]}: too few "
+            "to train on some and test on others."
+        )
     folds = make_folds(cv, data.X, data.rare_rows, weight, data.groups, seed)
     for number, (train, test) in enumerate(folds):
         for part, rows in (("train on", train), ("test", test)):

@@ -20,6 +20,7 @@ from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
 from sklearn.neural_network import MLPClassifier
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
+from sklearn.utils import _safe_indexing
 from sklearn.utils.validation import check_is_fitted
 
 from .categories import from_dtype, one_hot
@@ -188,8 +189,10 @@ def raw_pipeline(X, classifier):
 
 
 def _number_columns(X):
+    """Those of numbers that are not all missing, with which not all trees can deal."""
     others = {*from_dtype(X), *_date_columns(X)}
-    return [i for i in range(X.shape[1]) if i not in others]
+    columns = [i for i in range(X.shape[1]) if i not in others]
+    return [i for i in columns if pd.notna(_safe_indexing(X, i, axis=1)).any()]
 
 
 def _date_columns(X):

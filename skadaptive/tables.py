@@ -53,6 +53,10 @@ def read_table(path):
         raise ValueError(
             f"Reading {path} needs pyarrow: pip install pyarrow."
         ) from error
+    except UnicodeDecodeError as error:
+        raise ValueError(
+            f"{path} cannot be read as a table: it is not UTF-8. Save it as that."
+        ) from error
     except (OSError, ValueError, EOFError, csv.Error) as error:
         reason = " ".join(str(error).split())
         raise ValueError(f"{path} cannot be read as a table: {reason}.") from error

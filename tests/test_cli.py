@@ -151,6 +151,7 @@ def test_columns_with_a_part_of_their_own_are_no_features(
         ("compare train.csv --target diagnosis --scoring f11", "scoring must be"),
         ("compare train.csv --target diagnosis --report no/r.html", "no folder"),
         ("compare train.csv --target diagnosis --time a --group b", "do not go togeth"),
+        ("compare train.csv --target diagnosis --weight site", "site has 'right'"),
         ("predict none.skops later.csv.gz", "no model file"),
         ("predict train.csv later.csv.gz", "not a model file"),
         ("predict old.skops later.csv.gz", "written with skadaptive 0.0.1"),

@@ -86,6 +86,7 @@ def mixed():
     score = X["amount"] + (X["city"] == "Oslo") + 0.1 * rng.normal(size=n)
     y = np.where(score > score.quantile(0.88), "fraud", "honest")
     X.loc[::7, "amount"] = np.nan
+    X["empty"] = np.nan
     X.loc[::9, "city"] = None
     X.loc[::11, "opened"] = pd.NaT
     return X, y
@@ -332,6 +333,7 @@ def test_it_can_be_looked_at_and_pickled(binary, folds, logistic, capsys):
         ({"y": np.zeros(400)}, "two classes; got 1"),
         ({"y": np.arange(400) % 3}, "two classes; got 3"),
         ({"y": np.arange(300) % 2}, "inconsistent numbers"),
+        ({"y": (np.arange(400) == 7).astype(int)}, "one row of the rare class, 1"),
         ({"X": np.zeros(400)}, "two dimensions"),
         ({"contenders": "all"}, 'must be "default", "quick" or a dict'),
         ({"contenders": {"it": StandardScaler()}}, "not a classifier"),

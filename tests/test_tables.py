@@ -60,6 +60,7 @@ def test_what_only_begins_like_dates_stays_text(tmp_path):
         ("none.csv", None, "no file"),
         ("table.xlsx", b"PK", "not a table.*should end in .csv"),
         ("table.csv", b"", "cannot be read as a table"),
+        ("table.csv", "a,b\n\xe9,1\n".encode("latin-1"), "not UTF-8"),
         ("table.csv", b"\xff\xfe\x00\x81\x00" * 40, "not a table|cannot be read"),
         ("table.csv", b"only\n1\n2\n", "2 rows and 1 columns"),
         ("table.csv", b"a,b\n", "0 rows and 2 columns"),
