@@ -6,7 +6,17 @@ of the sizes.
 
 import numpy as np
 from sklearn.model_selection import StratifiedShuffleSplit
-from timing import BATCH, LAYERS, Bar, Figure, interleave, make_data, ours, slope
+from timing import (
+    BATCH,
+    LAYERS,
+    Bar,
+    Figure,
+    interleave,
+    larger,
+    make_data,
+    ours,
+    slope,
+)
 
 #: Rows of the tables that grow in another direction, and their features.
 N_ROWS, N_FEATURES = 20_000, 20
@@ -26,7 +36,7 @@ def in_rows(record, options):
 
 
 def in_features(record, options):
-    sizes = [10, 100] if options.quick else [10, 30, 100, 300, 1000]
+    sizes = [10, 30, 100] if options.quick else [10, 30, 100, 300, 1000]
     X, y = make_data(N_ROWS, sizes[-1], dtype="float32")
     tables = {size: np.ascontiguousarray(X[:, :size]) for size in sizes}
 
@@ -89,9 +99,10 @@ def _draw(what, sizes, seconds, setting, path):
     fitted = slope(sizes, seconds)
     fig, ax = plt.subplots(figsize=(6, 4))
     ax.loglog(sizes, seconds, "o", label="median fit")
-    large = sizes[sizes >= np.sqrt(sizes[0] * sizes[-1]) * (1 - 1e-9)]
-    level = np.mean(np.log(seconds[-len(large) :]) - fitted * np.log(large))
-    ax.loglog(large, np.exp(level) * large**fitted, label=f"slope {fitted:.2f}")
+    large = larger(sizes)
+    level = np.mean(np.log(seconds[large]) - fitted * np.log(sizes[large]))
+    line = np.exp(level) * sizes[large] ** fitted
+    ax.loglog(sizes[large], line, label=f"slope {fitted:.2f}")
     ax.set(xlabel=what, ylabel="seconds")
     ax.set_title(setting, fontsize=8)
     ax.legend()

@@ -125,9 +125,9 @@ def epochs_per_second(record, options):
 def first_fit(record, options):
     """In fresh processes, after the imports: ours traces its program, Keras its."""
     work = f"first fit in a process, after all imports, {SMALL_TEXT}"
-    names = [ONE, FIVE] + [SCIKERAS] * HAS_SCIKERAS
+    contenders = [ONE, FIVE] + [SCIKERAS] * HAS_SCIKERAS
     for round_ in range(1, options.rounds + 1):
-        for name in names:
+        for name in contenders:
             seconds = in_fresh_process(_seconds_of_first_fit, name)
             record.add(work, name, round_, seconds)
     record.ratio(work, SCIKERAS, ONE, Bar(">=", 2))
@@ -247,7 +247,7 @@ def memory_growth(record, options):
     work = f"memory, {SMALL_TEXT}"
     total, each = f"MB over {n_fits} fits", "MB a fit"
     # Scikeras needs fewer to show: it builds a model anew for every fit.
-    counts = {ONE: n_fits, FIVE: n_fits // 2, SCIKERAS: 8 * HAS_SCIKERAS}
+    counts = {ONE: n_fits, FIVE: n_fits // 5, SCIKERAS: 6 * HAS_SCIKERAS}
     counts = {name: count for name, count in counts.items() if count}
     for round_ in range(1, options.rounds + 1):
         for name, count in counts.items():
@@ -474,7 +474,7 @@ def main():
             total.missing(name, "", "it failed")
             continue
         took[name] = time.perf_counter() - start
-        print(f"\n{name}, {took[name]:.0f} s")
+        print(f"\n{name}, {took[name]:.0f} s", flush=True)
         print(plain(part.cells()))
         for title, _, header, rows in part.tables:
             print(f"\n{title}\n{plain([header, *rows])}")

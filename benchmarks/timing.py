@@ -172,20 +172,31 @@ def _digits(value):
     return f"{value:.{max(0, 2 - int(np.floor(np.log10(abs(value) or 1))))}f}"
 
 
-def slope(sizes, seconds):
-    """Exponent p of seconds ~ sizes**p, by least squares in logarithms.
+def larger(sizes):
+    """Mask of the larger half of increasing sizes in logarithms, two at least.
 
-    Among the larger half of the sizes, where what a fit costs at any size no longer
-    counts.
+    What a fit costs at any size counts less there.
+    """
+    sizes = np.asarray(sizes, dtype=float)
+    found = sizes >= np.sqrt(sizes[0] * sizes[-1]) * (1 - 1e-9)
+    found[-2:] = True
+    return found
+
+
+def slope(sizes, seconds):
+    """Exponent p of seconds ~ sizes**p among the larger sizes, by least squares.
 
     Parameters
     ----------
-    sizes : sequence of float, increasing
-    seconds : sequence of float
+    sizes : array-like of float, increasing
+    seconds : array-like of float
+
+    Returns
+    -------
+    float
     """
-    sizes, seconds = np.log(sizes), np.log(seconds)
-    large = sizes >= (sizes[0] + sizes[-1]) / 2 - 1e-9
-    return float(np.polyfit(sizes[large], seconds[large], 1)[0])
+    large = larger(sizes)
+    return float(np.polyfit(np.log(sizes)[large], np.log(seconds)[large], 1)[0])
 
 
 @dataclasses.dataclass

@@ -27,6 +27,10 @@ def test_slope_is_that_of_the_larger_sizes():
     assert_allclose(slope(sizes, seconds), 1.0)
 
 
+def test_slope_takes_at_least_two_sizes():
+    assert_allclose(slope([10, 30, 100], [9.0, 1.0, 1.0]), 0.0, atol=1e-12)
+
+
 @pytest.mark.parametrize(
     "sign, values, verdict",
     [
