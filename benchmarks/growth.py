@@ -77,14 +77,14 @@ def _setting():
 
 
 def _grow(record, options, what, sizes, fit, setting, bar=None):
-    work = f"growth with {what}, {sizes[0]:,} to {sizes[-1]:,}"
+    work = f"growth with {what}, {sizes[0]:,} to {sizes[-1]:,}: {setting}"
     runs = {f"{size} {what}": fit(size) for size in sizes}
     # One program serves any number of rows; the largest need not run twice.
     warm_up = dict([next(iter(runs.items()))]) if what == "rows" else None
     interleave(record, work, runs, options.rounds, warm_up)
     by_size = np.array([record.values(work, name) for name in runs])
     slopes = tuple(slope(sizes, seconds) for seconds in by_size.T)
-    record.figures.append(Figure(work, f"slope ({setting})", slopes, bar))
+    record.figures.append(Figure(work, "slope", slopes, bar))
     options.out.mkdir(parents=True, exist_ok=True)
     path = options.out / f"speed_growth_{what}.png"
     _draw(what, np.array(sizes), np.median(by_size, axis=1), setting, path)

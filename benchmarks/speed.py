@@ -436,7 +436,9 @@ def description(options, finished):
         "and highest in brackets. Layers are 128-64-32 ReLU without the encoding "
         f"(n_bins=None), batches of {BATCH}. A fit of ours counts scaling the "
         "features, judging every epoch on rows held out (none with one member unless "
-        "it says so), the average of the weights and out-of-fold predictions."
+        "it says so), the average of the weights and out-of-fold predictions. A first "
+        "fit begins when skadaptive, scikit-learn, Keras, TensorFlow and scikeras are "
+        "imported; it counts importing what trains in skadaptive, tracing, compiling."
     )
 
 
