@@ -456,16 +456,31 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=5, help="default: 5")
     parser.add_argument("--epochs", type=int, default=8, help="of the large fit")
-    parser.add_argument("--only", nargs="+", choices=PARTS, metavar="PART")
+    parser.add_argument(
+        "--only",
+        nargs="+",
+        choices=PARTS,
+        metavar="PART",
+        help=f"of {', '.join(PARTS)}; the files then hold no others",
+    )
     parser.add_argument("--quick", action="store_true", help="smaller data")
-    parser.add_argument("--data", type=Path, default=os.environ.get("SKADAPTIVE_DATA"))
+    parser.add_argument(
+        "--data",
+        type=Path,
+        default=os.environ.get("SKADAPTIVE_DATA"),
+        metavar="DIR",
+        help="folder of tables, for quality per second beyond the embedded one",
+    )
     parser.add_argument("--sets", nargs="+", default=["mammography"], metavar="NAME")
-    parser.add_argument("--out", type=Path, default=Path("benchmarks/results"))
+    parser.add_argument(
+        "--out", type=Path, default=Path("benchmarks/results"), metavar="DIR"
+    )
     options = parser.parse_args()
     if options.data:
         options.data = Path(options.data)
         names(options.data, options.sets)  # that they are there
     total, failed, took = Record(), [], {}
+    finished = "Nothing was measured."
     for name in options.only or PARTS:
         start = time.perf_counter()
         try:
