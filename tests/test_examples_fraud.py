@@ -270,11 +270,16 @@ def test_lookup_keeps_weights_apart_from_features(lookup, tables):
 
 
 @pytest.mark.parametrize(
-    ("target", "said"), [("Klass", "has no column 'Klass'"), ("Time", "900 values")]
+    ("target", "said"),
+    [("Klass", "no column 'Klass'"), ("Time", "rarest in 1"), ("many", "25 values")],
 )
-def test_lookup_says_what_is_wrong_with_a_target(lookup, tables, target, said):
+def test_lookup_says_what_is_wrong_with_a_target(
+    lookup, tables, tmp_path, target, said
+):
+    frame = pd.read_csv(tables / "full.csv")
+    frame.assign(many=frame["Time"] % 25).to_csv(tmp_path / "table.csv", index=False)
     with pytest.raises(Stop, match=said):
-        lookup["read_table"](Parser(), tables / "full.csv", target, None)
+        lookup["read_table"](Parser(), tmp_path / "table.csv", target, None)
 
 
 def test_lookup_splits_70_15_15(lookup, breast_cancer):
