@@ -264,6 +264,8 @@ def test_lookup_keeps_weights_apart_from_features(lookup, tables):
     read, path = lookup["read_table"], tables / "creditcard.csv.gz"
     with pytest.raises(Stop, match="--weight weight"):
         read(Parser(), path, "target", None)
+    with pytest.raises(Stop, match="'V1' must hold positive numbers"):
+        read(Parser(), path, "target", "V1")
     X, y, weight = read(Parser(), path, "target", "weight")
     assert "weight" not in X and X.shape == (900, 30)
     assert_allclose(weight[y == 0][0] / weight[y == 1][0], 10.5 / 1.25)
