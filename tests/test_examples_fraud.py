@@ -95,7 +95,7 @@ def means(output, column, names):
 def check_conclusion(output, column, ours, networks, trees):
     """What is said of ours against the best of the others is what the table shows."""
     shown = means(output, column, [ours, *networks, *trees])
-    pattern = rf"^{column}: {ours}, (\S+), is (.+?) the (.+), (.+), (\S+);"
+    pattern = rf"^{column}: {ours}, (\S+), is (.+?) the ([a-z ]+), (.+), (\S+);"
     said = re.findall(pattern, output, re.MULTILINE)
     assert [s[2].split()[-1] for s in said] == ["network", "tree"]
     for (score, verdict, _, rival, other), names in zip(
