@@ -85,7 +85,7 @@ class RobustScaler:
             int(feature): _normal_scores(X[:, [feature]], sample_weight)
             for feature in np.flatnonzero(heavy & ~flat & scores)
         }
-        missing = [int(i) for i in range(X.shape[1]) if np.isnan(X[:, i]).any()]
+        missing = np.flatnonzero(np.isnan(X.min(axis=0))).tolist()
         # Constant, never there, or with a spread below what a float can invert.
         known = np.isfinite(scale)
         return cls(
@@ -171,18 +171,26 @@ def quantiles(X, levels, sample_weight):
         rng = np.random.default_rng(0)
         drawn = rng.choice(len(X), _MOST_ROWS, replace=False, shuffle=False)
         X, sample_weight = X[drawn], sample_weight[drawn]
-    # Equal weights take NumPy's selection, which is faster than its sort by weight.
+    levels = np.asarray(levels)
     equal = (sample_weight == sample_weight[0]).all()
-    weights = None if equal else sample_weight
-    if equal and not np.isnan(X).any():
-        return np.quantile(X, levels, axis=0, method="inverted_cdf").astype(float)
     found = np.full((len(levels), X.shape[1]), np.nan)
     for feature, column in enumerate(X.T):
+        if equal:
+            # np.quantile selects, over all columns at once. A sort of one after the
+            # other takes 0.3 of its time for 182,276 x 29, and a copy of one.
+            values = np.sort(column)  # NaN last
+            n_values = np.searchsorted(values, np.nan)
+            if n_values:
+                places = np.ceil(n_values * levels).astype(int) - 1
+                found[:, feature] = values[np.maximum(places, 0)]
+            continue
         there = ~np.isnan(column)
         if there.any():
-            own = None if weights is None else weights[there]
             found[:, feature] = np.quantile(
-                column[there], levels, weights=own, method="inverted_cdf"
+                column[there],
+                levels,
+                weights=sample_weight[there],
+                method="inverted_cdf",
             )
     return found
 

@@ -20,7 +20,7 @@ from skadaptive.inference import (
     probabilities,
 )
 from skadaptive.interpolation import interpolate
-from skadaptive.preprocessing import BOUND, RobustScaler
+from skadaptive.preprocessing import BOUND, RobustScaler, quantiles
 
 
 def committee(
@@ -109,6 +109,24 @@ def test_scaling_is_robust_and_bounded(rng):
     assert_array_equal(np.argsort(scaled[:, 1]), np.argsort(X[:, 1]))
     # A rare flag has no interquartile range but must be seen.
     assert np.ptp(scaled[:, 2]) > 1
+
+
+@pytest.mark.parametrize("n_rows", [1, 2, 7, 100, 1001])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_quantiles_are_those_of_numpy(rng, n_rows, dtype):
+    """By a sort of ours where weights are equal; with missing values, too."""
+    X = rng.normal(size=(n_rows, 3)).astype(dtype)
+    X[:, 1] = np.round(X[:, 1])
+    X[1::3, 0], X[:, 2] = np.nan, np.nan
+    levels = np.r_[0, 0.07, np.arange(1, 30) / 30, 1]
+    found = quantiles(X, levels, np.full(n_rows, 2.0))
+    for feature in (0, 1):
+        column = X[~np.isnan(X[:, feature]), feature]
+        expected = np.quantile(column, levels, method="inverted_cdf")
+        assert_array_equal(found[:, feature], expected)
+    assert np.isnan(found[:, 2]).all()
+    unequal = np.r_[np.full(n_rows - 1, 2.0), 2.0 + 1e-9]
+    assert_array_equal(quantiles(X, levels[1:-1], unequal), found[1:-1])
 
 
 def test_scaling_knows_weights(rng):
