@@ -203,6 +203,7 @@ def test_names_are_escaped(pages, comparison, behind):
     page = pages["comparison"]
     assert NASTY not in page and escape(NASTY).replace("&quot;", "&#34;") in page
     assert NASTY in section(page, "ranking")
+    assert NASTY in {e[2].strip() for e in Page(page).all("text")}  # no formula
     assert "<malignant>" in section(pages["behind"], "data")
     assert "<malignant>" not in pages["behind"]
     assert "<i>no such" not in pages["behind"]
@@ -294,6 +295,13 @@ def test_embedded_counts_are_those_of_the_rows(pages, name, request):
         ).ravel()
         assert_allclose([data["tp"][i], data["fp"][i]], [tp, fp], atol=1e-9)
         assert_allclose([data["rare"], data["other"]], [tp + fn, tn + fp])
+
+
+def test_row_at_the_threshold_is_not_above_it():
+    rows = Rows([1, 0, 1, 0, 1], [0.2, 0.5, 0.5, 0.7, np.nan], [1, 2, 4, 8, 16])
+    tp, fp = rows.above(np.array([0.1, 0.2, 0.5, 0.7]))
+    assert tp.tolist() == [5, 4, 0, 0]
+    assert fp.tolist() == [10, 10, 8, 0]
 
 
 def test_thresholds_that_matter(pages, comparison):
