@@ -125,8 +125,6 @@ def test_quantiles_are_those_of_numpy(rng, n_rows, dtype):
         expected = np.quantile(column, levels, method="inverted_cdf")
         assert_array_equal(found[:, feature], expected)
     assert np.isnan(found[:, 2]).all()
-    unequal = np.r_[np.full(n_rows - 1, 2.0), 2.0 + 1e-9]
-    assert_array_equal(quantiles(X, levels[1:-1], unequal), found[1:-1])
 
 
 def test_scaling_knows_weights(rng):
