@@ -298,7 +298,7 @@ def draw(results, probas, seeds):
         xlim=(-0.3, 1.3),
         ylim=(0, None),
         ylabel="F1 on the test set",
-        title=f"What is claimed, and what holds: mean of {len(seeds)} seeds",
+        title="What is claimed, and what holds: means over the seeds",
     )
     for name in (FOCAL, CROSS_ENTROPY, OURS):
         y, proba = (np.concatenate([probas[s, name][i] for s in seeds]) for i in (0, 1))
@@ -319,6 +319,7 @@ def draw(results, probas, seeds):
         ylabel="share of rare rows among them",
         title="Probabilities: 20 bins of equal size, all seeds",
     )
+    reliability.legend(loc="upper left")
     return figure
 
 
