@@ -13,7 +13,8 @@ to be looked for at all.
 
     python plot_focal_threshold.py [--seeds 5] [--quick]
 
-The table is made up, 12,000 rows with 1.5 % rare ones. Takes a few minutes.
+The table is made up, 12,000 rows with 1.5 % rare ones. Takes about ten
+minutes of one core, most of them for the two networks of the study.
 """
 
 # %%
@@ -81,8 +82,8 @@ def parse_arguments():
 # Contenders
 # ----------
 #
-# The features are on a common scale for all. The two networks get 100 epochs: with
-# 20 or 40 they rank worse.
+# The features are on a common scale for all. The two networks of the study get 100
+# epochs: with 20 or 40 they ranked worse on the whole.
 
 OURS = "AdaptiveHybridClassifier"
 FOCAL = "focal network"
