@@ -280,17 +280,18 @@ def held_out_threshold(model, X, y, seed):
 def compare(X, y, seeds, samplers):
     """Measures by seed and contender; probabilities of the test rows of the first."""
     rows, probas = {}, {}
+    decided = {OURS, OURS_CLEANED, NO}  # need no threshold from elsewhere
     for seed in seeds:
         X_train, X_test, y_train, y_test = train_test_split(
             X, y, test_size=0.3, stratify=y, random_state=seed
         )
         for name, model in contenders(seed, samplers).items():
             print(f"  seed {seed}: {name}", file=sys.stderr)
-            if name not in (OURS, OURS_CLEANED):
+            if name not in decided:
                 threshold = held_out_threshold(model, X_train, y_train, seed)
             model.fit(X_train, y_train)
             proba = model.predict_proba(X_test)[:, 1]
-            if name in (OURS, OURS_CLEANED):
+            if name in decided:
                 found = model.predict(X_test)
             else:
                 found = proba >= threshold
