@@ -31,6 +31,7 @@ from sklearn.utils._optional_dependencies import check_matplotlib_support
 from sklearn.utils._param_validation import Interval, validate_params
 
 from .display import ThresholdDisplay
+from .forecasts import Rows, calibration_bins
 from .response import (
     binary_classes,
     check_labels,
@@ -526,6 +527,21 @@ class Evaluation:
             figure.savefig(written[-1], dpi=120)
         return written
 
+    def to_html(self, path):
+        """Write a report: one HTML file, which needs nothing else.
+
+        Parameters
+        ----------
+        path : str or path-like
+
+        Returns
+        -------
+        Path
+        """
+        from .report import evaluation_report
+
+        return evaluation_report(self, path)
+
     def _as_dict(self):
         """What ``metrics.json`` holds: numbers, text and None where undefined."""
         matrix = self.confusion_matrix_
@@ -602,8 +618,9 @@ class Evaluation:
                 plot_chance_level=True,
             )
         if self.probabilities_ is not None:
+            bins = calibration_bins(Rows(rare, scores, weight))
             CalibrationDisplay(
-                *_calibration(rare, scores, weight), scores, pos_label=label
+                bins["observed"], bins["predicted"], scores, pos_label=label
             ).plot(ax=axes("calibration"), name=self.name)
             if "roc" in figures:
                 ThresholdDisplay.from_predictions(
@@ -616,27 +633,6 @@ class Evaluation:
                     ax=axes("threshold"),
                 )
         return figures
-
-
-def _calibration(rare, proba, weight):
-    """Share of rare rows and mean probability, each (n_bins,), bin by bin.
-
-    2 to 10 bins, as many as 5 rare rows for each allow, and fewer where there are few
-    values. Each holds as many rare rows by expectation. Of bins with as many rows each
-    nearly all would lie at 0, of equally wide ones most would hold few. Unlike
-    scikit-learn's curve it counts weights.
-    """
-    n_bins = int(np.clip(rare.sum() // 5, 2, 10))
-    order = np.argsort(proba)
-    expected = (weight * proba)[order].cumsum()
-    marks = expected[-1] * np.arange(1, n_bins) / n_bins
-    at = np.minimum(np.searchsorted(expected, marks), len(order) - 1)
-    bins = np.searchsorted(np.unique(proba[order][at]), proba, side="right")
-    total, of_rare, of_proba = (
-        np.bincount(bins, values) for values in (weight, weight * rare, weight * proba)
-    )
-    held = total > 0
-    return of_rare[held] / total[held], of_proba[held] / total[held]
 
 
 def _numbers(row):

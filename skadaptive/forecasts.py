@@ -104,22 +104,24 @@ def cost_ceiling(counts, costs, cost):
     return 1.2 * max(trivial, cost.min()) or 1.2 * cost.max() or 1.0
 
 
-def calibration_bins(rows, n_bins=10):
+def calibration_bins(rows):
     """Mean probability and share of rare rows, bin by bin.
 
-    Each bin holds as many rare rows by expectation. Of bins with as many rows each
-    nearly all would lie at 0, of equally wide ones most would hold few.
+    2 to 10 bins, as many as 5 rare rows for each allow, and fewer where there are few
+    values. Each holds as many rare rows by expectation. Of bins with as many rows each
+    nearly all would lie at 0, of equally wide ones most would hold few. Unlike
+    scikit-learn's curve it counts weights.
 
     Parameters
     ----------
     rows : Rows
-    n_bins : int, default=10
 
     Returns
     -------
     DataFrame of shape (n_found, 5)
         ``low``, ``high``, ``rows`` (their number), ``predicted``, ``observed``.
     """
+    n_bins = int(np.clip(rows.y.sum() // 5, 2, 10))
     order = np.argsort(rows.proba)
     expected = (rows.weight * rows.proba)[order].cumsum()
     marks = expected[-1] * np.arange(1, n_bins) / n_bins
