@@ -23,6 +23,7 @@ from .validation import (
     noted_warnings,
     run_all,
 )
+from .wording import name_of_measure
 
 #: Measures of a comparison; the label scores also at 0.5, as "f1_at_0.5" and so on.
 MEASURES = (
@@ -377,7 +378,7 @@ class Comparison:
         lines = [
             f"{len(self.y_):,} rows, {self.y_.sum():,} of them {self.pos_label_}, the "
             f"rare class ({share:.2%}{weighted}).",
-            f"First by {scoring}: {best}, {mean:.3f}.",
+            f"First by {name_of_measure(scoring)}: {best}, {mean:.3f}.",
         ]
         words = {
             "ahead": "It is ahead of {} by more than luck",
@@ -404,7 +405,7 @@ class Comparison:
         table = table.assign(fit=self.table["mean_fit_time"])
         names = {"fit": "fit seconds", "mean_rank": "rank"}
         return table.rename(columns=names).rename(
-            columns=lambda name: name.removeprefix("mean_").replace("_", " ")
+            columns=lambda name: name_of_measure(name.removeprefix("mean_"))
         )
 
     def __repr__(self):
@@ -464,7 +465,7 @@ class Comparison:
                     capsize=3,
                 )
         ax.set_yticks(places, found.index)
-        ax.set_xlabel(f"{self.scoring_.replace('_', ' ')}, mean and 95 % interval")
+        ax.set_xlabel(f"{name_of_measure(self.scoring_)}, mean and 95 % interval")
         ax.grid(axis="x", alpha=0.3)
         if self.scoring_ in MEASURES:  # intervals may pass what scores cannot
             low, high = ax.get_xlim()

@@ -24,7 +24,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from sklearn.svm import LinearSVC
 
-from skadaptive import AdaptiveHybridClassifier, report
+from skadaptive import AdaptiveHybridClassifier, charts, models
 from skadaptive.comparison import compare
 from skadaptive.contenders import OURS
 from skadaptive.datasets import load_rare
@@ -330,7 +330,7 @@ def test_curve_under_which_average_precision_is_the_area(behind):
     grid = np.linspace(0, 1, 20_001)[1:]
     scores = behind.scores("average_precision")
     for name in scores:
-        areas = report._curves(behind, name, grid).mean(axis=1)
+        areas = charts._curves(behind, name, grid).mean(axis=1)
         assert_allclose(areas, scores[name], atol=1e-3)
 
 
@@ -492,7 +492,7 @@ def test_failed_write_leaves_the_old_report(comparison, tmp_path, monkeypatch):
     def full(*args):
         raise OSError("No space left on device")
 
-    monkeypatch.setattr(report.os, "replace", full)
+    monkeypatch.setattr(models.os, "replace", full)
     with pytest.raises(OSError, match="No space"):
         comparison_report(comparison, path)
     assert path.read_text() == "the old one"
