@@ -54,6 +54,8 @@ def make_folds(cv, X, y, sample_weight, groups, seed):
         If there are fewer folds than asked for, or nothing can be held out.
     """
     kept = np.flatnonzero(sample_weight > 0)
+    if len(y) < 2**31:  # every member holds row numbers of its own
+        kept = kept.astype(np.int32)
     if cv is None:
         return [(kept, kept[:0])]
     if groups is not None:

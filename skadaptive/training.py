@@ -301,10 +301,7 @@ def _run_epochs(
         logits = program.predict(average, tensors["X"], encoding, held_out)
         return [logits[: len(t), member] for member, t in enumerate(tests)]
 
-    if better_than_start and monitor.judge is not None:
-        monitor.begin(held_out_logits())
-        best = program.weights, program.slots, average
-    for epoch in range(1, max_epochs + 1):
+    def draw_batches():
         passes = []
         for _ in range(n_passes):
             if n_steps == 1:  # nothing to shuffle
@@ -312,7 +309,13 @@ def _run_epochs(
             else:
                 orders = [stratified_order(rng, classes) for classes in by_class]
             passes.append(epoch_batches(orders, n_steps, batch_size, filler))
-        batches = np.concatenate(passes) if n_passes > 1 else passes[0]
+        return np.concatenate(passes) if n_passes > 1 else passes[0]
+
+    if better_than_start and monitor.judge is not None:
+        monitor.begin(held_out_logits())
+        best = program.weights, program.slots, average
+    for epoch in range(1, max_epochs + 1):
+        batches = draw_batches()
         middle = (np.arange(len(batches)) + 0.5) / len(batches)
         progress = (epoch - 1 + middle) / max_epochs
         value = program.train(
@@ -324,6 +327,7 @@ def _run_epochs(
             dropout,
             (seed, before + epoch),
         )
+        del batches, middle, progress  # judging needs memory of its own
         weights = program.weights
         if not (np.isfinite(value) and np.isfinite(weights).all()):
             raise ValueError(

@@ -88,7 +88,7 @@ def run_all(contenders, data, folds, scoring, seed, n_jobs, cache_dir, verbose):
                     results.setdefault(name, {})[number] = found
                 seen = noted.setdefault(name, [])
                 seen += [message for message in warned if message not in seen]
-                advance(f"{name}, fold {number + 1} of {len(folds)}")
+                advance(f"{name}, fold {number + 1}/{len(folds)}")
         except KeyboardInterrupt:
             noted = {name: found for name, found in noted.items() if found}
             return results, failures, noted, True
@@ -222,7 +222,7 @@ def _progress(total, verbose):
     )
 
     columns = (
-        BarColumn(20),
+        BarColumn(10),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
         TextColumn("left"),
@@ -231,4 +231,4 @@ def _progress(total, verbose):
     )
     with Progress(*columns, console=Console(stderr=True)) as progress:
         task = progress.add_task("starting", total=total)
-        yield lambda what: progress.update(task, advance=1, description=f"{what} done")
+        yield lambda what: progress.update(task, advance=1, description=what)
