@@ -48,15 +48,15 @@ def main(arguments=None):
         with warnings.catch_warnings():
             warnings.showwarning = _say_warning
             return chosen.run(chosen)
-    except (ValueError, ImportError) as error:
+    except BrokenPipeError:  # say, into head
+        sys.stderr.close()
+        return 0
+    except (ValueError, ImportError, OSError) as error:
         print(f"{command}: {error}", file=sys.stderr)
         return MISTAKE
     except KeyboardInterrupt:
         print(f"{command}: interrupted, nothing was written", file=sys.stderr)
         return INTERRUPTED
-    except BrokenPipeError:  # say, into head
-        sys.stderr.close()
-        return 0
 
 
 def _say_warning(message, category, filename, lineno, file=None, line=None):
@@ -179,6 +179,8 @@ def _compare(chosen):
         f"The rare value of {columns['target']} is {positive}: {share:.2%} of "
         f"{len(y):,} rows. {X.shape[1]} features."
     )
+    if share > 0.5:
+        _say(f"note: {positive} is the frequent value. Was the other one meant?")
     _import_tensorflow()
     comparison = compare(
         X,
@@ -188,12 +190,15 @@ def _compare(chosen):
         cv=cv,
         groups=columns["groups"],
         sample_weight=columns["sample_weight"],
+        pos_label=_label(y, positive),
         n_jobs=chosen.jobs,
         random_state=chosen.seed,
         cache_dir=chosen.cache,
         verbose=1,
     )
     interrupted = not hasattr(comparison, "best_")
+    if not chosen.json:
+        print(comparison, flush=True)  # before what may not be written
     written = {}
     if chosen.report:
         written["report"] = str(comparison.to_html(chosen.report))
@@ -202,6 +207,7 @@ def _compare(chosen):
             "target": columns["target"],
             "positive": _plain(positive),
             "others_together": columns["others_together"],
+            "no_features": columns["no_features"],
             "name": comparison.best_name_,
         }
         save_model(chosen.save, comparison.best_, X, **facts)
@@ -209,7 +215,6 @@ def _compare(chosen):
     if chosen.json:
         _print_json(_comparison_as_json(comparison) | written)
     else:
-        print(comparison)
         for kind, path in written.items():
             print(f"The {kind} is in {path}.")
     return INTERRUPTED if interrupted else 0
@@ -221,7 +226,10 @@ def _read_training(chosen):
 
     if chosen.file is None:
         if chosen.target:
-            raise ValueError("--target goes with a FILE.")
+            raise ValueError(
+                "--target goes with a FILE, which comes before --drop: that takes all "
+                "names that follow."
+            )
         bunch = load_rare("breast_cancer", as_frame=True)
         frame = bunch.data.assign(diagnosis=bunch.target_names[bunch.target])
         target = "diagnosis"
@@ -240,6 +248,7 @@ def _read_training(chosen):
         raise ValueError("A column that is dropped cannot be used otherwise.")
     frame = frame.drop(columns=chosen.drop)
     if chosen.time:
+        _check_time(frame[chosen.time])
         frame = frame.sort_values(chosen.time, kind="stable").reset_index(drop=True)
     X, y, positive = split_target(frame, target, chosen.positive)
     # What tells rows apart or orders them is no feature.
@@ -251,6 +260,7 @@ def _read_training(chosen):
         "groups": frame[chosen.group].to_numpy() if chosen.group else None,
         "sample_weight": _weights(frame, chosen.weight),
         "others_together": frame[target].nunique() > 2,
+        "no_features": [*chosen.drop, *special],
     }
     return X, y, positive, columns
 
@@ -305,7 +315,7 @@ def _evaluate(chosen):
     from .evaluation import evaluate
     from .tables import two_classes
 
-    _check_outputs(chosen.report, chosen.out)
+    _check_outputs(chosen.report, folder_too=chosen.out)
     _check_packages(chosen)
     content, frame = _model_and_table(chosen)
     facts = content["facts"]
@@ -323,6 +333,7 @@ def _evaluate(chosen):
         X,
         y.to_numpy(),
         sample_weight=_weights(frame, chosen.weight),
+        pos_label=_label(content["model"].classes_, facts["positive"]),
         random_state=chosen.seed,
     )
     written = {}
@@ -361,6 +372,7 @@ def _features(frame, content, ignore):
     from .models import as_trained
 
     known = content["columns"]
+    ignore = [*ignore, *content["facts"]["no_features"]]
     more = [name for name in ignore if name in frame and name not in known]
     return as_trained(frame.drop(columns=more), known)
 
@@ -377,6 +389,17 @@ def _check_columns(frame, names):
         )
 
 
+def _check_time(column):
+    known = pd.api.types.is_numeric_dtype(column)
+    if not known and not pd.api.types.is_datetime64_any_dtype(column):
+        raise ValueError(
+            f"Column {column.name} holds no times that can be ordered, such as "
+            f"{column.dropna().iloc[0]!r}. Write dates as 2020-01-31, or numbers."
+        )
+    if column.isna().any():
+        raise ValueError(f"{column.isna().sum()} rows have no value in {column.name}.")
+
+
 def _weights(frame, column):
     if column is None:
         return None
@@ -389,12 +412,14 @@ def _weights(frame, column):
     return weights.to_numpy(dtype=float)
 
 
-def _check_outputs(*paths):
+def _check_outputs(*paths, folder_too=None):
     """Refuse before the work what could not be written after it."""
-    for path in paths:
+    for path in (*paths, folder_too):
         if path is None:
             continue
         folder = Path(path).absolute().parent
+        if Path(path).is_dir() and path != folder_too:
+            raise ValueError(f"{path} cannot be written: it is a folder.")
         if not folder.is_dir():
             raise ValueError(f"{path} cannot be written: there is no folder {folder}.")
         if not os.access(folder, os.W_OK):

@@ -1,7 +1,9 @@
 """Does it help on my data, against what I would have used anyway?"""
 
 import html
+import pickle
 import warnings
+from numbers import Integral
 
 import numpy as np
 import pandas as pd
@@ -11,6 +13,7 @@ from sklearn.utils import check_consistent_length, check_random_state
 from sklearn.utils.multiclass import type_of_target
 from sklearn.utils.validation import _check_sample_weight, column_or_1d
 
+from .categories import from_dtype
 from .contenders import OURS, default_contenders
 from .folds import make_folds
 from .paired import corrected_t_test, half_width, holm
@@ -46,6 +49,7 @@ def compare(
     cv=5,
     groups=None,
     sample_weight=None,
+    pos_label=None,
     n_jobs=None,
     random_state=None,
     cache_dir=None,
@@ -59,7 +63,7 @@ def compare(
         The table as it is: numbers, NaN where missing; columns of strings, categories
         and dates in a DataFrame.
     y : array-like of shape (n_samples,)
-        Labels, two classes. The rare one is the one to be found.
+        Labels, two classes.
     contenders : {"default", "quick"} or dict of str to classifier, default="default"
         "default" and "quick": see :func:`skadaptive.contenders.default_contenders`.
         Classifiers of a dict get X as it is; put
@@ -69,12 +73,15 @@ def compare(
         greater the better. "f1", "precision", "recall" and "accuracy" are at the tuned
         threshold.
     cv : int, splitter or iterable of (train, test), default=5
-        An int: stratified, shuffled folds, which keep groups together.
+        An int: stratified, shuffled folds, which keep groups together. Rows of weight
+        0 are in none of them.
     groups : array-like of shape (n_samples,), default=None
         Rows of one group are tested together.
     sample_weight : array-like of shape (n_samples,), default=None
         Used in training, in tuning the threshold and in every measure. A contender
         that does not take weights is reported as failed.
+    pos_label : label, default=None
+        The class to be found. None: the one with the lesser weight.
     n_jobs : int, default=None
         Fits at a time; see joblib.
     random_state : int, RandomState instance or None, default=None
@@ -97,8 +104,8 @@ def compare(
     Warns
     -----
     UserWarning
-        For a contender that failed, and if the comparison was interrupted: what was
-        finished is returned, nothing is fitted on all data.
+        For a contender that failed, and if the comparison was interrupted or the best
+        cannot be fitted on all data: what was finished is returned, without ``best_``.
 
     Notes
     -----
@@ -106,7 +113,9 @@ def compare(
     rule, that of :class:`~skadaptive.AdaptiveHybridClassifier`: this classifier does
     it out of fold in its one fit; any other is fitted on four fifths of the training
     part, tuned on the fifth, and fitted again on all of it. Fit seconds count both.
-    With a time-ordered ``cv`` that fifth is drawn at random from the training part.
+    An ``AdaptiveHybridClassifier`` with a number or a criterion for its ``threshold``
+    keeps it. With a time-ordered ``cv`` the fifth is drawn at random from the training
+    part.
 
     Examples
     --------
@@ -115,8 +124,10 @@ def compare(
     >>> from skadaptive import compare
     >>> from skadaptive.datasets import load_rare
     >>> X, y = load_rare("breast_cancer", return_X_y=True)
-    >>> contenders = {"always": DummyClassifier(), "logistic": LogisticRegression("l2")}
-    >>> contenders["logistic"] = LogisticRegression(max_iter=10_000)
+    >>> contenders = {
+    ...     "always": DummyClassifier(),
+    ...     "logistic": LogisticRegression(max_iter=10_000),
+    ... }
     >>> comparison = compare(X, y, contenders=contenders, random_state=0, verbose=0)
     >>> comparison.best_name_
     'logistic'
@@ -124,10 +135,12 @@ def compare(
     ['logistic', 'always']
     """
     X, y, sample_weight, groups = _check_data(X, y, sample_weight, groups)
-    data = LabelledRows(X, y, sample_weight, groups)
+    data = LabelledRows(X, y, sample_weight, groups, pos_label)
     seed = int(check_random_state(random_state).randint(2**31 - 1))
     contenders = _check_contenders(contenders, X, seed)
     scoring = _check_scoring(scoring)
+    if cache_dir is not None:
+        _check_cacheable(contenders, scoring)
     folds = _folds(cv, data, seed)
     findings = inspect_table(_as_frame(X), data.rare_rows, folds)
     results, failures, noted, interrupted = run_all(
@@ -143,8 +156,8 @@ def compare(
             raise KeyboardInterrupt
         left = len(contenders) - len(finished) - len(failures)
         warnings.warn(
-            f"Interrupted: {len(finished)} contenders are compared, {left} were not "
-            "finished. best_ was not fitted.",
+            f"Interrupted: contenders compared: {len(finished)}; not finished: {left}. "
+            "best_ was not fitted.",
             stacklevel=2,
         )
     if not finished:
@@ -156,7 +169,17 @@ def compare(
         finished, data, folds, scoring, seed, findings, failures, noted
     )
     if not interrupted:
-        comparison._fit_best(contenders[comparison.best_name_], data, seed)
+        best = comparison.best_name_
+        try:
+            comparison._fit_best(contenders[best], data, seed)
+        except (Exception, KeyboardInterrupt) as error:
+            # The folds are done, and may have taken hours.
+            reason = str(error) or "interrupted"
+            warnings.warn(
+                f"{best} could not be fitted on all rows, and there is no best_: "
+                f"{reason}",
+                stacklevel=2,
+            )
     return comparison
 
 
@@ -180,7 +203,7 @@ class Comparison:
         former is, otherwise "could be luck".
     best_ : estimator
         The best contender, fitted on all data. Its ``predict`` uses its threshold,
-        tuned as in the folds. Not there after an interrupt.
+        tuned as in the folds. Not there if the comparison was interrupted.
     best_name_ : str
     out_of_fold_ : DataFrame of shape (n_samples, n_contenders)
         Probability of the rare class from folds in which the row was not trained on;
@@ -309,7 +332,9 @@ class Comparison:
             Weighted rows by true class and columns by predicted class, the rare class
             second.
         """
-        suffix = {"tuned": "", 0.5: "_at_0.5"}[threshold]
+        if threshold not in ("tuned", 0.5):
+            raise ValueError(f'threshold must be "tuned" or 0.5; got {threshold!r}.')
+        suffix = "" if threshold == "tuned" else "_at_0.5"
         rows = self.folds_[self.folds_["contender"] == (name or self.best_name_)]
         counts = rows[[f"{count}{suffix}" for count in COUNTS]].sum()
         return counts.to_numpy().reshape(2, 2)
@@ -481,9 +506,13 @@ def _check_data(X, y, sample_weight, groups):
         X = X.to_pandas() if hasattr(X, "to_pandas") else np.asarray(X)
     if X.ndim != 2:
         raise ValueError(
-            f"X must have two dimensions, rows and features; got {X.ndim}."
+            f"X must be dense, with two dimensions, rows and features; got {X.ndim}."
         )
-    y = column_or_1d(y, warn=True)
+    _check_columns(X)
+    if isinstance(y, pd.Series):
+        y = y.to_numpy(dtype=object)
+    # Numbers and bools are such, whatever held them.
+    y = pd.Series(column_or_1d(y, warn=True)).infer_objects().to_numpy()
     check_consistent_length(X, y, groups)
     if pd.isna(y).any():
         raise ValueError(f"y has {pd.isna(y).sum()} missing values.")
@@ -496,8 +525,40 @@ def _check_data(X, y, sample_weight, groups):
     if sample_weight is not None:
         sample_weight = _check_sample_weight(sample_weight, y, ensure_non_negative=True)
     if groups is not None:
-        groups = column_or_1d(groups)
+        groups, names = pd.factorize(column_or_1d(groups))
+        if (groups < 0).any():
+            raise ValueError(
+                f"groups has {(groups < 0).sum()} missing values: which rows belong "
+                "together must be known of all."
+            )
+        if len(names) < 2:
+            raise ValueError("All rows are of one group: there is nothing to split.")
     return X, y, sample_weight, groups
+
+
+def _check_columns(X):
+    """Refuse, by name, what no contender could work on."""
+    if not isinstance(X, pd.DataFrame):
+        return
+    repeated = X.columns[X.columns.duplicated()]
+    if len(repeated):
+        raise ValueError(f"X has columns of the same name: {', '.join(repeated)}.")
+    categories = set(X.columns[from_dtype(X)])
+    for name in X.columns.difference(categories, sort=False):
+        column = X[name]
+        if pd.api.types.is_datetime64_any_dtype(column):
+            continue
+        if not pd.api.types.is_numeric_dtype(column):
+            held = next(iter(column.dropna()), None)
+            raise ValueError(
+                f"Column {name} holds neither numbers, texts, categories nor dates, "
+                f"but {column.dtype} such as {held!r}. Convert it, say with "
+                "astype(str) or pandas.to_datetime, or drop it."
+            )
+        if np.isinf(column.to_numpy(dtype=float, na_value=np.nan)).any():
+            raise ValueError(
+                f"Column {name} holds infinite values: replace them, say by NaN."
+            )
 
 
 def _pooled(n_rows, folds, found):
@@ -531,7 +592,16 @@ def _check_contenders(contenders, X, seed):
                 f"contenders[{name!r}] has no predict_proba, which the ranking and the "
                 "threshold need. Put CalibratedClassifierCV around it."
             )
-    return contenders
+    return {str(name): model for name, model in contenders.items()}
+
+
+def _check_cacheable(contenders, scoring):
+    try:
+        pickle.dumps((contenders, scoring))
+    except Exception as error:
+        raise ValueError(
+            f"cache_dir needs contenders and scoring that can be pickled: {error}"
+        ) from error
 
 
 def _check_scoring(scoring):
@@ -549,12 +619,18 @@ def _is_loss(name):
 
 
 def _folds(cv, data, seed):
-    weight = np.ones(len(data.y))
-    n_rare = int(data.rare_rows.sum())
+    cv = 5 if cv is None else cv
+    if isinstance(cv, str | bool | float) or (isinstance(cv, Integral) and cv < 2):
+        raise ValueError(
+            "cv must be an int from 2 on, a splitter or (train, test) pairs; got "
+            f"{cv!r}."
+        )
+    weight = np.ones(len(data.y)) if data.sample_weight is None else data.sample_weight
+    n_rare = int(data.rare_rows[weight > 0].sum())
     if n_rare < 2:
         raise ValueError(
-            f"There is one row of the rare class, {data.classes[data.rare]}: too few "
-            "to train on some and test on others."
+            f"There is one row of the rare class, {data.classes[data.rare]}, or none: "
+            "too few to train on some and test on others."
         )
     folds = make_folds(cv, data.X, data.rare_rows, weight, data.groups, seed)
     for number, (train, test) in enumerate(folds):

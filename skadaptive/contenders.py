@@ -182,7 +182,6 @@ def raw_pipeline(X, classifier):
     prepare = ColumnTransformer(
         [("dates", FunctionTransformer(_date_features), _date_columns)],
         remainder="passthrough",
-        verbose_feature_names_out=False,
     )
     # A table again, for an array would turn numbers among texts into texts.
     return make_pipeline(prepare.set_output(transform="pandas"), classifier)
@@ -204,6 +203,7 @@ def _date_columns(X):
 
 def _date_features(X):
     """Columns of numbers for columns of dates; NaN for a missing date."""
+    X = X if isinstance(X, pd.DataFrame) else X.to_pandas()
     columns = {}
     for name, dates in X.items():
         dates = pd.to_datetime(dates, utc=True)

@@ -260,7 +260,8 @@ def evaluate(
     pos_label : int, float, bool or str, default=None
         The class to be found. None: the rare one. An
         :class:`AdaptiveHybridClassifier`, also as the last step of a pipeline, knows
-        which that was when it was fitted; with any other estimator it is the class with
+        which that was when it was fitted, a ``FixedThresholdClassifier`` with a
+        ``pos_label`` is for that; with any other estimator it is the class with
         the least weight in ``y``, ``classes_[1]`` unless the first has less than half
         of its weight.
     n_bootstraps : int, default=1000

@@ -1,6 +1,7 @@
 """Model files: an estimator, what its table looked like, and who wrote it."""
 
 import os
+import shlex
 import tempfile
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,18 +11,47 @@ import sklearn
 
 from ._version import __version__
 
-# Packages whose types a model file may hold. skops never runs what is in a file; it
-# builds objects of types that are trusted, and asks about all others.
-_TRUSTED = (
-    "imblearn",
-    "lightgbm",
-    "numpy",
-    "scipy",
-    "skadaptive",
-    "sklearn",
-    "xgboost",
-)
-_TRUSTED_TYPES = ("collections.OrderedDict",)
+# What a model file may hold beside what skops itself trusts, such as scikit-learn's
+# estimators: all that the default contenders are made of, name by name. To trust whole
+# packages would be to trust functions of theirs that run any code they are given.
+_TRUSTED = {
+    "collections.OrderedDict",
+    "imblearn.combine._smote_tomek.SMOTETomek",
+    "imblearn.ensemble._bagging.BalancedBaggingClassifier",
+    "imblearn.ensemble._forest.BalancedRandomForestClassifier",
+    "imblearn.over_sampling._adasyn.ADASYN",
+    "imblearn.over_sampling._random_over_sampler.RandomOverSampler",
+    "imblearn.over_sampling._smote.base.SMOTE",
+    "imblearn.pipeline.Pipeline",
+    "imblearn.under_sampling._prototype_selection._random_under_sampler."
+    "RandomUnderSampler",
+    "lightgbm.basic.Booster",
+    "lightgbm.sklearn.LGBMClassifier",
+    "numpy.dtype",
+    "skadaptive.categories._numbers",
+    "skadaptive.categories._without_na",
+    "skadaptive.categories.from_dtype",
+    "skadaptive.classifier.AdaptiveHybridClassifier",
+    "skadaptive.contenders.XGBoost",
+    "skadaptive.contenders._date_columns",
+    "skadaptive.contenders._date_features",
+    "skadaptive.contenders._number_columns",
+    "skadaptive.decision.SigmoidCalibration",
+    "skadaptive.encoding.PiecewiseLinearEncoding",
+    "skadaptive.inference.Committee",
+    "skadaptive.preprocessing.RobustScaler",
+    "skadaptive.progress.Progress",
+    "skadaptive.progress.TrainingState",
+    "sklearn._loss.link.Interval",
+    "sklearn._loss.link.LogitLink",
+    "sklearn._loss.loss.HalfBinomialLoss",
+    "sklearn.ensemble._hist_gradient_boosting.binning._BinMapper",
+    "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
+    "sklearn.neural_network._stochastic_optimizers.AdamOptimizer",
+    "sklearn.tree._tree.Tree",
+    "xgboost.core.Booster",
+    "xgboost.sklearn.XGBClassifier",
+}
 _FORMAT = "skadaptive model"
 
 
@@ -42,6 +72,8 @@ def save_model(path, model, X, **facts):
     ------
     ImportError
         If skops is not installed.
+    ValueError
+        If the model has parts that :func:`load_model` would refuse.
     """
     skops = _skops()
     columns = {str(name): _kind(X[name]) for name in X}
@@ -54,6 +86,12 @@ def save_model(path, model, X, **facts):
     }
     with replaced(path) as temporary:
         skops.dump(content, temporary)
+        foreign = set(skops.get_untrusted_types(file=temporary)) - _TRUSTED
+        if foreign:
+            raise ValueError(
+                "Only default contenders can be written to a model file: "
+                f"{', '.join(sorted(foreign))} would not be read again. Use joblib."
+            )
 
 
 def load_model(path):
@@ -82,11 +120,7 @@ def load_model(path):
         types = skops.get_untrusted_types(file=path)
     except Exception as error:  # of zipfile, json or skops, as the damage may be
         raise ValueError(f"{path} is not a model file. {again}.") from error
-    foreign = [
-        name
-        for name in types
-        if name.partition(".")[0] not in _TRUSTED and name not in _TRUSTED_TYPES
-    ]
+    foreign = set(types) - _TRUSTED
     if foreign:
         raise ValueError(
             f"{path} holds types that this program does not trust: "
@@ -137,7 +171,7 @@ def as_trained(frame, columns):
     if more:
         raise ValueError(
             f"Columns that the model was not trained on: {', '.join(more)}. If they "
-            f"do not matter: --drop {' '.join(more)}"
+            f"do not matter: --drop {shlex.join(more)}"
         )
     frame = frame[list(columns)]
     for name, kind in columns.items():

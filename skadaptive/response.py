@@ -161,8 +161,8 @@ def positive_index(pos_label, classes, shares, estimator=None):
     ----------
     pos_label : int, float, bool, str or None
         None: the rare class. An :class:`AdaptiveHybridClassifier` knows which was rare
-        when it was fitted, and that is the one; with any other estimator it is the one
-        with the least weight, of two classes the second unless the first has less than
+        when it was fitted, a ``FixedThresholdClassifier`` for which it decides, and
+        that is the one; with any other estimator it is the one with the least weight, of two classes the second unless the first has less than
         half of its weight.
     classes : ndarray of shape (2,)
     shares : ndarray of shape (2,)
@@ -189,6 +189,8 @@ def positive_index(pos_label, classes, shares, estimator=None):
     for layer in layers(estimator):
         if isinstance(layer, AdaptiveHybridClassifier):
             return layer._progress.rare
+        if getattr(layer, "pos_label", None) is not None:
+            return classes.tolist().index(layer.pos_label)
     # Rows of one class alone do not tell which is rare.
     return rare_class(shares) if np.all(shares > 0) else 1
 
@@ -274,6 +276,8 @@ def find_threshold(estimator, index, proba, labels):
             of = 1  # as in scikit-learn's wrappers
             if isinstance(layer, AdaptiveHybridClassifier):
                 of = layer._progress.rare
+            elif getattr(layer, "pos_label", None) is not None:
+                of = layer.classes_.tolist().index(layer.pos_label)
             candidates.append(float(found[0] if of == index else 1 - found[0]))
     for threshold in [*candidates, 0.5]:
         # Where the probability of the other class was compared, the last digit differs.

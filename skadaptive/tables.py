@@ -2,14 +2,14 @@
 
 import csv
 import gzip
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from pandas.api.types import infer_dtype
 from sklearn.metrics import roc_auc_score
-
-from .parameters import rare_class
 
 #: ROC AUC of one column alone from which on it is said to give the target away.
 GIVES_AWAY = 0.99
@@ -74,12 +74,17 @@ def read_table(path):
 def _separator(path):
     with (gzip.open if path.suffix.lower() == ".gz" else open)(path, "rb") as file:
         head = file.read(1 << 16).decode(errors="replace")
-    line = next(csv.reader([head.partition("\n")[0]], delimiter="\0"), [""])
-    header = line[0] if line else ""
+    header = re.sub(r'"[^"]*"', "", head.partition("\n")[0])  # commas of names
     return max(",;\t|", key=header.count)
 
 
 def _parse_dates(column):
+    if column.dtype == object and infer_dtype(column, skipna=True) == "date":
+        return pd.to_datetime(column)
+    if pd.api.types.is_timedelta64_dtype(column):
+        return column.dt.total_seconds() / 86_400
+    if column.dtype == object and infer_dtype(column, skipna=True) == "mixed-integer":
+        return column.where(column.isna(), column.astype(str))
     if not pd.api.types.is_string_dtype(column):
         return column
     known = column.dropna()
@@ -92,7 +97,7 @@ def _parse_dates(column):
 
 
 def split_target(frame, target, positive=None):
-    """Features, and labels of two classes of which the one to be found is rare.
+    """Features, and labels of two classes, one of them to be found.
 
     Parameters
     ----------
@@ -114,9 +119,8 @@ def split_target(frame, target, positive=None):
     Raises
     ------
     ValueError
-        If there is no such column or value, a target is missing, all are the same,
-        there are twenty values or more and none was named, or the one that was named
-        is frequent.
+        If there is no such column or value, a target is missing, all are the same, or
+        there are twenty values or more and none was named.
     """
     if target not in frame:
         raise ValueError(
@@ -129,6 +133,7 @@ def split_target(frame, target, positive=None):
             f"{missing} rows have no value in {target!r}: take them out, or fill them."
         )
     counts = labels.value_counts()
+    counts = counts[counts > 0]  # of categories
     if len(counts) < 2:
         raise ValueError(
             f"All rows have the value {counts.index[0]} in {target!r}: there is "
@@ -151,13 +156,6 @@ def split_target(frame, target, positive=None):
             )
         positive = found[0]
     y = two_classes(labels, positive, len(counts) > 2)
-    classes, codes = np.unique(y, return_inverse=True)
-    rare = classes[rare_class(np.bincount(codes))]
-    if rare not in (positive, str(positive)):
-        raise ValueError(
-            f"{positive} is not rare: {counts[positive] / len(labels):.0%} of the rows "
-            f"have it in {target!r}. Name the value that is."
-        )
     return frame.drop(columns=target), y, positive
 
 

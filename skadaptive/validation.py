@@ -7,20 +7,19 @@ from importlib.util import find_spec
 
 import joblib
 import numpy as np
-from sklearn.base import clone
+from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.frozen import FrozenEstimator
-from sklearn.metrics import check_scoring, confusion_matrix
+from sklearn.metrics import confusion_matrix, get_scorer
 from sklearn.model_selection import FixedThresholdClassifier
 from sklearn.pipeline import Pipeline
 from sklearn.utils import _safe_indexing
 
 from ._version import __version__
-from .contenders import OURS
+from .classifier import AdaptiveHybridClassifier
 from .decision import tune_threshold
 from .evaluation import measures
 from .folds import make_folds
-from .parameters import rare_class
-from .thresholds import f1
+from .thresholds import OF_SCORER, f1
 
 #: Counts of the confusion matrix of a fold, in scikit-learn's order.
 COUNTS = ("tn", "fp", "fn", "tp")
@@ -43,12 +42,21 @@ class LabelledRows:
         1 for the rare class, else 0.
     """
 
-    def __init__(self, X, y, sample_weight, groups):
+    def __init__(self, X, y, sample_weight, groups, pos_label=None):
         self.X, self.y = X, y
         self.sample_weight, self.groups = sample_weight, groups
         self.classes, codes = np.unique(y, return_inverse=True)
-        totals = np.bincount(codes, sample_weight, len(self.classes))
-        self.rare = int(rare_class(totals))
+        if pos_label is None:
+            # The lighter one; of two of the same weight the second.
+            totals = np.bincount(codes, sample_weight, len(self.classes))
+            self.rare = int(totals[1] <= totals[0])
+        elif pos_label in self.classes.tolist():
+            self.rare = self.classes.tolist().index(pos_label)
+        else:
+            raise ValueError(
+                f"pos_label={pos_label!r} is none of the classes, "
+                f"{', '.join(map(repr, self.classes.tolist()))}."
+            )
         self.rare_rows = (codes == self.rare).astype(int)
 
     def weights(self, rows):
@@ -68,7 +76,8 @@ def run_all(contenders, data, folds, scoring, seed, n_jobs, cache_dir, verbose):
     if cache_dir is not None:
         memory = joblib.Memory(cache_dir, verbose=0)
         run = memory.cache(_run_fold, ignore=["data", "train", "test"])
-        parts = (data.X, data.y, data.sample_weight, data.groups, folds, __version__)
+        rows = (data.X, data.y, data.sample_weight, data.groups)
+        parts = (rows, data.rare, folds, __version__)
         key = joblib.hash(parts)
     tasks = (
         joblib.delayed(_attempt)(
@@ -128,8 +137,9 @@ def _run_fold(model, data, train, test, scoring, seed, number, key):
             ).ravel()
             row |= {f"{n}{suffix}": c for n, c in zip(COUNTS, counts, strict=True)}
         if column_of(scoring) not in row:
-            scorer = check_scoring(fitted, scoring)
-            row[column_of(scoring)] = _scored(scorer, fitted, X, data.y[test], weight)
+            row[column_of(scoring)] = _scored(
+                scoring, fitted, X, data, test, proba, labels
+            )
         row |= {
             "threshold": threshold,
             "fit_time": fit_time,
@@ -150,35 +160,94 @@ def noted_warnings():
     messages += dict.fromkeys(" ".join(str(w.message).split()) for w in caught)
 
 
-def _scored(scorer, fitted, X, y, weight):
+class _Answered(ClassifierMixin, BaseEstimator):
+    """A classifier whose answers are known, 1 being the rare class.
+
+    Scorers by name take 1, or the greater label, for the class to be found.
+    """
+
+    def __init__(self, proba, labels):
+        self.proba, self.labels = proba, labels
+        self.classes_ = np.array([0, 1])
+
+    def predict(self, X):
+        return self.labels
+
+    def predict_proba(self, X):
+        return np.column_stack([1 - self.proba, self.proba])
+
+
+def _scored(scoring, fitted, X, data, test, proba, labels):
+    """By the name of a scorer, or by one of the user's own."""
+    y = data.y[test]
+    if isinstance(scoring, str):
+        scoring, y = get_scorer(scoring), data.rare_rows[test]
+        fitted = _Answered(proba, labels)
+    weight = data.weights(test)
     if weight is None:
-        return float(scorer(fitted, X, y))
-    return float(scorer(fitted, X, y, sample_weight=weight))
+        return float(scoring(fitted, X, y))
+    return float(scoring(fitted, X, y, sample_weight=weight))
 
 
 def fit_and_tune(model, data, rows, seed):
-    """A contender fitted on some rows, deciding at its tuned threshold."""
+    """A contender fitted on some rows, deciding at a threshold tuned on them for F1.
+
+    Parameters
+    ----------
+    model : classifier
+    data : LabelledRows
+    rows : ndarray of int
+    seed : int
+        Of the part held out.
+
+    Returns
+    -------
+    fitted : classifier
+    threshold : float
+        Probability of the rare class above which a row is predicted rare.
+    """
     fitted = _fit_on(model, data, rows)
     last = fitted[-1] if isinstance(fitted, Pipeline) else fitted
-    if hasattr(last, "threshold_"):  # it tuned one in its fit
-        return fitted, float(last.threshold_)
-    weight = np.ones(len(rows)) if data.sample_weight is None else data.weights(rows)
-    groups = None if data.groups is None else data.groups[rows]
     y = data.rare_rows[rows]
-    folds = make_folds(_TUNING_SHARE, None, y, weight, groups, seed)
-    ((train, test),) = folds
-    threshold = 0.5
-    if y[test].any() and not y[test].all():
-        first = _fit_on(model, data, rows[train])
-        proba = _probability(first, _safe_indexing(data.X, rows[test]), data)
-        threshold = tune_threshold(f1, y[test], proba, weight[test])
+    weight = np.ones(len(rows)) if data.sample_weight is None else data.weights(rows)
+    threshold = None
+    if isinstance(last, AdaptiveHybridClassifier) and last._progress.rare == data.rare:
+        if last.threshold not in ("tune", None) or _tunes_f1(last):
+            return fitted, float(last.threshold_)
+        if last.threshold == "tune" and len(last.oof_proba_) == len(rows):
+            # For other criteria, such as the costs that class weights stand for.
+            proba = last.oof_proba_[:, data.rare]
+            held = np.isfinite(proba)
+            threshold = _best_threshold(y[held], proba[held], weight[held])
+    if threshold is None:
+        groups = None if data.groups is None else data.groups[rows]
+        ((train, test),) = make_folds(_TUNING_SHARE, None, y, weight, groups, seed)
+        if y[test].any() and not y[test].all():
+            first = _fit_on(model, data, rows[train])
+            proba = _probability(first, _safe_indexing(data.X, rows[test]), data)
+            threshold = _best_threshold(y[test], proba, weight[test])
+    threshold = 0.5 if threshold is None else threshold
     decided = FixedThresholdClassifier(
         FrozenEstimator(fitted),
-        threshold=threshold,
+        # It compares by >=, and everything else here by >.
+        threshold=float(np.nextafter(threshold, 1)),
         pos_label=data.classes[data.rare],
         response_method="predict_proba",
     )
     return decided.fit(_safe_indexing(data.X, rows[:2]), data.y[rows[:2]]), threshold
+
+
+def _tunes_f1(classifier):
+    if classifier.threshold != "tune" or classifier.class_weight is not None:
+        return False
+    scoring = classifier.scoring
+    return isinstance(scoring, str) and OF_SCORER.get(scoring, f1) is f1
+
+
+def _best_threshold(y, proba, weight):
+    if not y.any() or y.all():
+        return None
+    return tune_threshold(f1, y, proba, weight)
 
 
 def _fit_on(model, data, rows):
@@ -187,7 +256,7 @@ def _fit_on(model, data, rows):
     prefix = "" if last[0] is None else f"{last[0]}__"
     if data.sample_weight is not None:
         parameters[f"{prefix}sample_weight"] = data.weights(rows)
-    if data.groups is not None and type(last[1]).__name__ == OURS:
+    if data.groups is not None and isinstance(last[1], AdaptiveHybridClassifier):
         parameters[f"{prefix}groups"] = data.groups[rows]
     return clone(model).fit(_safe_indexing(data.X, rows), data.y[rows], **parameters)
 

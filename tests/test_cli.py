@@ -8,12 +8,15 @@ import sys
 import numpy as np
 import pandas as pd
 import pytest
-from numpy.testing import assert_allclose
+from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.dummy import DummyClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import average_precision_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
 
 from skadaptive import cli, models
-from skadaptive.contenders import table_pipeline
+from skadaptive.contenders import default_contenders, table_pipeline
 from skadaptive.datasets import load_rare
 
 
@@ -152,6 +155,9 @@ def test_columns_with_a_part_of_their_own_are_no_features(
         ("compare train.csv --target diagnosis --report no/r.html", "no folder"),
         ("compare train.csv --target diagnosis --time a --group b", "do not go togeth"),
         ("compare train.csv --target diagnosis --weight site", "site has 'right'"),
+        ("compare train.csv --target diagnosis --time site", "no times that can be"),
+        ("compare train.csv --target diagnosis --report cache", "it is a folder"),
+        ("compare --drop site train.csv --target diagnosis", "before --drop"),
         ("predict none.skops later.csv.gz", "no model file"),
         ("predict train.csv later.csv.gz", "not a model file"),
         ("predict old.skops later.csv.gz", "written with skadaptive 0.0.1"),
@@ -175,7 +181,9 @@ def test_mistakes(here, capsys, monkeypatch, arguments, message):
     later.assign(diagnosis="unclear").to_csv("odd.csv", index=False)
     X = later.iloc[:, :6]
     model = table_pipeline(LogisticRegression(max_iter=5000)).fit(X, later.diagnosis)
-    models.save_model("foreign.skops", subprocess.Popen, X)
+    with monkeypatch.context() as trusting:
+        trusting.setattr(models, "_TRUSTED", {*models._TRUSTED, "subprocess.Popen"})
+        models.save_model("foreign.skops", subprocess.Popen, X)
     monkeypatch.setattr(models, "__version__", "0.0.1")
     models.save_model("old.skops", model, X)
     monkeypatch.undo()
@@ -198,6 +206,28 @@ def test_mistakes(here, capsys, monkeypatch, arguments, message):
     for name in ("kept.html", "kept.skops", "kept.csv"):
         assert (here / name).read_text() == "here before"
     assert sorted(path.name for path in here.iterdir()) == before
+
+
+def test_only_what_can_be_read_again_is_written(here):
+    """Functions run what they are given, those of NumPy, too."""
+    model = make_pipeline(FunctionTransformer(np.testing.runstring), DummyClassifier())
+    with pytest.raises(ValueError, match="runstring would not be read again"):
+        models.save_model("bad.skops", model, pd.read_csv("train.csv"))
+    assert not (here / "bad.skops").exists()
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_every_default_contender_can_be_kept(here):
+    frame = pd.read_csv("train.csv")
+    frame["day"] = pd.date_range("2020-01-01", periods=len(frame))
+    X, y = frame.drop(columns="diagnosis"), frame["diagnosis"]
+    for name, model in default_contenders(X, random_state=0).items():
+        if name.startswith("Keras MLP") and "(SMOTE)" not in name:
+            continue  # of the same parts
+        fitted = model.fit(X, y)
+        models.save_model("one.skops", fitted, X)
+        again = models.load_model("one.skops")["model"]
+        assert_array_equal(again.predict_proba(X), fitted.predict_proba(X))
 
 
 def test_a_mistyped_option():

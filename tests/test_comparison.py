@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import stats
-from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.dummy import DummyClassifier
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
@@ -23,9 +23,11 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from skadaptive import compare
+from skadaptive import compare, validation
 from skadaptive.contenders import default_contenders, table_pipeline
+from skadaptive.decision import tune_threshold
 from skadaptive.paired import corrected_t_test, half_width, holm
+from skadaptive.thresholds import f1
 
 
 class Recorder(ClassifierMixin, BaseEstimator):
@@ -231,6 +233,84 @@ def test_weights_count_everywhere(binary, folds, logistic):
     assert_allclose(found.confusion().sum(), weight.sum())
 
 
+def test_the_class_to_be_found(binary, folds, logistic):
+    """The lighter one, whatever its name, or the one that is named."""
+    X, y = binary
+    text = np.where(y == 1, "aye", "no")
+    options = {"contenders": {"it": logistic}, "cv": folds, "verbose": 0}
+    options["random_state"] = 0
+    rare = compare(X, text, **options)
+    assert rare.pos_label_ == "aye" and rare.y_.sum() == y.sum()
+    assert_allclose(rare.folds_["f1"], compare(X, y, **options).folds_["f1"])
+    named = compare(X, text, pos_label="no", scoring="jaccard", **options)
+    assert named.y_.sum() == (1 - y).sum()
+    tp, fp, fn = (named.folds_[count] for count in ("tp", "fp", "fn"))
+    assert_allclose(named.folds_["jaccard"], tp / (tp + fp + fn))
+    even = np.where(np.arange(400) % 9 < 4, "b", "c")  # 45 %, and first
+    assert compare(X, even, **options).pos_label_ == "b"
+    assert compare(X, even == "b", **options).pos_label_ is np.True_
+
+
+def test_labels_of_any_kind(binary, folds, logistic):
+    X, y = binary
+    kinds = ["Int64", "boolean", "object", "category", bool]
+    for kind in kinds:
+        label = compare(
+            X,
+            pd.Series(y).astype(kind),
+            contenders={"it": logistic},
+            cv=folds[:2],
+            verbose=0,
+        ).pos_label_
+        assert str(label) in ("1", "True"), kind
+
+
+def test_class_weights_do_not_change_what_thresholds_are_tuned_for(
+    binary, folds, quick
+):
+    weighted = quick(class_weight="balanced", calibration=None)
+    found = compare(*binary, contenders={"it": weighted}, cv=folds[:2], verbose=0)
+    X, y = binary
+    for number, (train, test) in enumerate(folds[:2]):
+        alone = clone(weighted).fit(X[train], y[train])
+        proba = alone.oof_proba_[:, 1]
+        threshold = tune_threshold(f1, y[train], proba, np.ones(len(train)))
+        assert found.folds_["threshold"][number] == threshold != alone.threshold_
+    own = quick(threshold=0.3)
+    kept = compare(*binary, contenders={"it": own}, cv=folds[:1], verbose=0)
+    assert kept.folds_["threshold"].tolist() == [0.3]
+
+
+def test_ties_at_the_threshold(binary, monkeypatch):
+    """A row at the threshold is not above it, neither tuned nor at 0.5."""
+    monkeypatch.setattr(validation, "tune_threshold", lambda *args: 0.5)
+    neighbours = {"it": KNeighborsClassifier(2)}
+    found = compare(*binary, contenders=neighbours, random_state=0, verbose=0)
+    assert (found.out_of_fold_["it"] == 0.5).any()
+    assert_array_equal(found.folds_["tp"], found.folds_["tp_at_0.5"])
+    assert_array_equal(found.folds_["fp"], found.folds_["fp_at_0.5"])
+
+
+def test_rows_without_weight_are_in_no_fold(binary, logistic):
+    X, y = binary
+    weight = (np.arange(len(y)) % 3 > 0).astype(float)
+    found = compare(X, y, contenders={"it": logistic}, sample_weight=weight, verbose=0)
+    tested = np.concatenate(found.test_folds_)
+    assert_array_equal(np.sort(tested), np.flatnonzero(weight))
+    assert np.isfinite(found.folds_["average_precision"]).all()
+    with pytest.raises(ValueError, match="or none"):
+        compare(X, y, contenders={"it": logistic}, sample_weight=1.0 - y, pos_label=1)
+
+
+def test_a_failure_of_the_last_fit_costs_nothing_else(binary, folds):
+    for error in (ValueError, KeyboardInterrupt):
+        Recorder.seen = []
+        last = Recorder(fails_on=2 * len(folds) + 1, error=error)
+        with pytest.warns(UserWarning, match="told to fail|interrupted"):
+            found = compare(*binary, contenders={"it": last}, cv=folds, verbose=0)
+        assert len(found.folds_) == len(folds) and not hasattr(found, "best_")
+
+
 def test_groups_stay_together(binary, logistic):
     X, y = binary
     groups = np.arange(len(y)) // 4
@@ -265,7 +345,7 @@ def test_a_failure_is_told_and_the_others_go_on(binary, folds, logistic):
 def test_an_interrupt_keeps_what_is_finished(binary, folds, logistic):
     stopped = Recorder(fails_on=3, error=KeyboardInterrupt)
     contenders = {"logistic": logistic, "stopped": stopped, "never begun": logistic}
-    with pytest.warns(UserWarning, match="1 contenders are compared, 2 were not"):
+    with pytest.warns(UserWarning, match="contenders compared: 1; not finished: 2"):
         found = compare(*binary, contenders=contenders, cv=folds, verbose=0)
     assert found.table.index.tolist() == ["logistic"]
     assert not hasattr(found, "best_")
@@ -334,12 +414,23 @@ def test_it_can_be_looked_at_and_pickled(binary, folds, logistic, capsys):
         ({"y": np.arange(400) % 3}, "two classes; got 3"),
         ({"y": np.arange(300) % 2}, "inconsistent numbers"),
         ({"y": (np.arange(400) == 7).astype(int)}, "one row of the rare class, 1"),
+        ({"cv": "5"}, "cv must be an int from 2 on"),
         ({"X": np.zeros(400)}, "two dimensions"),
         ({"contenders": "all"}, 'must be "default", "quick" or a dict'),
         ({"contenders": {"it": StandardScaler()}}, "not a classifier"),
         ({"scoring": "f11"}, "scoring must be a measure"),
         ({"cv": [(np.arange(200, 400), np.arange(200))]}, "200 rows to test, 0 of the"),
         ({"sample_weight": -np.ones(400)}, "Negative values"),
+        ({"pos_label": 2}, "pos_label=2 is none of the classes, 0, 1"),
+        ({"cv": 1}, "cv must be an int from 2 on"),
+        ({"groups": [None, *range(399)]}, "groups has 1 missing"),
+        ({"groups": np.zeros(400)}, "All rows are of one group"),
+        ({"X": pd.DataFrame(np.zeros((400, 2)), columns=["a", "a"])}, "same name: a"),
+        ({"X": pd.DataFrame({"a": [np.inf] * 400})}, "Column a holds infinite"),
+        (
+            {"X": pd.DataFrame({"a": pd.period_range("2020", periods=400, freq="D")})},
+            "Column a holds neither",
+        ),
     ],
 )
 def test_bad_input(binary, change, message):

@@ -13,7 +13,9 @@ from scipy.stats import bootstrap
 from sklearn import metrics
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.exceptions import NotFittedError, UndefinedMetricWarning
+from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LinearRegression, LogisticRegression
+from sklearn.model_selection import FixedThresholdClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import LinearSVC
@@ -515,3 +517,16 @@ def test_save_needs_matplotlib(tmp_path):
     )
     assert done.stdout.count("requires matplotlib") == 2, done.stderr
     assert not list(tmp_path.iterdir())
+
+
+def test_the_rare_class_of_a_fixed_threshold(breast_cancer):
+    """Is the one that it was fixed for, in rows of any share, as the threshold is."""
+    X, y = breast_cancer
+    text = np.where(y == 1, "bad", "good")
+    model = make_pipeline(StandardScaler(), LogisticRegression()).fit(X, text)
+    fixed = FixedThresholdClassifier(
+        FrozenEstimator(model), threshold=0.3, pos_label="bad"
+    ).fit(X, text)
+    rows = np.r_[np.flatnonzero(y == 1), np.flatnonzero(y == 0)[:20]]
+    found = evaluate(fixed, X[rows], text[rows], n_bootstraps=10)
+    assert found.pos_label_ == "bad" and found.threshold_ == 0.3
