@@ -162,8 +162,8 @@ def positive_index(pos_label, classes, shares, estimator=None):
     pos_label : int, float, bool, str or None
         None: the rare class. An :class:`AdaptiveHybridClassifier` knows which was rare
         when it was fitted, a ``FixedThresholdClassifier`` for which it decides, and
-        that is the one; with any other estimator it is the one with the least weight, of two classes the second unless the first has less than
-        half of its weight.
+        that is the one; with any other estimator it is the one with the least weight,
+        of two classes the second unless the first has less than half of its weight.
     classes : ndarray of shape (2,)
     shares : ndarray of shape (2,)
         Weight of each class among the rows to be judged.
