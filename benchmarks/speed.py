@@ -431,7 +431,7 @@ def gpu_reason():
     seen = tf.config.list_physical_devices("GPU")
     if seen:
         return "TensorFlow saw one and may have used it in every figure above"
-    return "TensorFlow sees none; training has no code of its own for one"
+    return "TensorFlow sees none; the rows would be put there once, untried"
 
 
 def description(options, finished):
