@@ -172,8 +172,9 @@ def evaluation_curves(evaluation, rows):
         )
     fpr, tpr, _ = roc_curve(rows.y, rows.proba, sample_weight=rows.weight)
     with Figure("roc", (5, 5)) as drawing:
-        RocCurveDisplay(fpr=fpr, tpr=tpr).plot(ax=drawing.ax)
-        drawing.ax.lines[-1].set(color=PALETTE[0], label="true against false alarms")
+        name = "true against false alarms"
+        RocCurveDisplay(fpr=fpr, tpr=tpr).plot(ax=drawing.ax, name=name)
+        drawing.ax.lines[-1].set(color=PALETTE[0], label=name)
         drawing.ax.plot([0, 1], [0, 1], ":", color=MUTED, label="drawing lots")
         drawing.ax.set(xlabel="share of other rows with an alarm", ylabel="recall")
         drawing.ax.legend(loc="lower right")

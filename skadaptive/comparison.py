@@ -307,14 +307,18 @@ class Comparison:
         Returns
         -------
         DataFrame
-            ``mean``, ``low`` and ``high`` by contender, in the order of the ranking.
+            ``mean``, ``low`` and ``high`` by contender, in the order of the ranking;
+            within [0, 1] for measures of the table.
         """
         scores = self.scores(measure)
         half = [
             half_width(scores[name], self._ratio, confidence_level) for name in scores
         ]
         mean = scores.mean()
-        return pd.DataFrame({"mean": mean, "low": mean - half, "high": mean + half})
+        found = pd.DataFrame({"mean": mean, "low": mean - half, "high": mean + half})
+        if (measure or self.scoring_).removesuffix("_at_0.5") in MEASURES:
+            found = found.clip(0, 1)  # as scores are
+        return found
 
     def confusion(self, name=None, threshold="tuned"):
         """Confusion matrix over all test rows.
@@ -477,14 +481,14 @@ class Comparison:
             height = 1 + 0.3 * len(found)
             _, ax = plt.subplots(figsize=(7, height), layout="constrained")
         places = np.arange(len(found))
-        half = found["high"] - found["mean"]
+        mean, low, high = found[["mean", "low", "high"]].to_numpy().T
         ours = found.index == OURS
         for chosen, colour in ((~ours, "#56708a"), (ours, "#c1440e")):
             if chosen.any():
                 ax.errorbar(
-                    found["mean"][chosen],
+                    mean[chosen],
                     places[chosen],
-                    xerr=half[chosen],
+                    xerr=[(mean - low)[chosen], (high - mean)[chosen]],
                     fmt="o",
                     color=colour,
                     capsize=3,
@@ -492,9 +496,6 @@ class Comparison:
         ax.set_yticks(places, found.index)
         ax.set_xlabel(f"{name_of_measure(self.scoring_)}, mean and 95 % interval")
         ax.grid(axis="x", alpha=0.3)
-        if self.scoring_ in MEASURES:  # intervals may pass what scores cannot
-            low, high = ax.get_xlim()
-            ax.set_xlim(max(low, -0.01), min(high, 1.01))
         return ax
 
 

@@ -163,6 +163,16 @@ def test_ours_decides_at_its_own_threshold(binary, folds, quick):
         assert_allclose(row["f1"], f1_score(y[test], alone.predict(X[test])))
 
 
+def test_intervals_stay_where_scores_can_be(binary, folds, logistic):
+    """Two folds tell next to nothing: by the formula they reach beyond 0 and 1."""
+    found = compare(*binary, contenders={"it": logistic}, cv=folds[:2], verbose=0)
+    wide = half_width(found.folds_["average_precision"], 1 / 3)
+    interval = found.intervals().loc["it"]
+    assert interval["mean"] + wide > 1 and interval["high"] == 1
+    assert interval["low"] == max(interval["mean"] - wide, 0)
+    assert np.isfinite(found.intervals("fit_time")).all(axis=None)
+
+
 def test_luck_is_called_luck(rng):
     """Memory of rows helps nobody where labels are noise."""
     X, y = rng.normal(size=(300, 4)), (rng.random(300) < 0.2).astype(int)
