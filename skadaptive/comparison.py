@@ -26,7 +26,7 @@ from .validation import (
     noted_warnings,
     run_all,
 )
-from .wording import name_of_measure
+from .wording import enumerated, name_of_measure
 
 #: Measures of a comparison; the label scores also at 0.5, as "f1_at_0.5" and so on.
 MEASURES = (
@@ -235,7 +235,10 @@ class Comparison:
     -----
     Folds share training rows, so that scores of folds vary less than scores of new
     data would; the corrected test and the intervals allow for it with a variance of
-    (1/n + n_test/n_train) instead of 1/n.
+    (1/n + n_test/n_train) instead of 1/n. Neither allows for the best being chosen by
+    the folds that then judge it: of many contenders the first is so partly by luck, its
+    mean a little better than new data will show and its leads too long. Rows kept aside
+    and :func:`skadaptive.evaluate` tell.
 
     References
     ----------
@@ -418,7 +421,7 @@ class Comparison:
         for verdict, sentence in words.items():
             names = self.tests_.index[self.tests_["verdict"] == verdict]
             if len(names):
-                lines.append(sentence.format(_enumerated(names)) + ".")
+                lines.append(sentence.format(enumerated(names)) + ".")
         if OURS in self.table.index and best != OURS:
             place = self.table.index.get_loc(OURS) + 1
             lines.append(
@@ -644,13 +647,6 @@ def _folds(cv, data, seed):
                     f"{data.rare_rows.sum()} rare rows in all; use another cv."
                 )
     return folds
-
-
-def _enumerated(names):
-    names = list(names)
-    if len(names) > 4:
-        names = [*names[:3], f"{len(names) - 3} more"]
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
 
 
 def _ordinal(number):
