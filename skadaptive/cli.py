@@ -196,13 +196,14 @@ def _compare(chosen):
         cache_dir=chosen.cache,
         verbose=1,
     )
-    interrupted = not hasattr(comparison, "best_")
+    # Interrupted, or the best cannot be fitted on all rows, which has been said.
+    unfinished = not hasattr(comparison, "best_")
     if not chosen.json:
         print(comparison, flush=True)  # before what may not be written
     written = {}
     if chosen.report:
         written["report"] = str(comparison.to_html(chosen.report))
-    if chosen.save and not interrupted:
+    if chosen.save and not unfinished:
         facts = {
             "target": columns["target"],
             "positive": _plain(positive),
@@ -217,7 +218,7 @@ def _compare(chosen):
     else:
         for kind, path in written.items():
             print(f"The {kind} is in {path}.")
-    return INTERRUPTED if interrupted else 0
+    return INTERRUPTED if unfinished else 0
 
 
 def _read_training(chosen):
