@@ -40,7 +40,7 @@ class AdaptiveHybridClassifier(ClassifierMixin, BaseCommittee):
         Units of each hidden layer. Empty: a generalized additive model, or with
         ``n_bins=None`` a linear one.
 
-    activation : {"relu", "selu", "elu", "gelu", "silu", "tanh"}, default="selu"
+    activation : {"relu", "selu", "elu", "gelu", "silu", "tanh"}, default="silu"
         Activation of the hidden layers.
 
     n_bins : int, "auto" or None, default="auto"
@@ -111,9 +111,9 @@ class AdaptiveHybridClassifier(ClassifierMixin, BaseCommittee):
         ``{"class_name": "sgd", "config": {"momentum": 0.9}}``.
 
     learning_rate : float, default=0.04
-        Learning rate at the crests of its schedule, four cosine cycles over
-        ``max_epochs``, each twice as long as the one before. It is shared out among
-        the weights by the width of their layer, so that the same value suits any.
+        Learning rate for the first half of ``max_epochs``; in the second it falls to 0
+        along a cosine. It is shared out among the weights by the width of their layer,
+        so that the same value suits any.
 
     batch_size : int or "auto", default="auto"
         Rows per step and member. "auto" grows with the number of rows, from 64 to
@@ -121,8 +121,8 @@ class AdaptiveHybridClassifier(ClassifierMixin, BaseCommittee):
         steps.
 
     max_epochs : int or "auto", default="auto"
-        Greatest number of epochs. "auto": 48, or over many rows as few as pass over
-        512,000, but no less than 16. An epoch is one pass over the training rows, or
+        Greatest number of epochs. "auto": 24, or over many rows as few as pass over
+        128,000, but no less than 8. An epoch is one pass over the training rows, or
         several as said under ``batch_size``.
 
     early_stopping : bool, default=True
@@ -131,8 +131,8 @@ class AdaptiveHybridClassifier(ClassifierMixin, BaseCommittee):
 
     n_iter_no_change : int or "auto", default="auto"
         Epochs without a rise of the smoothed score after which training stops; equal
-        scores may still change which epoch is kept. "auto": half of the epochs, which
-        leaves the last cycle of the learning rate its chance.
+        scores may still change which epoch is kept. "auto": a quarter of the epochs,
+        but no less than 5.
 
     threshold : "tune", float, callable or None, default="tune"
         Probability of the rare class above which a row is predicted rare, with two
@@ -304,7 +304,7 @@ class AdaptiveHybridClassifier(ClassifierMixin, BaseCommittee):
     def __init__(
         self,
         hidden_layer_sizes=(64, 64, 64),
-        activation="selu",
+        activation="silu",
         n_bins="auto",
         dropout=0.0,
         gamma=2.0,

@@ -33,6 +33,7 @@ from .folds import chunk_folds, make_folds, n_members, pool
 from .monitor import Monitor
 from .parameters import (
     auto_epochs,
+    auto_patience,
     check_alpha,
     check_class_weight,
     check_hidden_layer_sizes,
@@ -349,7 +350,7 @@ class BaseCommittee(BaseEstimator):
         elif n_epochs == "auto":
             n_epochs = auto_epochs(max(len(train) for train, _ in rows.folds))
         if patience == "auto":
-            patience = -(-n_epochs // 2)
+            patience = auto_patience(n_epochs)
         monitor = Monitor(
             rows.folds,
             judge,

@@ -26,11 +26,19 @@ def check_hidden_layer_sizes(hidden_layer_sizes):
 def auto_epochs(n_rows):
     """Epochs of ``max_epochs="auto"``, for members that train on so many rows.
 
-    48, or as few as pass over 512,000 rows, but no less than 16: with 22,000 to 40,000
-    rows 16 epochs took a third of the time of 48 and ended within .01 of their average
-    precision (docs/benchmark.md).
+    24, or as few as pass over 128,000 rows, but no less than 8: with 18,000 to 32,000
+    rows 8 epochs had the average precision of 16 (docs/benchmark.md).
     """
-    return int(np.clip(-(-512_000 // max(1, n_rows)), 16, 48))
+    return int(np.clip(-(-128_000 // max(1, n_rows)), 8, 24))
+
+
+def auto_patience(n_epochs):
+    """Epochs without a rise of ``n_iter_no_change="auto"``.
+
+    A quarter of all, but no less than 5. As good as half of them, for .83 of the time
+    (docs/benchmark.md).
+    """
+    return max(5, -(-n_epochs // 4))
 
 
 def check_loss_weights(loss_weights):

@@ -165,7 +165,7 @@ def fit_committee(
             n_passes=-(-min_steps // n_steps),
             max_epochs=max_epochs,
             learning_rate=learning_rate,
-            schedule=partial(decaying, n_done, n_steps) if stream else four_cycles,
+            schedule=partial(decaying, n_done, n_steps) if stream else flat_then_cosine,
             scales=term_scales(shares, gamma=gamma, alpha=alpha),
             # Soft Dice is smoothed by one row's weight in a batch of 256, whatever the
             # batch size or the unit of the weights.
@@ -197,13 +197,15 @@ def auto_batch_size(n_rows):
     return int(np.clip(2 ** np.round(np.log2(max(n_rows, 1) / 16)), 64, 256))
 
 
-def four_cycles(progress):
+def flat_then_cosine(progress):
     """Share of the learning rate at this share of the training, both in [0, 1].
 
-    Four cosine cycles, each twice as long as the one before, that begin and end at
-    0: the schedule of RealMLP (Holzmüller et al., 2024, arXiv:2407.04491).
+    All of it for the first half, then down to 0 along half a cosine. In half the
+    epochs as good as the four cosine cycles of RealMLP (docs/benchmark.md), whose own
+    schedule of dropout and weight decay this is (Holzmüller et al., 2024,
+    arXiv:2407.04491).
     """
-    return 0.5 * (1 - np.cos(2 * np.pi * np.log2(1 + 15 * progress)))
+    return 0.5 * (1 + np.cos(np.pi * np.maximum(0.0, 2 * progress - 1)))
 
 
 def decaying(n_done, n_steps, progress):

@@ -217,13 +217,13 @@ def test_missing_values_with_samplers_that_pick_rows(sampler, quick, binary):
 
 @pytest.mark.parametrize(
     ("n_rows", "epochs"),
-    [(1, 48), (10_666, 48), (20_480, 25), (32_000, 16), (10**7, 16)],
+    [(1, 24), (5_333, 24), (6_400, 20), (16_000, 8), (10**7, 8)],
 )
 def test_epochs_follow_the_rows(n_rows, epochs):
     assert auto_epochs(n_rows) == epochs
 
 
-def test_patience_is_half_of_the_epochs(quick, binary):
+def test_patience_is_a_quarter_of_the_epochs(quick, binary):
     """With a score that never rises after the first epoch."""
     X, y = binary
     flat = {
@@ -231,7 +231,7 @@ def test_patience_is_half_of_the_epochs(quick, binary):
         "scoring": lambda *_: 0.5,
         "n_iter_no_change": "auto",
     }
-    for max_epochs, n_iter in ((9, 6), ("auto", 25)):
+    for max_epochs, n_iter in ((9, 6), (28, 8), ("auto", 7)):
         assert quick(max_epochs=max_epochs, **flat).fit(X, y).n_iter_ == n_iter
 
 

@@ -347,7 +347,7 @@ def test_bad_first_chunk(spoil, message, quick, binary):
         (lambda m, X, y: m.set_params(cv=1).partial_fit(X, y), "cv must be at least 2"),
         (
             lambda m, X, y: m.set_params(activation="relu").partial_fit(X, y),
-            "activation was 'selu' and is 'relu'",
+            "activation was 'silu' and is 'relu'",
         ),
     ],
 )
@@ -356,7 +356,7 @@ def test_bad_later_chunk(spoil, message, quick, binary):
     expected, state = model.predict_proba(binary[0]), dict(vars(model))
     with pytest.raises(ValueError, match=message):
         spoil(model, *binary)
-    model.set_params(hidden_layer_sizes=(8,), cv=3, activation="selu", n_bins="auto")
+    model.set_params(hidden_layer_sizes=(8,), cv=3, activation="silu", n_bins="auto")
     assert vars(model) == state
     assert_array_equal(model.predict_proba(binary[0]), expected)
 
