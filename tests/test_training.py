@@ -389,3 +389,19 @@ def test_optimizer_configuration(quick, binary):
     plain = quick(optimizer="sgd").fit(X, y).predict_proba(X)
     momentum = {"class_name": "sgd", "config": {"momentum": 0.9}}
     assert (quick(optimizer=momentum).fit(X, y).predict_proba(X) != plain).any()
+
+
+def test_learning_rate_is_flat_and_then_falls(quick, binary, monkeypatch):
+    """Over half of the steps each, along a cosine to 0."""
+    seen, train = [], Program.train
+
+    def spy(self, rows, encoding, batches, learning_rates, *rest):
+        seen.append(learning_rates)
+        return train(self, rows, encoding, batches, learning_rates, *rest)
+
+    monkeypatch.setattr(Program, "train", spy)
+    quick(max_epochs=6, early_stopping=False, learning_rate=0.1).fit(*binary)
+    flat, falling = np.split(np.concatenate(seen), 2)
+    assert_array_equal(flat, np.full(len(flat), 0.1))
+    progress = (np.arange(len(falling)) + 0.5) / len(falling)
+    assert_allclose(falling, 0.1 * np.cos(np.pi * progress / 2) ** 2)
