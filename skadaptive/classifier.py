@@ -138,9 +138,10 @@ class AdaptiveHybridClassifier(ClassifierMixin, BaseCommittee):
         Probability of the rare class above which a row is predicted rare, with two
         classes. "tune": the one that is best out of fold for ``scoring``, or for F1 if
         ``scoring`` does not depend on it; of those within noise of the best, the one
-        nearest 0.5. A float in (0, 1) fixes it. A callable is a criterion of
-        :mod:`skadaptive.thresholds`. None: the most probable class, 0.5, as always
-        with more than two.
+        nearest 0.5; and 0.5 where neither class is rare, both having at least 45 % of
+        the weight. A float in (0, 1) fixes it. A callable is a criterion of
+        :mod:`skadaptive.thresholds`, whatever the shares. None: the most probable
+        class, 0.5, as always with more than two.
 
     calibration : {"sigmoid", "isotonic"} or None, default="sigmoid"
         How probabilities are put right after focal loss, Dice, weights and resampling,

@@ -47,6 +47,9 @@ from .resampling import resample
 from .scoring import Judge
 from .thresholds import OF_SCORER, f1
 
+# A class is rare below this share.
+_RARE = 0.45
+
 #: What features may be: numbers, or NaN where missing.
 FEATURES = {"dtype": (np.float64, np.float32), "ensure_all_finite": "allow-nan"}
 
@@ -446,13 +449,9 @@ class BaseCommittee(BaseEstimator):
         self.threshold_ = 1 - factors[rare] / factors.sum()
         if isinstance(self.threshold, Real):
             self.threshold_ = float(self.threshold)
-        elif self._tunes_threshold and binary and judged:
-            criterion = self.threshold
-            if not callable(criterion):
-                named = isinstance(self.scoring, str)
-                criterion = OF_SCORER.get(self.scoring, f1) if named else f1
+        elif binary and judged and self._has_criterion(y == rare, weight):
             self.threshold_ = tune_threshold(
-                criterion,
+                self._criterion,
                 (y == rare).astype(int),
                 self._calibrated(logits)[:, rare],
                 weight * factors[y],
@@ -466,6 +465,22 @@ class BaseCommittee(BaseEstimator):
             self._decision_offset = np.log(factors)
         recent = shortened(self._progress.recent)
         self._progress = dataclasses.replace(self._progress, recent=recent)
+
+    def _has_criterion(self, rare, weight):
+        """Whether a threshold is to be tuned, where these rows are of the rare class.
+
+        Where both classes have half the weight, F1 would be that of the one which
+        happens to be named, and what it gains by a row or two is chance.
+        """
+        if self.threshold == "tune":
+            return np.average(rare, weights=weight) < _RARE
+        return callable(self.threshold)
+
+    @property
+    def _criterion(self):
+        if callable(self.threshold):
+            return self.threshold
+        return OF_SCORER.get(self.scoring, f1) if isinstance(self.scoring, str) else f1
 
     def _calibrated(self, logits):
         """Calibrated probabilities from the committee's logits."""

@@ -35,7 +35,7 @@ def weight_shapes(n_columns, n_encoded, n_bins, hidden_layer_sizes, n_outputs):
     ]
 
 
-def step_factors(shapes, n_bins, n_encoded, n_members):
+def step_factors(shapes, n_bins, n_encoded, relative):
     """How far a unit step of the optimizer moves each weight of the committee.
 
     The optimizer works on weights divided by these factors: 1 / sqrt(n_in) for a
@@ -43,6 +43,8 @@ def step_factors(shapes, n_bins, n_encoded, n_members):
     inputs and 0.1 for biases, as in RealMLP (Holzmüller et al., 2024,
     arXiv:2407.04491). One learning rate then suits narrow and wide layers alike. For
     the first kernel an encoded feature counts once, see :mod:`skadaptive.encoding`.
+    The 6 is multiplied by how fast an input moves compared with the others, see
+    :mod:`skadaptive.relevance`.
 
     Parameters
     ----------
@@ -52,18 +54,20 @@ def step_factors(shapes, n_bins, n_encoded, n_members):
         Columns by which a feature is encoded.
     n_encoded : int
         Features that are encoded.
-    n_members : int
+    relative : ndarray of shape (n_members, n_inputs)
+        1 for an input that moves as fast as any.
 
     Returns
     -------
     ndarray of shape (n_members * n_weights,)
     """
-    factors = [6.0] + [
+    layers = [
         1.0 / np.sqrt(n_in) if n_in else 0.1
         for n_in in _fan_in(shapes, n_bins, n_encoded)
     ]
-    member = np.repeat(factors, [np.prod(shape, dtype=int) for shape in shapes])
-    return np.tile(member, n_members)
+    layers = np.repeat(layers, [np.prod(shape, dtype=int) for shape in shapes[1:]])
+    layers = np.broadcast_to(layers, (len(relative), len(layers)))
+    return np.hstack([6.0 * relative, layers]).ravel()
 
 
 def initial_weights(rng, shapes, n_bins, n_encoded, n_members, activation, output_bias):

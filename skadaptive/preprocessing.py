@@ -98,6 +98,12 @@ class RobustScaler:
         return len(self.center) + len(self.scores) + len(self.missing)
 
     @property
+    def features(self):
+        """The feature that each column of what :meth:`transform` returns is of."""
+        n_features = len(self.center)
+        return np.array([*range(n_features), *self.scores, *self.missing], dtype=int)
+
+    @property
     def views(self):
         """Of what :meth:`transform` returns, one column per feature: its normal scores
         if it has them, else the bent feature."""

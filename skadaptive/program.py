@@ -29,7 +29,7 @@ import numpy as np
 import tensorflow as tf
 
 from .losses import hybrid
-from .network import committee_logits, step_factors, weight_shapes
+from .network import committee_logits, weight_shapes
 
 if keras.backend.backend() != "tensorflow":
     raise ImportError(
@@ -119,12 +119,10 @@ class Program:
     def __init__(self, architecture):
         self.architecture = architecture
         shapes, n_members = architecture.weight_shapes, architecture.n_members
-        factors = step_factors(
-            shapes, architecture.n_bins, architecture.n_encoded, n_members
-        )
-        self._factors = factors.astype(architecture.dtype)
         self._shapes = shapes * n_members
         self._sizes = [int(np.prod(shape)) for shape in self._shapes]
+        real = tf.as_dtype(architecture.dtype)
+        self._factors = tf.Variable(tf.ones(sum(self._sizes), real), trainable=False)
         # The optimizer's view of the weights: divided by the factors.
         self._scaled = keras.Variable(
             np.zeros(sum(self._sizes)), dtype=architecture.dtype, name="weights"
@@ -132,7 +130,6 @@ class Program:
         self.optimizer = keras.optimizers.get(json.loads(architecture.optimizer))
         self.optimizer.build([self._scaled])
         self._fresh_slots = self.slots
-        real = tf.as_dtype(architecture.dtype)
         rows = {
             "X": tf.TensorSpec((None, architecture.n_columns), real),
             "target": tf.TensorSpec((None, 2), real),  # y, weight
@@ -176,16 +173,22 @@ class Program:
     @property
     def weights(self):
         """Weights of all members, ndarray of shape (n_members * n_weights,)."""
-        return self._scaled.numpy() * self._factors
+        return self._scaled.numpy() * self._factors.numpy()
 
     @property
     def slots(self):
         """The optimizer's variables, list of ndarray."""
         return [np.asarray(variable.numpy()) for variable in self.optimizer.variables]
 
-    def reset(self, weights, slots=None):
-        """Start with these weights; without slots the optimizer has seen nothing."""
-        self._scaled.assign(weights / self._factors)
+    def reset(self, weights, factors, slots=None):
+        """Start with these weights; without slots the optimizer has seen nothing.
+
+        A unit step of the optimizer moves each weight as far as its factor, see
+        :func:`skadaptive.network.step_factors`.
+        """
+        factors = factors.astype(self.architecture.dtype)
+        self._factors.assign(factors)
+        self._scaled.assign(weights / factors)
         for variable, value in zip(
             self.optimizer.variables, slots or self._fresh_slots, strict=True
         ):

@@ -26,6 +26,8 @@ class TrainingState:
         As :func:`skadaptive.network.unflatten` takes them.
     average : ndarray of shape (n_members * n_weights,), float64
         Their running average over the epochs, which is what predicts.
+    factors : ndarray of shape (n_members * n_weights,), float64
+        How far a unit step of the optimizer moves each weight.
     optimizer : str
         Its configuration, as JSON.
     slots : list of ndarray
@@ -37,6 +39,7 @@ class TrainingState:
     network: tuple
     weights: np.ndarray
     average: np.ndarray
+    factors: np.ndarray
     optimizer: str
     slots: list
     batch_size: int

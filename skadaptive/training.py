@@ -14,9 +14,10 @@ from sklearn.utils import gen_batches
 
 from .adaptation import TERMS
 from .losses import term_scales
-from .network import initial_weights, unflatten
+from .network import initial_weights, step_factors, unflatten
 from .program import Architecture, pool
 from .progress import TrainingState
+from .relevance import intervals, relative_steps, relevance
 
 # Steps that an epoch has at least under batch_size="auto": over few rows it passes
 # several times. One step an epoch would starve small data.
@@ -144,15 +145,21 @@ def fit_committee(
             activation,
             _log_odds(shares),
         )
+        factors = step_factors(
+            architecture.weight_shapes,
+            architecture.n_bins,
+            architecture.n_encoded,
+            _relative_steps(scaler, encoding, X, y, sample_weight, folds, stream),
+        )
     else:
         _check_same_network(start, architecture)
-        weights, average = start.weights, start.average
+        weights, average, factors = start.weights, start.average, start.factors
         slots = start.slots if start.optimizer == architecture.optimizer else None
     # The first of an optimizer's variables counts its steps.
     n_done = int(slots[0]) if slots else 0
 
     with pool.checkout(architecture) as program:
-        program.reset(weights, slots)
+        program.reset(weights, factors, slots)
         weights, slots, average = _run_epochs(
             program,
             average,
@@ -185,11 +192,34 @@ def fit_committee(
         architecture.network,
         weights,
         average,
+        factors,
         architecture.optimizer,
         slots,
         batch_size,
     )
     return kernels, biases, state
+
+
+def _relative_steps(scaler, encoding, X, y, sample_weight, folds, stream):
+    """How fast each member's inputs move, (n_members, n_inputs).
+
+    Each member goes by its own training rows, so that those held out stay unseen. In a
+    stream all inputs move alike: its first chunk may be short of a class.
+    """
+    columns = scaler.features
+    inputs = np.r_[columns, np.repeat(columns[encoding.columns], encoding.n_bins)]
+    if stream:
+        return np.ones((len(folds), len(inputs)))
+    trained_on = np.zeros(len(X))
+    for train, _ in folds:
+        trained_on[train] = sample_weight[train]
+    codes = intervals(X, trained_on)
+    return np.stack(
+        [
+            relative_steps(relevance(codes[t], y[t], sample_weight[t]))[inputs]
+            for t, _ in folds
+        ]
+    )
 
 
 def auto_batch_size(n_rows):

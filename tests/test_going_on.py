@@ -389,7 +389,7 @@ def test_nothing_held_out_is_said_once(quick, binary):
 
 def test_warm_start_goes_on(quick, binary):
     X, y = binary
-    model = quick(warm_start=True).fit(X, y)
+    model = quick(warm_start=True, learning_rate=0.03).fit(X, y)
     first = {key: list(values) for key, values in model.history_.items()}
     best = [model.best_score_]
     for calls in (2, 3, 4):

@@ -276,9 +276,9 @@ def test_an_encoded_feature_counts_once_in_the_first_layer():
             np.random.default_rng(0), shapes, n_bins, n_encoded, 1, "selu", [0.0]
         )
         assert_allclose(start[kernel].std(), fan_in**-0.5, rtol=0.05)
-        factors = step_factors(shapes, n_bins, n_encoded, 1)
+        factors = step_factors(shapes, n_bins, n_encoded, np.full((1, n_inputs), 0.5))
         assert_allclose(factors[kernel], fan_in**-0.5)
-        assert_allclose(factors[:n_inputs], 6)
+        assert_allclose(factors[:n_inputs], 3)
 
 
 def test_flags_and_constants_are_not_encoded(rng):

@@ -105,9 +105,9 @@ def loss(*loss_weights):
     }
 
 
-def one_step(program, rows, encoding, start, loss_weights):
+def one_step(program, rows, encoding, start, loss_weights, factors=None):
     """Update of one step of the compiled program from the same start."""
-    program.reset(start)
+    program.reset(start, np.ones_like(start) if factors is None else factors)
     batch = epoch_batches([np.arange(64)] * 2, 1, 64, filler=64)
     program.train(rows, encoding, batch, [0.01], loss(*loss_weights), 0.0, (0, 1))
     return program.weights - start
@@ -128,13 +128,25 @@ def test_changed_mix_changes_the_next_step(architecture, rows, encoding, rng):
     assert traces[architecture] - before == 1
 
 
+def test_a_step_is_as_far_as_the_factor(architecture, rows, encoding, rng):
+    """Of Adam, whose first step is the learning rate whatever the gradient."""
+    program = Program(architecture)
+    start = rng.normal(scale=0.3, size=program.weights.shape)
+    factors = rng.uniform(0.5, 5, size=start.shape)
+    moved = one_step(program, rows, encoding, start, (1.0, 0.0, 0.0), factors)
+    share = np.abs(moved) / (0.01 * factors)
+    assert share.max() < 1.01
+    # Units that are off have no gradient, and small ones drown in epsilon.
+    assert (share > 0.99).mean() > 0.5
+
+
 def test_members_do_not_touch_each_other(architecture, rows, encoding, rng):
     """A member's update depends on its own rows alone."""
     program = Program(architecture)
     start = rng.normal(scale=0.3, size=program.weights.shape)
 
     def update(second):
-        program.reset(start)
+        program.reset(start, np.ones_like(start))
         batch = epoch_batches([np.arange(40), second], 1, 64, filler=64)
         program.train(rows, encoding, batch, [0.01], loss(0.4, 0.4, 0.2), 0.0, (0, 1))
         return np.split(program.weights, 2)
