@@ -117,12 +117,12 @@ class AdaptiveHybridClassifier(ClassifierMixin, BaseCommittee):
 
     batch_size : int or "auto", default="auto"
         Rows per step and member. "auto" grows with the number of rows, from 64 to
-        256, and lets an epoch pass over few rows as often as it takes to make 4
-        steps.
+        256, and to 512 above 24,000, and lets an epoch pass over few rows as often as
+        it takes to make 4 steps.
 
     max_epochs : int or "auto", default="auto"
         Greatest number of epochs. "auto": 24, or over many rows as few as pass over
-        128,000, but no less than 8. An epoch is one pass over the training rows, or
+        96,000, but no less than 6. An epoch is one pass over the training rows, or
         several as said under ``batch_size``.
 
     early_stopping : bool, default=True

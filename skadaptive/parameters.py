@@ -26,10 +26,10 @@ def check_hidden_layer_sizes(hidden_layer_sizes):
 def auto_epochs(n_rows):
     """Epochs of ``max_epochs="auto"``, for members that train on so many rows.
 
-    24, or as few as pass over 128,000 rows, but no less than 8: with 18,000 to 32,000
-    rows 8 epochs had the average precision of 16 (docs/benchmark.md).
+    24, or as few as pass over 96,000 rows, but no less than 6: with 18,000 to 32,000
+    rows 6 epochs had the average precision of 8 and 16 (docs/benchmark.md).
     """
-    return int(np.clip(-(-128_000 // max(1, n_rows)), 8, 24))
+    return int(np.clip(-(-96_000 // max(1, n_rows)), 6, 24))
 
 
 def auto_patience(n_epochs):

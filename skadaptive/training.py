@@ -223,8 +223,12 @@ def _relative_steps(scaler, encoding, X, y, sample_weight, folds, stream):
 
 
 def auto_batch_size(n_rows):
-    """Power of two near n_rows / 16, from 64 to 256."""
-    return int(np.clip(2 ** np.round(np.log2(max(n_rows, 1) / 16)), 64, 256))
+    """Power of two near n_rows / 16, from 64 to 256; 512 above 24,000 rows.
+
+    Small tables lose with 512, large ones do not (docs/benchmark.md).
+    """
+    most = 512 if n_rows > 24_000 else 256
+    return int(np.clip(2 ** np.round(np.log2(max(n_rows, 1) / 16)), 64, most))
 
 
 def flat_then_cosine(progress):

@@ -217,7 +217,7 @@ def test_missing_values_with_samplers_that_pick_rows(sampler, quick, binary):
 
 @pytest.mark.parametrize(
     ("n_rows", "epochs"),
-    [(1, 24), (5_333, 24), (6_400, 20), (16_000, 8), (10**7, 8)],
+    [(1, 24), (4_000, 24), (4_800, 20), (16_000, 6), (10**7, 6)],
 )
 def test_epochs_follow_the_rows(n_rows, epochs):
     assert auto_epochs(n_rows) == epochs

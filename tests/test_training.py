@@ -67,7 +67,8 @@ def test_one_epoch_is_one_pass_for_every_member(rng):
 
 
 @pytest.mark.parametrize(
-    ("n_rows", "batch_size"), [(1, 64), (300, 64), (2000, 128), (10**6, 256)]
+    ("n_rows", "batch_size"),
+    [(1, 64), (300, 64), (2000, 128), (24_000, 256), (25_000, 512), (10**6, 512)],
 )
 def test_auto_batch_size(n_rows, batch_size):
     assert auto_batch_size(n_rows) == batch_size
