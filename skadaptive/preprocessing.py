@@ -25,8 +25,7 @@ _TAIL = 0.01
 # Probabilities whose quantiles are the knots of a map to normal scores.
 _LEVELS = np.r_[norm.cdf(-BOUND), np.arange(1, 200) / 200, norm.cdf(BOUND)]
 
-
-# Rows that tell the quantiles, at most.
+# Rows that tell the quantiles, and what features tell, at most.
 _MOST_ROWS = 200_000
 
 
@@ -173,10 +172,8 @@ def quantiles(X, levels, sample_weight):
     ndarray of shape (n_levels, n_features), float64
         NaN for a feature without any value.
     """
-    if len(X) > _MOST_ROWS:
-        rng = np.random.default_rng(0)
-        drawn = rng.choice(len(X), _MOST_ROWS, replace=False, shuffle=False)
-        X, sample_weight = X[drawn], sample_weight[drawn]
+    drawn = some_rows(len(X))
+    X, sample_weight = X[drawn], sample_weight[drawn]
     levels = np.asarray(levels)
     equal = (sample_weight == sample_weight[0]).all()
     found = np.full((len(levels), X.shape[1]), np.nan)
@@ -199,6 +196,14 @@ def quantiles(X, levels, sample_weight):
                 method="inverted_cdf",
             )
     return found
+
+
+def some_rows(n_rows):
+    """Rows that tell of all: 200,000 of more, always the same ones."""
+    if n_rows <= _MOST_ROWS:
+        return slice(None)
+    rng = np.random.default_rng(0)
+    return rng.choice(n_rows, _MOST_ROWS, replace=False, shuffle=False)
 
 
 def _half_range(column):

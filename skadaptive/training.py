@@ -15,6 +15,7 @@ from sklearn.utils import gen_batches
 from .adaptation import TERMS
 from .losses import term_scales
 from .network import initial_weights, step_factors, unflatten
+from .preprocessing import some_rows
 from .program import Architecture, pool
 from .progress import TrainingState
 from .relevance import intervals, relative_steps, relevance
@@ -210,14 +211,15 @@ def _relative_steps(scaler, encoding, X, y, sample_weight, folds, stream):
     inputs = np.r_[columns, np.repeat(columns[encoding.columns], encoding.n_bins)]
     if stream:
         return np.ones((len(folds), len(inputs)))
-    trained_on = np.zeros(len(X))
-    for train, _ in folds:
-        trained_on[train] = sample_weight[train]
-    codes = intervals(X, trained_on)
+    drawn = some_rows(len(X))
+    weights = [
+        np.bincount(train, sample_weight[train], len(X))[drawn] for train, _ in folds
+    ]
+    codes, y = intervals(X[drawn], sum(weights)), y[drawn]
     return np.stack(
         [
-            relative_steps(relevance(codes[t], y[t], sample_weight[t]))[inputs]
-            for t, _ in folds
+            relative_steps(relevance(codes[w > 0], y[w > 0], w[w > 0]))[inputs]
+            for w in weights
         ]
     )
 

@@ -153,6 +153,14 @@ def test_members_do_not_see_the_labels_they_judge(quick, one_tells):
     assert (input_steps(quick(max_epochs=1, cv=turned).fit(X, y)) != 1).any()
 
 
+def test_some_of_many_rows_tell(quick, one_tells, monkeypatch):
+    all_rows = input_steps(quick(max_epochs=1).fit(*one_tells))
+    monkeypatch.setattr("skadaptive.preprocessing._MOST_ROWS", 300)
+    some = input_steps(quick(max_epochs=1).fit(*one_tells))
+    assert (some != all_rows).any()
+    assert (some[:, 2] > 1.5).all()
+
+
 def test_pace_is_kept_where_training_goes_on(quick, one_tells):
     X, y = one_tells
     model = quick(max_epochs=1, warm_start=True).fit(X, y)
