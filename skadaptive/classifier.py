@@ -227,6 +227,10 @@ class AdaptiveHybridClassifier(ClassifierMixin, BaseCommittee):
     twice, bent and as normal scores, and each feature also as its piecewise linear
     encoding [3]_. Of more than 200,000 rows so many, drawn at random, tell quantiles.
 
+    Inputs begin alike and are learnt faster the more of the class their feature alone
+    explains in a member's training rows, as trees choose features and networks do not
+    [5]_; in ``partial_fit`` all are learnt alike.
+
     The weights that are judged after each epoch, kept and predict are a running average
     over the latest three or so [4]_.
 
@@ -241,6 +245,8 @@ class AdaptiveHybridClassifier(ClassifierMixin, BaseCommittee):
        Learning", NeurIPS 2022.
     .. [4] P. Izmailov et al., "Averaging Weights Leads to Wider Optima and Better
        Generalization", UAI 2018.
+    .. [5] L. Grinsztajn, E. Oyallon and G. Varoquaux, "Why do tree-based models still
+       outperform deep learning on typical tabular data?", NeurIPS 2022.
 
     Examples
     --------
