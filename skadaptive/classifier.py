@@ -131,7 +131,7 @@ class AdaptiveHybridClassifier(ClassifierMixin, BaseCommittee):
 
     n_iter_no_change : int or "auto", default="auto"
         Epochs without a rise of the smoothed score after which training stops; equal
-        scores may still change which epoch is kept. "auto": a quarter of the epochs,
+        scores may still change which epoch is kept. "auto": a fifth of the epochs,
         but no less than 5.
 
     threshold : "tune", float, callable or None, default="tune"
@@ -145,8 +145,8 @@ class AdaptiveHybridClassifier(ClassifierMixin, BaseCommittee):
 
     calibration : {"sigmoid", "isotonic"} or None, default="sigmoid"
         How probabilities are put right after focal loss, Dice, weights and resampling,
-        on out-of-fold logits at the natural shares. Increasing, so that the ranking
-        stays; "isotonic" needs some hundred rare rows.
+        on out-of-fold logits at the natural shares. Increasing, so that the ranking by
+        each member stays; "isotonic" needs some hundred rare rows.
 
     warm_start : bool, default=False
         Whether ``fit`` goes on from the network of the last fit, as long as data and
@@ -232,7 +232,9 @@ class AdaptiveHybridClassifier(ClassifierMixin, BaseCommittee):
     [5]_; in ``partial_fit`` all are learnt alike.
 
     The weights that are judged after each epoch, kept and predict are a running average
-    over the latest three or so [4]_.
+    over the latest three or so [4]_. Where there are 12 epochs or more, those three
+    before and after the best predict with it, by the mean of their logits [6]_. The
+    committee's probabilities are the mean of its members'.
 
     Small data that fit in one batch are trained in float64, others in float32.
 
@@ -247,6 +249,7 @@ class AdaptiveHybridClassifier(ClassifierMixin, BaseCommittee):
        Generalization", UAI 2018.
     .. [5] L. Grinsztajn, E. Oyallon and G. Varoquaux, "Why do tree-based models still
        outperform deep learning on typical tabular data?", NeurIPS 2022.
+    .. [6] G. Huang et al., "Snapshot Ensembles: Train 1, Get M for Free", ICLR 2017.
 
     Examples
     --------
@@ -522,9 +525,9 @@ class AdaptiveHybridClassifier(ClassifierMixin, BaseCommittee):
         Returns
         -------
         ndarray of shape (n_samples,) or (n_samples, n_classes)
-            With two classes the calibrated logit of ``classes_[1]`` less that of the
+            With two classes the log-odds of ``classes_[1]`` less those of the
             threshold, positive exactly where ``predict`` says ``classes_[1]``.
-            Otherwise the calibrated logits, plus the logarithms of the class weights.
+            Otherwise the logarithms of probability times class weight.
         """
         decision = self._logits(X) + self._decision_offset
         return decision[:, 0] if decision.shape[1] == 1 else decision

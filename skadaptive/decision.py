@@ -3,7 +3,8 @@
 Focal loss, Dice, class weights and resampling all distort probabilities; what they do
 to the logits is learnt from rows that were held out at their natural shares, and
 undone. Both calibrations map logits to logits and are increasing, so the ranking of
-the rows is untouched.
+the rows by a member is untouched. The committee's probabilities are the mean of its
+members', each calibrated.
 
 The threshold is the one on the calibrated out-of-fold probabilities that serves a
 criterion best (:mod:`skadaptive.thresholds`).

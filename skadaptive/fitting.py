@@ -395,7 +395,7 @@ class BaseCommittee(BaseEstimator):
             kernels[-1], biases[-1] = -kernels[-1], -biases[-1]
         scaler, encoding = scales
         committee = inference.Committee(
-            scaler, self.activation, encoding, kernels, biases
+            scaler, self.activation, encoding, kernels, biases, len(rows.folds)
         )
         self._committee = committee
         logits = np.full((len(rows.X), committee.n_outputs), np.nan)
@@ -457,7 +457,7 @@ class BaseCommittee(BaseEstimator):
                 weight * factors[y],
                 neutral=self.threshold_,
             )
-        # What is added to the calibrated logits before the greatest wins.
+        # What is added to the logits before the greatest wins.
         if binary:
             sign = -1.0 if rare == 0 else 1.0
             self._decision_offset = -sign * logit(self.threshold_)

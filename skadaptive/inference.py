@@ -65,17 +65,21 @@ ACTIVATIONS = {
 class Committee:
     """A trained committee of MLPs.
 
+    A member is one network or several, of different epochs of its training, whose mean
+    logits are the member's. The committee's probabilities are the mean of its members'.
+
     Attributes
     ----------
     scaler : RobustScaler
     activation : str
         Key of :data:`ACTIVATIONS`.
     encoding : PiecewiseLinearEncoding
-    kernels : list of ndarray of shape (n_members, n_inputs, n_units), float64
-        One per layer, the output layer last.
-    biases : list of ndarray of shape (n_members, n_units), float64
+    kernels : list of ndarray of shape (n_networks, n_inputs, n_units), float64
+        One per layer, the output layer last. The networks of a member come together.
+    biases : list of ndarray of shape (n_networks, n_units), float64
+    n_members : int
     calibration : callable or None
-        Applied to the mean logits; see :mod:`skadaptive.decision`.
+        Applied to the logits of each member; see :mod:`skadaptive.decision`.
     """
 
     scaler: RobustScaler
@@ -83,11 +87,8 @@ class Committee:
     encoding: PiecewiseLinearEncoding
     kernels: list
     biases: list
+    n_members: int
     calibration: object = None
-
-    @property
-    def n_members(self):
-        return len(self.kernels[0])
 
     @property
     def n_outputs(self):
@@ -101,14 +102,18 @@ class Committee:
         X : ndarray of shape (n_samples, n_features)
             Unscaled features.
         member : int, default=None
-            One member, uncalibrated; None takes the mean of all and calibrates it.
+            One member, uncalibrated; None takes the mean of the calibrated
+            probabilities of all.
 
         Returns
         -------
         ndarray of shape (n_samples, n_outputs), float64
         """
-        part = slice(None) if member is None else slice(member, member + 1)
-        # (n_members, 1, n_inputs, n_units): every block meets every member.
+        n_each = len(self.kernels[0]) // self.n_members
+        part = slice(None)
+        if member is not None:
+            part = slice(member * n_each, (member + 1) * n_each)
+        # (n_networks, 1, n_inputs, n_units): every block meets every network.
         layers = [
             (kernel[part, None], bias[part, None, None])
             for kernel, bias in zip(self.kernels, self.biases, strict=True)
@@ -122,11 +127,22 @@ class Committee:
                     x = ACTIVATIONS[self.activation](x)
                 x = np.matmul(x, kernel)
                 x += bias
-            mean = x.mean(axis=0).reshape(-1, self.n_outputs)
-            out[start : start + len(rows)] = mean[: len(rows)]
-        if member is None and self.calibration is not None:
-            return self.calibration(out)
+            x = x.reshape(-1, n_each, x[0].size // self.n_outputs, self.n_outputs)
+            x = x.mean(axis=1)
+            x = x[0] if member is not None else self._pooled(x)
+            out[start : start + len(rows)] = x[: len(rows)]
         return out
+
+    def _pooled(self, logits):
+        """Logits of the mean probabilities, from (n_members, n_rows, n_outputs)."""
+        shape = logits.shape
+        logits = logits.reshape(-1, self.n_outputs)
+        if self.calibration is not None:
+            logits = self.calibration(logits)
+        # Of logarithms, so that the mean of certain members keeps its order.
+        log_proba = log_probabilities(logits).reshape(*shape[:2], -1)
+        mean = np.logaddexp.reduce(log_proba, axis=0) - np.log(len(log_proba))
+        return mean[:, 1:] - mean[:, :1] if self.n_outputs == 1 else mean
 
     def _inputs(self, X):
         """Scaled features and their encoding, (n_samples, n_inputs)."""

@@ -184,10 +184,11 @@ def build_model(committee):
     -------
     keras.Model
         (batch, n_features), unscaled → (batch, n_classes) probabilities. The layers
-        carry the axis (batch, n_members, n_units).
+        carry the axis (batch, n_networks, n_units).
     """
     scaler = committee.scaler
     n_members, n_features = committee.n_members, len(scaler.center)
+    n_networks, n_outputs = len(committee.kernels[0]), committee.n_outputs
     # In float64: in float32 a time stamp in seconds has a grain of 128. Operations, as
     # the layers made for it, Normalization and Rescaling, round to float32.
     inputs = keras.Input((n_features,), dtype="float64", name="features")
@@ -206,13 +207,13 @@ def build_model(committee):
     x = ops.cast(x, "float32")
     # Whatever the global policy of Keras says.
     options = {"dtype": "float32"}
-    x = keras.layers.RepeatVector(n_members, name="members", **options)(x)
+    x = keras.layers.RepeatVector(n_networks, name="networks", **options)(x)
     layers = zip(committee.kernels, committee.biases, strict=True)
     last = len(committee.kernels) - 1
     for index, (kernel, bias) in enumerate(layers):
         layer = keras.layers.EinsumDense(
             "bmi,mio->bmo",
-            output_shape=(n_members, kernel.shape[-1]),
+            output_shape=(n_networks, kernel.shape[-1]),
             bias_axes="mo",
             activation=committee.activation if index < last else None,
             name="logits" if index == last else f"hidden_{index + 1}",
@@ -220,13 +221,16 @@ def build_model(committee):
         )
         x = layer(x)
         layer.set_weights([kernel, bias])
-    x = keras.layers.GlobalAveragePooling1D(name="mean_logits", **options)(x)
+    x = ops.reshape(x, (-1, n_networks // n_members, n_outputs))
+    x = keras.layers.GlobalAveragePooling1D(name="member_logits", **options)(x)
     if committee.calibration is not None:
         x = committee.calibration.on_tensors(x, ops)
-    if committee.n_outputs == 1:
+    if n_outputs == 1:
         # Both classes, as predict_proba gives them.
         x = ops.concatenate([-x, x], axis=-1)
-        outputs = keras.layers.Activation("sigmoid", name="probabilities", **options)(x)
+        x = keras.layers.Activation("sigmoid", name="member_proba", **options)(x)
     else:
-        outputs = keras.layers.Softmax(name="probabilities", **options)(x)
+        x = keras.layers.Softmax(name="member_proba", **options)(x)
+    x = ops.reshape(x, (-1, n_members, x.shape[-1]))
+    outputs = keras.layers.GlobalAveragePooling1D(name="probabilities", **options)(x)
     return keras.Model(inputs, outputs, name="adaptive_hybrid_classifier")

@@ -35,10 +35,10 @@ def auto_epochs(n_rows):
 def auto_patience(n_epochs):
     """Epochs without a rise of ``n_iter_no_change="auto"``.
 
-    A quarter of all, but no less than 5. As good as half of them, for .83 of the time
-    (docs/benchmark.md).
+    A fifth of all, but no less than 5. As good as half of them, for three quarters of
+    the time (docs/benchmark.md).
     """
-    return max(5, -(-n_epochs // 4))
+    return max(5, -(-n_epochs // 5))
 
 
 def check_loss_weights(loss_weights):

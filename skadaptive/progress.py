@@ -24,8 +24,9 @@ class TrainingState:
         hidden layers, number of members, activation: what the weights fit.
     weights : ndarray of shape (n_members * n_weights,)
         As :func:`skadaptive.network.unflatten` takes them.
-    average : ndarray of shape (n_members * n_weights,), float64
-        Their running average over the epochs, which is what predicts.
+    averages : list of ndarray of shape (n_members * n_weights,), float64
+        What predicts: their running average over the epochs up to this one, and those
+        at epochs before and after.
     factors : ndarray of shape (n_members * n_weights,), float64
         How far a unit step of the optimizer moves each weight.
     optimizer : str
@@ -38,7 +39,7 @@ class TrainingState:
 
     network: tuple
     weights: np.ndarray
-    average: np.ndarray
+    averages: list
     factors: np.ndarray
     optimizer: str
     slots: list

@@ -5,6 +5,7 @@ epoch's predictions decide is the monitor's (:mod:`skadaptive.monitor`).
 """
 
 import json
+from collections import deque
 from functools import partial
 
 import keras
@@ -27,6 +28,12 @@ MIN_STEPS = 4
 # The running average of the weights takes in at least this share of each epoch's. With
 # 0.3, 0.5 and 0.15 average precision was the same within .003 (docs/benchmark.md).
 _AVERAGE_SHARE = 0.3
+
+# Epochs from the best one to those that predict with it, before it and after: about as
+# many as a running average spans, which nearer ones would share. Of fewer epochs than
+# the last three predict with nobody: each is then too far from the next.
+_APART = 3
+_MIN_EPOCHS = 4 * _APART
 
 # Rows of a full batch that is trained in float64.
 _SMALL = 1024
@@ -91,9 +98,10 @@ def fit_committee(
 
     Returns
     -------
-    kernels : list of ndarray of shape (n_members, n_inputs, n_units), float64
-    biases : list of ndarray of shape (n_members, n_units), float64
-        One per layer, the output layer last; the average at the best epoch.
+    kernels : list of ndarray of shape (n_networks, n_inputs, n_units), float64
+    biases : list of ndarray of shape (n_networks, n_units), float64
+        One per layer, the output layer last. Up to three networks of each member come
+        together: the averages at the best epoch and at those before and after it.
     state : skadaptive.progress.TrainingState
         The same, for going on.
 
@@ -136,7 +144,7 @@ def fit_committee(
         batch_weight = np.array([sample_weight[t].sum() for t, _ in folds]) / n_steps
     if start is None:
         slots = None
-        average = None
+        averages = []
         weights = initial_weights(
             np.random.default_rng(seeds[0]),
             architecture.weight_shapes,
@@ -154,16 +162,16 @@ def fit_committee(
         )
     else:
         _check_same_network(start, architecture)
-        weights, average, factors = start.weights, start.average, start.factors
+        weights, averages, factors = start.weights, start.averages, start.factors
         slots = start.slots if start.optimizer == architecture.optimizer else None
     # The first of an optimizer's variables counts its steps.
     n_done = int(slots[0]) if slots else 0
 
     with pool.checkout(architecture) as program:
         program.reset(weights, factors, slots)
-        weights, slots, average = _run_epochs(
+        weights, slots, averages = _run_epochs(
             program,
-            average,
+            averages,
             _padded_rows(scaler, X, y, sample_weight, architecture.dtype),
             encoding,
             y,
@@ -188,11 +196,14 @@ def fit_committee(
             better_than_start=start is not None and not stream,
             verbose=verbose,
         )
-    kernels, biases = unflatten(average, architecture.weight_shapes, len(folds))
+    each = np.stack([average.reshape(len(folds), -1) for average in averages], axis=1)
+    kernels, biases = unflatten(
+        each.ravel(), architecture.weight_shapes, len(folds) * len(averages)
+    )
     state = TrainingState(
         architecture.network,
         weights,
-        average,
+        averages,
         factors,
         architecture.optimizer,
         slots,
@@ -292,7 +303,7 @@ def _check_same_network(start, architecture):
 
 def _run_epochs(
     program,
-    average,
+    averages,
     rows,
     encoding,
     y,
@@ -311,7 +322,7 @@ def _run_epochs(
     better_than_start,
     verbose,
 ):
-    """Train until the monitor says stop; weights, slots, average at its best epoch."""
+    """Train until the monitor says stop; weights, slots, averages at its best epoch."""
     filler, batch_size = len(y), program.architecture.batch_size
     by_class = [
         # As batches hold them, which is half the memory of an index.
@@ -331,7 +342,10 @@ def _run_epochs(
         tf.constant(encoding.slopes, real),
     )
     bar = _ProgressBar(max_epochs) if verbose else None
-    best = None
+    best = best_epoch = None
+    average = averages[0] if averages else None
+    recent = deque(averages[:1], _APART + 1)
+    several = max_epochs >= _MIN_EPOCHS
 
     def held_out_logits():
         if monitor.judge is None:
@@ -351,7 +365,7 @@ def _run_epochs(
 
     if better_than_start and monitor.judge is not None:
         monitor.begin(held_out_logits())
-        best = program.weights, program.slots, average
+        best = program.weights, program.slots, averages
     for epoch in range(1, max_epochs + 1):
         batches = draw_batches()
         middle = (np.arange(len(batches)) + 0.5) / len(batches)
@@ -373,8 +387,12 @@ def _run_epochs(
                 f"learning_rate, which is {learning_rate:g}."
             )
         average = _averaged(average, weights, before + epoch)
+        recent.append(average)
         if monitor.observe(value, held_out_logits()):
-            best = weights, program.slots, average
+            earlier = [recent[0]] if several and len(recent) > _APART else []
+            best, best_epoch = (weights, program.slots, [average, *earlier]), epoch
+        elif several and best_epoch is not None and epoch == best_epoch + _APART:
+            best[2].append(average)
         if bar:
             bar.update(monitor)
         if monitor.stop:

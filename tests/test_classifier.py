@@ -223,7 +223,7 @@ def test_epochs_follow_the_rows(n_rows, epochs):
     assert auto_epochs(n_rows) == epochs
 
 
-def test_patience_is_a_quarter_of_the_epochs(quick, binary):
+def test_patience_is_a_fifth_of_the_epochs(quick, binary):
     """With a score that never rises after the first epoch."""
     X, y = binary
     flat = {
@@ -231,7 +231,7 @@ def test_patience_is_a_quarter_of_the_epochs(quick, binary):
         "scoring": lambda *_: 0.5,
         "n_iter_no_change": "auto",
     }
-    for max_epochs, n_iter in ((9, 6), (28, 8), ("auto", 7)):
+    for max_epochs, n_iter in ((9, 6), (33, 8), ("auto", 6)):
         assert quick(max_epochs=max_epochs, **flat).fit(X, y).n_iter_ == n_iter
 
 

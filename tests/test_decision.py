@@ -146,21 +146,23 @@ def test_probabilities_are_put_right(distortion, learner):
 def test_little_is_lost_where_rare_rows_are_few(distortion, learner, digits):
     """And much is won by log loss where probabilities were far from right.
 
-    Fitted to single members, the slope is a little flat for their mean, and here are 30
-    rare rows to fit it to. The Brier scores of single splits differ by a third.
+    Here are 30 rare rows to fit it to, and the Brier scores of single splits differ by
+    a third. That members err apart takes the worst from their mean before it is
+    calibrated: with class weights and no encoding its log loss is .064, not the .085 of
+    the mean of their logits.
     """
     halves = RepeatedStratifiedKFold(n_splits=2, n_repeats=3, random_state=0)
     calibrated, raw = with_and_without(learner, distortion, *digits, halves)
     assert calibrated[0] < 1.2 * raw[0], (calibrated, raw)
-    bar = 1.1 if distortion == "focal" else 0.8
+    bar = {"focal": 1.0, "balanced, no encoding": 0.9}.get(distortion, 0.8)
     assert calibrated[1] < bar * raw[1], (calibrated, raw)
 
 
-def test_ranking_is_untouched(quick, binary):
+def test_ranking_by_a_member_is_untouched(quick, binary):
     X, y = binary
     orders = [
         np.argsort(
-            quick(calibration=calibration, threshold=None)
+            quick(cv=0.25, calibration=calibration, threshold=None)
             .fit(X, y)
             .decision_function(X)
         )

@@ -1,5 +1,6 @@
 """The NumPy forward pass, alone and against Keras."""
 
+import dataclasses
 import pickle
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy.special import log_softmax, softmax
 from scipy.stats import norm
 
+from skadaptive.decision import SigmoidCalibration
 from skadaptive.encoding import PiecewiseLinearEncoding, auto_bins
 from skadaptive.inference import (
     ACTIVATIONS,
@@ -24,8 +26,17 @@ from skadaptive.preprocessing import BOUND, RobustScaler, quantiles
 
 
 def committee(
-    rng, activation="relu", n_members=3, n_outputs=1, units=(5, 7, 4), n_bins=3
+    rng,
+    activation="relu",
+    n_members=3,
+    n_outputs=1,
+    units=(5, 7, 4),
+    n_bins=3,
+    n_each=1,
+    calibration=None,
 ):
+    """A committee of random networks, ``n_each`` of them a member."""
+    n_networks = n_members * n_each
     sizes = [units[0] * (1 + (n_bins or 0)), *units[1:], n_outputs]
     scaler = RobustScaler(rng.normal(size=units[0]), rng.uniform(0.5, 2, size=units[0]))
     rows = rng.normal(size=(100, units[0]))
@@ -34,41 +45,58 @@ def committee(
         activation,
         PiecewiseLinearEncoding.fit(scaler, rows, np.ones(100), n_bins),
         [
-            rng.normal(size=(n_members, a, b)) / np.sqrt(a)
+            rng.normal(size=(n_networks, a, b)) / np.sqrt(a)
             for a, b in zip(sizes[:-1], sizes[1:], strict=True)
         ],
-        [rng.normal(size=(n_members, b)) for b in sizes[1:]],
+        [rng.normal(size=(n_networks, b)) for b in sizes[1:]],
+        n_members,
+        calibration,
     )
 
 
+@pytest.mark.parametrize("n_each", [1, 2])
 @pytest.mark.parametrize("n_outputs", [1, 3])
 @pytest.mark.parametrize("activation", ACTIVATIONS)
-def test_three_views_of_one_network(activation, n_outputs, rng):
+def test_three_views_of_one_network(activation, n_outputs, n_each, rng):
     """NumPy, the function that is trained, and the Keras model agree."""
     from keras import ops
 
     from skadaptive.network import build_model, committee_logits
 
-    net = committee(rng, activation, n_outputs=n_outputs)
+    calibration = SigmoidCalibration(0.7, np.arange(n_outputs) - 1.0)
+    net = committee(
+        rng, activation, n_outputs=n_outputs, n_each=n_each, calibration=calibration
+    )
     X = rng.normal(scale=3, size=(50, 5))
-    logits = net.logits(X)
+    proba = probabilities(net.logits(X))
     factors = rng.uniform(0.5, 2, size=net.kernels[0].shape[:2])
     kernels = [net.kernels[0] / factors[:, :, None], *net.kernels[1:]]
     weights = [
         [factors[m]]
         + [w[m] for pair in zip(kernels, net.biases, strict=True) for w in pair]
-        for m in range(net.n_members)
+        for m in range(len(factors))
     ]
-    scaled = [ops.convert_to_tensor(net.scaler.transform(X))] * net.n_members
+    scaled = [ops.convert_to_tensor(net.scaler.transform(X))] * len(factors)
     encoding = net.encoding.columns, net.encoding.centers, net.encoding.slopes
     trained = ops.convert_to_numpy(
         committee_logits(weights, scaled, activation, encoding)
     )
-    assert_allclose(trained.mean(axis=1), logits, rtol=1e-6, atol=1e-7)
-    for member in range(net.n_members):
-        assert_allclose(net.logits(X, member), trained[:, member], rtol=1e-6, atol=1e-7)
-    found = build_model(net).predict(X, verbose=0)
-    assert_allclose(found, probabilities(logits), atol=2e-6)
+    members = trained.reshape(50, 3, n_each, n_outputs).mean(axis=2)
+    for member in range(3):
+        assert_allclose(net.logits(X, member), members[:, member], rtol=1e-6, atol=1e-7)
+    each = [probabilities(calibration(members[:, member])) for member in range(3)]
+    assert_allclose(proba, np.mean(each, axis=0), rtol=1e-6)
+    assert_allclose(build_model(net).predict(X, verbose=0), proba, atol=2e-6)
+
+
+def test_rows_that_all_members_are_sure_of_keep_their_order(rng):
+    """Where their probabilities are 0 or 1 to all digits of a float."""
+    net = committee(rng, units=(1,), n_bins=None)
+    slopes = np.array([900.0, 1000.0, 1100.0])[:, None, None]
+    net = dataclasses.replace(net, kernels=[slopes])
+    logits = net.logits(net.scaler.center + np.linspace(-9, 9, 200)[:, None])
+    assert (np.diff(logits[:, 0]) > 0).all()
+    assert logits[0, 0] < -1000 and logits[-1, 0] > 1000
 
 
 @pytest.mark.parametrize("n_rows", [1, 7, BLOCK, BLOCK + 1, 3000])

@@ -123,7 +123,7 @@ def input_steps(model):
     """Factors of the inputs' steps, (n_members, n_inputs), in units of the usual 6."""
     state, committee = model._progress.state, model._committee
     n_inputs = len(committee.kernels[0][0])
-    return state.factors.reshape(len(committee.kernels[0]), -1)[:, :n_inputs] / 6
+    return state.factors.reshape(committee.n_members, -1)[:, :n_inputs] / 6
 
 
 def test_all_inputs_of_a_feature_move_at_its_pace(quick, one_tells):

@@ -279,13 +279,14 @@ def test_the_average_of_the_weights_predicts(quick, binary):
         assert model.best_epoch_ == best
         states.append(model._progress.state)
         # The bias of the output is each member's last weight.
-        kept = states[-1].average.reshape(3, -1)[:, -1]
+        (kept,) = states[-1].averages
+        kept = kept.reshape(3, -1)[:, -1]
         assert_allclose(model._committee.biases[-1][:, 0], kept)
     average = states[0].weights
-    assert_allclose(states[0].average, average)
+    assert_allclose(states[0].averages[0], average)
     for state, share in zip(states[1:], (9 / 12, 9 / 13), strict=True):
         average = average + share * (state.weights - average)
-        assert_allclose(state.average, average, rtol=1e-5, atol=1e-7)
+        assert_allclose(state.averages[0], average, rtol=1e-5, atol=1e-7)
     assert np.abs(average - states[2].weights).max() > 1e-3
 
 
@@ -351,6 +352,40 @@ def test_adaptation_changes_what_is_learnt(quick, binary):
     assert_allclose(moved.history_["weight_dice"][1:], 0.9, atol=0.02)
 
 
+def test_averages_three_epochs_before_and_after_the_best_predict_too(quick, binary):
+    """Where there are such epochs, and 12 or more in all."""
+    X, y = binary
+
+    def fitted(best, max_epochs=13):
+        # Of three scores it is the middle one that counts.
+        near = {best - 2: 5.0, best - 1: 1.0, best: 9.0}
+        scores = (near.get(e, 1.0 if e < best else -9.0) for e in itertools.count(1))
+        model = quick(
+            max_epochs=max_epochs,
+            early_stopping=False,
+            adaptation_rate=0,
+            scoring=lambda *_: next(scores),
+        ).fit(X, y)
+        assert model.best_epoch_ == best
+        networks = model._committee.biases[-1].reshape(3, -1)
+        return networks, model._progress.state.averages
+
+    averages = {best: fitted(best)[1][0] for best in (4, 7, 10, 13)}
+    for best, expected in (
+        (7, [7, 4, 10]),
+        (10, [10, 7, 13]),
+        (13, [13, 10]),
+        (1, [1, 4]),
+    ):
+        networks, found = fitted(best)
+        assert networks.shape == (3, len(found)) and len(found) == len(expected)
+        for average, epoch, bias in zip(found, expected, networks.T, strict=True):
+            assert_allclose(bias, average.reshape(3, -1)[:, -1])
+            if epoch in averages:
+                assert_array_equal(average, averages[epoch])
+    assert len(fitted(4, max_epochs=11)[1]) == 1
+
+
 def test_best_epoch_is_restored(quick, binary):
     """However many worse epochs follow it."""
     X, y = binary
@@ -366,13 +401,13 @@ def test_best_epoch_is_restored(quick, binary):
             scoring=falling_from_the_fifth(),
             adaptation_rate=0,
         ).fit(X, y)
-        for patience in (2, 9)
+        for patience in (4, 9)
     }
-    best = found[2].best_epoch_
+    best = found[4].best_epoch_
     assert best == found[9].best_epoch_ and 4 <= best <= 6
-    assert found[9].n_iter_ - found[2].n_iter_ == 9 - 2
-    assert found[2].best_score_ == found[2].history_["score"][best - 1]
-    assert_array_equal(found[2].predict_proba(X), found[9].predict_proba(X))
+    assert found[9].n_iter_ - found[4].n_iter_ == 9 - 4
+    assert found[4].best_score_ == found[4].history_["score"][best - 1]
+    assert_array_equal(found[4].predict_proba(X), found[9].predict_proba(X))
 
 
 def test_equal_scores_do_not_prolong_training(quick, binary):
