@@ -137,11 +137,11 @@ class AdaptiveHybridClassifier(ClassifierMixin, BaseCommittee):
     threshold : "tune", float, callable or None, default="tune"
         Probability of the rare class above which a row is predicted rare, with two
         classes. "tune": the one that is best out of fold for ``scoring``, or for F1 if
-        ``scoring`` does not depend on it; of those within noise of the best, the one
-        nearest 0.5; and 0.5 where neither class is rare, both having at least 45 % of
-        the weight. A float in (0, 1) fixes it. A callable is a criterion of
-        :mod:`skadaptive.thresholds`, whatever the shares. None: the most probable
-        class, 0.5, as always with more than two.
+        ``scoring`` does not depend on it, where calibrated probabilities count beside
+        the labels, as if they were 500 rare rows more; and 0.5 where neither class is
+        rare, both having at least 45 % of the weight. A float in (0, 1) fixes it. A
+        callable is a criterion of :mod:`skadaptive.thresholds`, whatever the shares.
+        None: the most probable class, 0.5, as always with more than two.
 
     calibration : {"sigmoid", "isotonic"} or None, default="sigmoid"
         How probabilities are put right after focal loss, Dice, weights and resampling,

@@ -454,8 +454,10 @@ class BaseCommittee(BaseEstimator):
                 self._criterion,
                 (y == rare).astype(int),
                 self._calibrated(logits)[:, rare],
-                weight * factors[y],
+                weight,
                 neutral=self.threshold_,
+                class_weight=(factors[1 - rare], factors[rare]),
+                calibrated=self.calibration is not None,
             )
         # What is added to the logits before the greatest wins.
         if binary:

@@ -242,6 +242,45 @@ def test_no_false_alarm_among_few_rows_does_not_mean_that_there_is_none():
     assert tune_threshold(f1, y, proba, costly, neutral=0.999) == 0.999
 
 
+@pytest.mark.parametrize("criterion", [f1, expected_cost([[0, 1], [9, 0]])])
+def test_calibrated_probabilities_help_where_rare_rows_are_few(criterion, rng):
+    """Seen by many rows of the same kind; 25 of 200 are rare in each draw."""
+    y, z = distorted(rng, n_rows=40_000, slope=1.0, shift=0.0)
+    proba = expit(z[:, 0])
+    ones, scores = np.ones(200), {False: [], True: []}
+    for _ in range(60):
+        drawn = rng.choice(len(y), 200)
+        for calibrated, found in scores.items():
+            at = tune_threshold(
+                criterion, y[drawn], proba[drawn], ones, calibrated=calibrated
+            )
+            found.append(score_at(criterion, y, proba, at))
+    assert np.mean(scores[True]) > np.mean(scores[False]) + 0.005
+
+
+def test_labels_decide_where_there_are_many(rng):
+    """Although probabilities that are far too small were said to be calibrated."""
+    y, z = distorted(rng, n_rows=100_000, slope=1.0, shift=0.0)
+    proba = expit(z[:, 0] - 3)
+    found = tune_threshold(f1, y, proba, np.ones(len(y)), calibrated=True)
+    thresholds = np.quantile(proba, np.arange(100) / 100)
+    scores = [score_at(f1, y, proba, at) for at in thresholds]
+    assert score_at(f1, y, proba, found) > 0.98 * max(scores)
+
+
+def test_weights_of_classes_are_weights_of_their_rows(rng):
+    y, z = distorted(rng, n_rows=2000, slope=1.0, shift=0.0)
+    proba, weight = expit(z[:, 0]), rng.uniform(0.5, 2, size=2000)
+    apart = tune_threshold(f1, y, proba, weight, class_weight=(1.0, 7.0))
+    assert apart == tune_threshold(f1, y, proba, weight * np.where(y == 1, 7.0, 1.0))
+    # Weights say how many rare rows there are, in any unit.
+    same = {
+        tune_threshold(f1, y, proba, unit * weight, calibrated=True)
+        for unit in (0.125, 1.0, 1024.0)
+    }
+    assert len(same) == 1
+
+
 def test_expected_cost_finds_the_odds_of_the_costs(rng):
     y, z = distorted(rng, n_rows=40_000, slope=1.0, shift=0.0)
     found = tune_threshold(
@@ -301,6 +340,21 @@ def test_threshold_parameter(quick, binary):
     for bad in (0.0, 1.0, 1.5, "best"):
         with pytest.raises(ValueError, match="The 'threshold' parameter"):
             quick(threshold=bad).fit(X, y)
+
+
+@pytest.mark.parametrize("calibration", ["sigmoid", None])
+def test_calibrated_probabilities_have_a_say_in_the_threshold(
+    calibration, quick, binary
+):
+    X, y = binary
+    model = quick(calibration=calibration).fit(X, y)
+    proba, ones = model.oof_proba_[:, 1], np.ones(len(y))
+    by = {
+        calibrated: tune_threshold(f1, y, proba, ones, calibrated=calibrated)
+        for calibrated in (False, True)
+    }
+    assert by[False] != by[True]
+    assert model.threshold_ == by[calibration is not None]
 
 
 def test_fixed_threshold_is_that_of_the_rare_class(quick, binary):
