@@ -99,9 +99,10 @@ class AdaptiveHybridClassifier(ClassifierMixin, BaseCommittee):
         under-sampler each member has its own balanced draw, which is balanced bagging
         in one network. Cloned, with a seed that follows ``random_state``.
 
-    cv : int, float, splitter, iterable or None, default=5
+    cv : int, float, splitter, iterable, "auto" or None, default="auto"
         Who is held out from whom. An int: that many stratified, shuffled folds and as
-        many committee members. A float: one member, this share of the rows held out.
+        many committee members. "auto": 10 up to 4,000 rows, otherwise and in
+        ``partial_fit`` 5. A float: one member, this share of the rows held out.
         A scikit-learn splitter or an iterable of (train, test) index pairs: one
         member per split. None: one member, nothing held out, hence no adaptation and
         no early stopping. With fewer rare rows than folds there are fewer folds.
@@ -231,6 +232,11 @@ class AdaptiveHybridClassifier(ClassifierMixin, BaseCommittee):
     explains in a member's training rows, as trees choose features and networks do not
     [5]_; in ``partial_fit`` all are learnt alike.
 
+    A step of a hidden layer's weights is mostly in a few directions. It is made flat,
+    half of it in the first layer: its singular values come near to each other while its
+    norm stays, whatever the optimizer, as Muon does for momentum [7]_. These weights
+    also shrink by .1 of the learning rate in each step.
+
     The weights that are judged after each epoch, kept and predict are a running average
     over the latest three or so [4]_. Where there are 12 epochs or more, those three
     before and after the best predict with it, by the mean of their logits [6]_. The
@@ -250,6 +256,8 @@ class AdaptiveHybridClassifier(ClassifierMixin, BaseCommittee):
     .. [5] L. Grinsztajn, E. Oyallon and G. Varoquaux, "Why do tree-based models still
        outperform deep learning on typical tabular data?", NeurIPS 2022.
     .. [6] G. Huang et al., "Snapshot Ensembles: Train 1, Get M for Free", ICLR 2017.
+    .. [7] K. Jordan et al., "Muon: An optimizer for hidden layers in neural networks",
+       2024.
 
     Examples
     --------
@@ -283,7 +291,11 @@ class AdaptiveHybridClassifier(ClassifierMixin, BaseCommittee):
         "class_weight": [dict, StrOptions({"balanced"}), None],
         "categorical_features": ["array-like", StrOptions({"from_dtype"}), None],
         "sampler": [HasMethods("fit_resample"), None],
-        "cv": ["cv_object", Interval(Real, 0, 1, closed="neither")],
+        "cv": [
+            StrOptions({"auto"}),
+            "cv_object",
+            Interval(Real, 0, 1, closed="neither"),
+        ],
         "optimizer": [StrOptions(_OPTIMIZERS), dict],
         "learning_rate": [Interval(Real, 0, None, closed="neither")],
         "batch_size": [
@@ -326,7 +338,7 @@ class AdaptiveHybridClassifier(ClassifierMixin, BaseCommittee):
         class_weight=None,
         categorical_features="from_dtype",
         sampler=None,
-        cv=5,
+        cv="auto",
         optimizer="adam",
         learning_rate=0.04,
         batch_size="auto",

@@ -88,6 +88,11 @@ class PiecewiseLinearEncoding:
     def n_bins(self):
         return self.centers.shape[1]
 
+    @property
+    def n_outputs(self):
+        """Number of columns of what :meth:`transform` returns."""
+        return self.n_encoded * self.n_bins
+
     def transform(self, x, ops=np):
         """Encoded features.
 

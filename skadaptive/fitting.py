@@ -111,17 +111,18 @@ class BaseCommittee(BaseEstimator):
         start = dataclasses.replace(
             start, unit=unit, totals=totals, recent=[], n_seen=0
         )
+        cv = self._cv(goes_on)
         if validation[0] is None:
             if any(part is not None for part in validation):
                 raise ValueError("y_val and sample_weight_val need X_val.")
-            folds = make_folds(self.cv, given_X, y, weight, groups, start.seeds[0])
+            folds = make_folds(cv, given_X, y, weight, groups, start.seeds[0])
             rows = _Rows(X, y, weight, folds)
             judge = self._judge(rows, given_X, start.rare, weighted)
         else:
             own = self._check_validation_data(*validation)
             pairs = zip((X, y, weight), own, strict=True)
             split = kept, n_rows + np.flatnonzero(own[2] > 0)
-            folds = [split] * n_members(self.cv, given_X, y, groups)
+            folds = [split] * n_members(cv, given_X, y, groups)
             rows = _Rows(*map(np.concatenate, pairs), folds)
             X_val, _, weight_val = validation
             judge = self._judge(
@@ -174,7 +175,7 @@ class BaseCommittee(BaseEstimator):
             scaler = self._committee.scaler.refined(scaler, share)
             encoding = self._same_encoding()
         start = dataclasses.replace(start, unit=unit, totals=totals)
-        rows = _Rows(X, y, weight, chunk_folds(self.cv, X, weight))
+        rows = _Rows(X, y, weight, chunk_folds(self._cv(not first), X, weight))
         judge = None
         if np.unique(y[rows.held_out]).size == n_classes:
             judge = self._judge(rows, given_X, start.rare, weighted)
@@ -199,6 +200,13 @@ class BaseCommittee(BaseEstimator):
         self.oof_proba_ = self._calibrated(logits[:n_rows])
         if first and self.cv is None:
             self._warn_of_nothing_held_out()
+
+    def _cv(self, goes_on):
+        """What ``cv`` stands for; where training goes on "auto" is what it was."""
+        if goes_on and isinstance(self.cv, str):
+            n_members = self._committee.n_members
+            return n_members if n_members > 1 else None
+        return self.cv
 
     def _begin(self, totals):
         """Progress before training."""

@@ -19,13 +19,18 @@ from sklearn.model_selection import (
     StratifiedShuffleSplit,
 )
 
+# Rows up to which "auto" makes ten folds, beyond which five: members that train on nine
+# tenths, and twice as many, are worth their time where rows are few
+# (docs/benchmark.md).
+_FEW_ROWS = 4000
+
 
 def make_folds(cv, X, y, sample_weight, groups, seed):
     """Split the rows among the committee members.
 
     Parameters
     ----------
-    cv : int, float, splitter, iterable of (train, test) or None
+    cv : int, float, splitter, iterable of (train, test), "auto" or None
         See :class:`~skadaptive.AdaptiveHybridClassifier`.
     X : array-like of shape (n_samples, n_features)
         Handed to a splitter.
@@ -65,7 +70,7 @@ def make_folds(cv, X, y, sample_weight, groups, seed):
                 f"groups must have shape {y.shape}, one value per row of X; got "
                 f"{groups.shape}."
             )
-    if isinstance(cv, Integral | Real):
+    if isinstance(cv, str | Real):
         own = None if groups is None else groups[kept]
         try:
             splits = _own_splits(cv, y[kept], own, seed)
@@ -83,7 +88,7 @@ def make_folds(cv, X, y, sample_weight, groups, seed):
             )
     n_classes = np.unique(y[kept]).size
     usable = [fold for fold in folds if np.unique(y[fold[0]]).size == n_classes]
-    if not usable and isinstance(cv, Real):
+    if not usable and isinstance(cv, str | Real):
         _warn_nothing_held_out("No part would have rows of every class to train on")
         return [(kept, kept[:0])]
     if not usable:
@@ -101,6 +106,11 @@ def make_folds(cv, X, y, sample_weight, groups, seed):
     return usable
 
 
+def auto_folds(n_rows):
+    """Folds of ``cv="auto"``, where the rarest class has as many rows."""
+    return 10 if n_rows <= _FEW_ROWS else 5
+
+
 def chunk_folds(cv, X, sample_weight):
     """Split a chunk of a stream among the committee members.
 
@@ -110,8 +120,9 @@ def chunk_folds(cv, X, sample_weight):
 
     Parameters
     ----------
-    cv : int, float or None
-        Number of members; or the share held out from one; None holds nothing out.
+    cv : int, float, "auto" or None
+        Number of members, "auto" five; or the share held out from one; None holds
+        nothing out.
     X : ndarray of shape (n_samples, n_features)
     sample_weight : ndarray of shape (n_samples,)
         Rows of weight 0 are in no fold.
@@ -129,7 +140,9 @@ def chunk_folds(cv, X, sample_weight):
     kept = np.flatnonzero(sample_weight > 0)
     if cv is None:
         return [(kept, kept[:0])]
-    if not isinstance(cv, Integral | Real):
+    if isinstance(cv, str):
+        cv = 5  # nobody knows how many rows will come
+    if not isinstance(cv, Real):
         raise ValueError(
             "partial_fit holds rows out of each chunk itself: cv must be an int, a "
             f"float or None; got {cv!r}."
@@ -180,6 +193,8 @@ def _own_splits(cv, y, groups, seed):
         units = "groups that hold it"
     if fewest < 2:
         raise ValueError(f"The rarest class has {fewest} {units}")
+    if isinstance(cv, str):
+        cv = int(np.clip(fewest, 5, auto_folds(len(y))))
     share = None if isinstance(cv, Integral) else cv
     if share is not None and groups is None:
         splitter = StratifiedShuffleSplit(1, test_size=share, random_state=seed)
@@ -246,6 +261,8 @@ def _warn_nothing_held_out(reason):
 
 def n_members(cv, X, y, groups):
     """How many members ``cv`` asks for, where validation data are given."""
+    if isinstance(cv, str):
+        return auto_folds(len(X))
     if cv is None or isinstance(cv, Real) and not isinstance(cv, Integral):
         return 1
     if isinstance(cv, Integral):

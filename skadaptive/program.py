@@ -11,6 +11,8 @@ Goals
   slower for this loop by a factor of 15 to 20.
 - All weights of all members in one vector, so that the optimiser's update is a
   dozen operations and not a dozen per layer and member.
+- Rows that come encoded, where memory allows: to encode every batch anew takes a tenth
+  to a fifth of the time.
 - Nothing of it survives in a fitted estimator: weights go in and come out as arrays.
 
 Rows are (n_samples + 1, ...): the last one has weight 0 and fills up batches.
@@ -28,8 +30,10 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from .encoding import encode
 from .losses import hybrid
 from .network import committee_logits, weight_shapes
+from .orthogonalization import flattened, flattening
 
 if keras.backend.backend() != "tensorflow":
     raise ImportError(
@@ -70,6 +74,15 @@ _MASK_BATCHES = 8
 # Idle programs that are kept for later fits.
 _POOL_SIZE = 16
 
+# What of the first kernel's step is orthogonalized. All of it where features tell by
+# themselves is too much, and none of it too little (docs/benchmark.md).
+_FIRST_SHARE = 0.5
+# Steps from one look at what makes them flat to the next.
+_EVERY = 4
+# How fast hidden kernels shrink, in units of the learning rate (Loshchilov & Hutter,
+# 2019, "Decoupled Weight Decay Regularization", arXiv:1711.05101).
+_WEIGHT_DECAY = 0.1
+
 #: How often each architecture was traced in this process.
 traces = Counter()
 
@@ -81,6 +94,7 @@ class Architecture:
     n_columns: int  # of the scaled features
     n_encoded: int
     n_bins: int
+    encodes: bool  # its batches; otherwise rows come encoded
     hidden_layer_sizes: tuple
     n_outputs: int
     n_members: int
@@ -118,24 +132,40 @@ class Program:
 
     def __init__(self, architecture):
         self.architecture = architecture
-        shapes, n_members = architecture.weight_shapes, architecture.n_members
-        self._shapes = shapes * n_members
+        self._shapes, n_members = architecture.weight_shapes, architecture.n_members
         self._sizes = [int(np.prod(shape)) for shape in self._shapes]
+        # Hidden kernels in the list of shapes, the first by itself, then those of one
+        # shape together: after the factors of the inputs kernels and biases take
+        # turns, those of the output last.
+        hidden = range(1, len(self._shapes) - 2, 2)
+        self._alike = [[i] for i in hidden[:1]] + [
+            [i for i in hidden[1:] if self._shapes[i] == shape]
+            for shape in dict.fromkeys(self._shapes[i] for i in hidden[1:])
+        ]
+        self._flattening_shapes = [
+            (n_members * len(alike), min(self._shapes[alike[0]]))
+            for alike in self._alike
+        ]
+        size = n_members * sum(self._sizes)
         real = tf.as_dtype(architecture.dtype)
-        self._factors = tf.Variable(tf.ones(sum(self._sizes), real), trainable=False)
+        self._factors = tf.Variable(tf.ones(size, real), trainable=False)
         # The optimizer's view of the weights: divided by the factors.
         self._scaled = keras.Variable(
-            np.zeros(sum(self._sizes)), dtype=architecture.dtype, name="weights"
+            np.zeros(size), dtype=architecture.dtype, name="weights"
         )
         self.optimizer = keras.optimizers.get(json.loads(architecture.optimizer))
         self.optimizer.build([self._scaled])
         self._fresh_slots = self.slots
+        (n_inputs,), encoding = self._shapes[0], ()
+        if architecture.encodes:
+            n_inputs = architecture.n_columns
+            table = tf.TensorSpec((architecture.n_encoded, architecture.n_bins), real)
+            columns = tf.TensorSpec((architecture.n_encoded,), tf.int32)
+            encoding = (columns, table, table)
         rows = {
-            "X": tf.TensorSpec((None, architecture.n_columns), real),
+            "X": tf.TensorSpec((None, n_inputs), real),
             "target": tf.TensorSpec((None, 2), real),  # y, weight
         }
-        table = tf.TensorSpec((architecture.n_encoded, architecture.n_bins), real)
-        encoding = (tf.TensorSpec((architecture.n_encoded,), tf.int32), table, table)
         # (steps, members, rows of a batch): row numbers.
         shape = (None, architecture.n_members, architecture.batch_size)
         batches = tf.TensorSpec(shape, tf.int32)
@@ -156,7 +186,7 @@ class Program:
             tf.TensorSpec((2,), tf.int32),
         )
         self._predict_signature = (
-            tf.TensorSpec((sum(self._sizes),), real),
+            tf.TensorSpec((size,), real),
             rows["X"],
             encoding,
             tf.TensorSpec((architecture.n_members, None), tf.int32),
@@ -220,10 +250,11 @@ class Program:
         Parameters
         ----------
         weights : ndarray of shape (n_members * n_weights,)
-        X : tensor of shape (n_samples + 1, n_columns)
+        X : tensor of shape (n_samples + 1, n_columns) or (n_samples + 1, n_inputs)
         encoding : tuple of tensor
             Columns, centers and slopes of a
-            :class:`~skadaptive.encoding.PiecewiseLinearEncoding`.
+            :class:`~skadaptive.encoding.PiecewiseLinearEncoding`; empty if X is
+            encoded.
         batch : ndarray of shape (n_members, n_rows), int32
 
         Returns
@@ -246,7 +277,7 @@ class Program:
         n_steps, width = tf.shape(batches)[0], self.architecture.batch_size
         masks, offsets = self._draw_masks(n_steps, dropout, seed)
 
-        def step(index, total):
+        def step(index, total, matrices):
             batch = batches[index]
             X = tf.gather(rows["X"], batch)
             # Losses take the batch axis first.
@@ -256,8 +287,7 @@ class Program:
             if masks:
                 starts = tf.unstack(offsets[index], self.architecture.n_members)
                 mask = [
-                    [tf.slice(m, (at, 0), (width, m.shape[1])) for m in masks]
-                    for at in starts
+                    tf.stack([m[at : at + width] for at in starts]) for m in masks
                 ]
             scaled = tf.convert_to_tensor(self._scaled.value)
             with tf.GradientTape(watch_accessed_variables=False) as tape:
@@ -266,35 +296,67 @@ class Program:
                 value = tf.reduce_sum(hybrid(y, logits, weight, **loss))
             self.optimizer.learning_rate.assign(learning_rates[index])
             self.optimizer.apply([tape.gradient(value, scaled)], [self._scaled])
-            return index + 1, total + value
+            matrices = self._flatten_step(
+                scaled, index, matrices, learning_rates[index]
+            )
+            return index + 1, total + value, matrices
 
-        _, total = tf.while_loop(
-            lambda index, total: index < n_steps,
+        matrices = [
+            tf.zeros((steps, side, side), self._scaled.dtype)
+            for steps, side in self._flattening_shapes
+        ]
+        _, total, _ = tf.while_loop(
+            lambda index, *_: index < n_steps,
             step,
-            (tf.constant(0), tf.zeros((), self._scaled.dtype)),
+            (tf.constant(0), tf.zeros((), self._scaled.dtype), matrices),
             parallel_iterations=1,
         )
         return total / self.architecture.n_members
+
+    def _flatten_step(self, before, index, matrices, learning_rate):
+        """Make the optimizer's step of hidden kernels flat; decay them."""
+        if not self._alike:
+            return matrices
+        n_members = self.architecture.n_members
+        steps = self._by_shape(self._scaled.value - before)
+        weights = self._by_shape(before)
+        decay = 1 - _WEIGHT_DECAY * tf.cast(learning_rate, before.dtype)
+        kernels = [tf.concat([steps[i] for i in alike], 0) for alike in self._alike]
+        matrices = tf.cond(
+            index % _EVERY == 0,
+            lambda: [flattening(kernel) for kernel in kernels],
+            lambda: matrices,
+        )
+        for alike, kernel, matrix in zip(self._alike, kernels, matrices, strict=True):
+            share = _FIRST_SHARE if alike[0] == 1 else 1.0
+            made = tf.split(flattened(kernel, matrix, share), len(alike))
+            for i, step in zip(alike, made, strict=True):
+                weights[i] *= decay
+                steps[i] = step
+        parts = [
+            tf.reshape(weight + step, (n_members, -1))
+            for weight, step in zip(weights, steps, strict=True)
+        ]
+        self._scaled.assign(tf.reshape(tf.concat(parts, axis=1), (-1,)))
+        return matrices
 
     def _trace_predict(self, weights, X, encoding, batch):
         return self._logits(weights, tf.gather(X, batch), encoding)
 
     def _logits(self, weights, X, encoding, masks=None):
-        parts = [
-            tf.reshape(part, shape)
-            for part, shape in zip(
-                tf.split(weights, self._sizes), self._shapes, strict=True
-            )
+        if encoding:
+            X = tf.concat([X, encode(X, *encoding, keras.ops)], axis=-1)
+        weights = self._by_shape(weights)
+        return committee_logits(weights, X, self.architecture.activation, masks)
+
+    def _by_shape(self, vector):
+        """One tensor for each of the shapes, (n_members, *shape), from a vector."""
+        n_members = self.architecture.n_members
+        columns = tf.split(tf.reshape(vector, (n_members, -1)), self._sizes, axis=1)
+        return [
+            tf.reshape(column, (n_members, *shape))
+            for column, shape in zip(columns, self._shapes, strict=True)
         ]
-        n = len(parts) // self.architecture.n_members
-        members = [parts[start : start + n] for start in range(0, len(parts), n)]
-        return committee_logits(
-            members,
-            tf.unstack(X, self.architecture.n_members),
-            self.architecture.activation,
-            encoding if self.architecture.n_encoded else None,
-            masks,
-        )
 
     def _draw_masks(self, n_steps, rate, seed):
         """Dropout factors, (rows, units) per hidden layer, and where steps start."""

@@ -41,6 +41,9 @@ _SMALL = 1024
 # Values scaled at a time, so that no second float64 table is held.
 _VALUES_PER_PASS = 2**20
 
+# Values of a table up to which all rows are encoded at once, instead of each batch.
+_MOST_ENCODED = 2**25
+
 
 def fit_committee(
     scaler,
@@ -123,6 +126,8 @@ def fit_committee(
         n_columns=scaler.n_outputs,
         n_encoded=encoding.n_encoded,
         n_bins=encoding.n_bins,
+        encodes=encoding.n_encoded > 0
+        and len(X) * (scaler.n_outputs + encoding.n_outputs) > _MOST_ENCODED,
         hidden_layer_sizes=hidden_layer_sizes,
         n_outputs=1 if len(shares) == 2 else len(shares),
         n_members=len(folds),
@@ -172,8 +177,15 @@ def fit_committee(
         weights, slots, averages = _run_epochs(
             program,
             averages,
-            _padded_rows(scaler, X, y, sample_weight, architecture.dtype),
-            encoding,
+            _padded_rows(
+                scaler,
+                encoding if encoding.n_encoded and not architecture.encodes else None,
+                X,
+                y,
+                sample_weight,
+                architecture.dtype,
+            ),
+            encoding if architecture.encodes else None,
             y,
             folds,
             monitor,
@@ -336,11 +348,14 @@ def _run_epochs(
     rng = np.random.default_rng([seed, before])
     tensors = {name: _tensor(value) for name, value in rows.items()}
     real = rows["X"].dtype
-    encoding = (
-        tf.constant(encoding.columns),
-        tf.constant(encoding.centers, real),
-        tf.constant(encoding.slopes, real),
-    )
+    if encoding is None:
+        encoding = ()
+    else:
+        encoding = (
+            tf.constant(encoding.columns),
+            tf.constant(encoding.centers, real),
+            tf.constant(encoding.slopes, real),
+        )
     bar = _ProgressBar(max_epochs) if verbose else None
     best = best_epoch = None
     average = averages[0] if averages else None
@@ -414,14 +429,18 @@ def _averaged(average, weights, epoch):
     return average + share * (weights - average)
 
 
-def _padded_rows(scaler, X, y, sample_weight, dtype):
-    """Scaled X, and y beside its weight, with one more row of weight 0."""
+def _padded_rows(scaler, encoding, X, y, sample_weight, dtype):
+    """X scaled and encoded, and y beside its weight, with one more row of weight 0."""
+    n_inputs = scaler.n_outputs + (encoding.n_outputs if encoding else 0)
     rows = {
-        "X": _aligned((len(X) + 1, scaler.n_outputs), dtype),
+        "X": _aligned((len(X) + 1, n_inputs), dtype),
         "target": _aligned((len(X) + 1, 2), dtype),
     }
     for part in gen_batches(len(X), max(1, _VALUES_PER_PASS // rows["X"].shape[1])):
-        rows["X"][part] = scaler.transform(X[part])
+        scaled = scaler.transform(X[part])
+        rows["X"][part, : scaler.n_outputs] = scaled
+        if encoding:
+            rows["X"][part, scaler.n_outputs :] = encoding.transform(scaled)
     rows["target"][:-1, 0] = y
     rows["target"][:-1, 1] = sample_weight
     return rows

@@ -148,13 +148,13 @@ def test_little_is_lost_where_rare_rows_are_few(distortion, learner, digits):
 
     Here are 30 rare rows to fit it to, and the Brier scores of single splits differ by
     a third. That members err apart takes the worst from their mean before it is
-    calibrated: with class weights and no encoding its log loss is .064, not the .085 of
-    the mean of their logits.
+    calibrated, and with flat steps and weight decay only Dice is far from right: with
+    class weights the log loss is .052, which was .064 without.
     """
     halves = RepeatedStratifiedKFold(n_splits=2, n_repeats=3, random_state=0)
     calibrated, raw = with_and_without(learner, distortion, *digits, halves)
     assert calibrated[0] < 1.2 * raw[0], (calibrated, raw)
-    bar = {"focal": 1.0, "balanced, no encoding": 0.9}.get(distortion, 0.8)
+    bar = 0.8 if distortion == "dice" else 1.05
     assert calibrated[1] < bar * raw[1], (calibrated, raw)
 
 

@@ -11,7 +11,7 @@ from sklearn.model_selection import (
     TimeSeriesSplit,
 )
 
-from skadaptive.folds import make_folds, pool
+from skadaptive.folds import make_folds, n_members, pool
 
 N = 60
 Y = (np.arange(N) % 6 == 0).astype(int)  # 10 rare rows
@@ -81,7 +81,25 @@ def test_fewer_rare_rows_than_folds():
     assert [y[test].sum() for _, test in folds] == [1, 1, 1]
 
 
-@pytest.mark.parametrize("cv", [5, 0.2])
+@pytest.mark.parametrize(
+    ("n_rows", "n_rare", "n_folds"),
+    [(4000, 400, 10), (4001, 400, 5), (400, 7, 7), (8000, 6, 5)],
+)
+def test_auto_folds(n_rows, n_rare, n_folds):
+    y = (np.arange(n_rows) < n_rare).astype(int)
+    folds = make_folds("auto", y, y, np.ones(n_rows), None, 0)
+    assert len(folds) == n_folds
+    assert n_members("auto", y, y, None) == (10 if n_rows <= 4000 else 5)
+
+
+def test_fewer_rare_rows_than_auto_wants():
+    y = np.zeros(N, dtype=int)
+    y[:3] = 1
+    with pytest.warns(UserWarning, match="only 3 rows: using 3 folds"):
+        assert len(make_folds("auto", X, y, ONES, None, 0)) == 3
+
+
+@pytest.mark.parametrize("cv", ["auto", 5, 0.2])
 def test_too_few_rare_rows_to_hold_out(cv):
     y = np.zeros(N, dtype=int)
     y[7] = 1

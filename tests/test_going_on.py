@@ -114,6 +114,7 @@ def test_chunk_folds(rng):
     again = X[order] * [1, 1, -1]
     for member, (_, test) in enumerate(chunk_folds(5, again, weight[:400])):
         assert (places[order[test]] == member).all()
+    assert len(chunk_folds("auto", X, weight)) == 5
     ((train, test),) = chunk_folds(0.3, X, weight)
     assert 230 < len(test) < 370 and len(train) + len(test) == 1000
     ((train, test),) = chunk_folds(None, X, np.r_[0.0, weight[1:]])
@@ -500,6 +501,21 @@ def test_warm_start_of_another_network(parameters, quick, binary):
     model = quick(warm_start=True).fit(*binary)
     with pytest.raises(ValueError, match="was .* and is .*warm_start=False"):
         model.set_params(**parameters).fit(*binary)
+
+
+def test_auto_folds_go_on_as_they_began(quick, binary):
+    """However many rows there are now; a stream has begun with five."""
+    X, y = binary
+    model = quick(cv="auto", max_epochs=1, warm_start=True).fit(X, y)
+    many = np.resize(np.arange(len(X)), 4001)
+    model.fit(X[many], y[many])
+    assert model._committee.n_members == 10
+    model.partial_fit(X, y)
+    assert model._committee.n_members == 10
+    model = quick(cv="auto").partial_fit(X, y, classes=[0, 1])
+    assert model.fit(X, y)._committee.n_members == 10
+    model = quick(cv="auto").partial_fit(X, y, classes=[0, 1]).partial_fit(X, y)
+    assert model._committee.n_members == 5
 
 
 def test_warm_start_with_another_optimizer(quick, binary):

@@ -71,16 +71,12 @@ def test_three_views_of_one_network(activation, n_outputs, n_each, rng):
     proba = probabilities(net.logits(X))
     factors = rng.uniform(0.5, 2, size=net.kernels[0].shape[:2])
     kernels = [net.kernels[0] / factors[:, :, None], *net.kernels[1:]]
-    weights = [
-        [factors[m]]
-        + [w[m] for pair in zip(kernels, net.biases, strict=True) for w in pair]
-        for m in range(len(factors))
-    ]
-    scaled = [ops.convert_to_tensor(net.scaler.transform(X))] * len(factors)
-    encoding = net.encoding.columns, net.encoding.centers, net.encoding.slopes
-    trained = ops.convert_to_numpy(
-        committee_logits(weights, scaled, activation, encoding)
-    )
+    layers = zip(kernels, net.biases, strict=True)
+    weights = [factors, *(part for layer in layers for part in layer)]
+    scaled = net.scaler.transform(X)
+    inputs = np.hstack([scaled, net.encoding.transform(scaled)])
+    inputs = ops.convert_to_tensor(np.stack([inputs] * len(factors)))
+    trained = ops.convert_to_numpy(committee_logits(weights, inputs, activation))
     members = trained.reshape(50, 3, n_each, n_outputs).mean(axis=2)
     for member in range(3):
         assert_allclose(net.logits(X, member), members[:, member], rtol=1e-6, atol=1e-7)

@@ -11,6 +11,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.model_selection import GridSearchCV
 
+from skadaptive.orthogonalization import flattened, flattening
 from skadaptive.program import Architecture, Pool, Program, pool, traces
 from skadaptive.training import (
     _aligned,
@@ -79,7 +80,35 @@ def test_auto_batch_size(n_rows, batch_size):
 
 @pytest.fixture
 def architecture():
-    return Architecture(4, 2, 3, (8,), 1, 2, 64, "relu", False, '"adam"', "float32")
+    return Architecture(
+        n_columns=4,
+        n_encoded=2,
+        n_bins=3,
+        encodes=True,
+        hidden_layer_sizes=(8, 8, 8),
+        n_outputs=1,
+        n_members=2,
+        batch_size=64,
+        activation="silu",
+        dropout=False,
+        optimizer='"adam"',
+        dtype="float32",
+    )
+
+
+def weights_by_name(vector, architecture):
+    """Views of the weights of all members: the inputs' factors, kernels and biases."""
+    ends = np.cumsum([np.prod(shape) for shape in architecture.weight_shapes])
+    parts = np.split(vector.reshape(2, -1), ends[:-1], axis=1)
+    kinds = [f"{kind} {layer}" for layer in range(4) for kind in ("kernel", "bias")]
+    names, shapes = ["factors", *kinds], architecture.weight_shapes
+    return {
+        name: part.reshape(2, *shape)
+        for name, part, shape in zip(names, parts, shapes, strict=True)
+    }
+
+
+HIDDEN = ["kernel 0", "kernel 1", "kernel 2"]
 
 
 @pytest.fixture
@@ -124,7 +153,11 @@ def test_changed_mix_changes_the_next_step(architecture, rows, encoding, rng):
     none = one_step(program, rows, encoding, start, (0.0, 0.0, 0.0))
     assert_array_equal(first, again)
     assert np.abs(first - other).max() > 1e-4
-    assert_allclose(none, 0, atol=1e-6)
+    # Only the decay of hidden kernels is left.
+    start = weights_by_name(start, architecture)
+    for name, moved in weights_by_name(none, architecture).items():
+        decay = 1e-3 * start[name] if name in HIDDEN else 0
+        assert_allclose(moved, -decay, atol=1e-6)
     # The second program traces once, for all four mixes.
     assert traces[architecture] - before == 1
 
@@ -135,10 +168,60 @@ def test_a_step_is_as_far_as_the_factor(architecture, rows, encoding, rng):
     start = rng.normal(scale=0.3, size=program.weights.shape)
     factors = rng.uniform(0.5, 5, size=start.shape)
     moved = one_step(program, rows, encoding, start, (1.0, 0.0, 0.0), factors)
-    share = np.abs(moved) / (0.01 * factors)
-    assert share.max() < 1.01
-    # Units that are off have no gradient, and small ones drown in epsilon.
-    assert (share > 0.99).mean() > 0.5
+    decay = weights_by_name(1e-3 * start / factors, architecture)
+    moved = weights_by_name(moved / factors, architecture)
+    for name in HIDDEN:
+        # Of some units there is no gradient, and small ones drown in epsilon.
+        mean_square = np.square(moved[name] + decay[name]).mean(axis=(1, 2))
+        assert (mean_square > 0.5e-4).all() and (mean_square < 1.02e-4).all()
+    others = [moved[name].ravel() for name in moved if name not in HIDDEN]
+    others = np.concatenate(others)
+    assert np.abs(others).max() < 1.01e-2
+    assert (np.abs(others) > 0.99e-2).mean() > 0.5
+
+
+def test_steps_of_hidden_kernels_are_flattened(
+    architecture, rows, encoding, rng, monkeypatch
+):
+    """Half of that of the first, and no other weight's."""
+    start = rng.normal(scale=0.3, size=Program(architecture).weights.shape)
+
+    def step():
+        moved = one_step(Program(architecture), rows, encoding, start, (1.0, 0.0, 0.0))
+        return weights_by_name(moved, architecture)
+
+    found = step()
+    monkeypatch.setattr("skadaptive.program.flattened", lambda steps, *_: steps)
+    expected, start_of = step(), weights_by_name(start, architecture)
+    for name, share in zip(HIDDEN, (0.5, 1.0, 1.0), strict=True):
+        raw = expected[name] + 1e-3 * start_of[name]
+        made = flattened(raw, flattening(raw), share).numpy()
+        assert np.abs(made - raw).max() > 1e-3
+        expected[name] = made - 1e-3 * start_of[name]
+    for name, moved in found.items():
+        assert_allclose(moved, expected[name], atol=2e-5, err_msg=name)
+
+
+def test_what_flattens_a_step_serves_four(architecture, rows, encoding, monkeypatch):
+    """And is found out anew at the start of an epoch."""
+    import tensorflow as tf
+
+    looks = tf.Variable(0)
+
+    def look(steps):
+        looks.assign_add(1)
+        return flattening(steps)
+
+    monkeypatch.setattr("skadaptive.program.flattening", look)
+    program = Program(architecture)
+    # Each look is at two: the first kernels, and the others, which are of one shape.
+    for n_steps, expected in ((4, 2), (5, 4), (9, 6)):
+        looks.assign(0)
+        program.reset(np.full_like(program.weights, 0.1), np.ones_like(program.weights))
+        batches = epoch_batches([np.arange(64)] * 2, n_steps, 64, filler=64)
+        rates, mix = [0.01] * n_steps, loss(1.0, 0.0, 0.0)
+        program.train(rows, encoding, batches, rates, mix, 0.0, (0, 1))
+        assert looks.numpy() == expected
 
 
 def test_members_do_not_touch_each_other(architecture, rows, encoding, rng):
@@ -159,7 +242,20 @@ def test_members_do_not_touch_each_other(architecture, rows, encoding, rng):
 
 def test_dropout_drops_the_share_it_should(rng):
     program = Program(
-        Architecture(4, 0, 0, (64, 32), 1, 1, 32, "relu", True, '"adam"', "float32")
+        Architecture(
+            n_columns=4,
+            n_encoded=0,
+            n_bins=0,
+            encodes=False,
+            hidden_layer_sizes=(64, 32),
+            n_outputs=1,
+            n_members=1,
+            batch_size=32,
+            activation="relu",
+            dropout=True,
+            optimizer='"adam"',
+            dtype="float32",
+        )
     )
     masks, offsets = program._draw_masks(50, np.float32(0.3), np.array([1, 2]))
     assert [m.shape[1] for m in masks] == [64, 32]
@@ -288,6 +384,14 @@ def test_the_average_of_the_weights_predicts(quick, binary):
         average = average + share * (state.weights - average)
         assert_allclose(state.averages[0], average, rtol=1e-5, atol=1e-7)
     assert np.abs(average - states[2].weights).max() > 1e-3
+
+
+def test_rows_encoded_at_once_or_batch_by_batch(quick, binary, monkeypatch):
+    X, y = binary
+    at_once = quick(n_bins=5, max_epochs=2).fit(X, y).predict_proba(X)
+    monkeypatch.setattr("skadaptive.training._MOST_ENCODED", 0)
+    by_batch = quick(n_bins=5, max_epochs=2).fit(X, y).predict_proba(X)
+    assert_allclose(at_once, by_batch, rtol=1e-5)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
