@@ -265,8 +265,11 @@ def run(options):
 
 
 def mean_by_set(table, measure):
-    """(sets, contenders), of the sets that all contenders have been through."""
-    return table.pivot_table(index="set", columns="contender", values=measure).dropna()
+    """(sets, contenders), of the folds that all contenders have been through."""
+    folds = table.pivot_table(
+        index=["set", "fold"], columns="contender", values=measure
+    )
+    return folds.dropna().groupby("set").mean()
 
 
 def ranks(means, less_is_better):
