@@ -38,17 +38,17 @@ def flattening(steps):
         For the smaller side, of inputs or units; see :func:`flattened`.
     """
     tall = _tall(steps)
-    gram = tf.matmul(steps, steps, transpose_a=tall, transpose_b=not tall)
+    gram = _product(steps, steps, transpose_a=tall, transpose_b=not tall)
     square = tf.math.divide_no_nan(gram, tf.linalg.trace(gram)[:, None, None])
     a, b, c = _COEFFICIENTS
     identity = tf.constant(np.eye(gram.shape[-1]), steps.dtype)
     product = None
     for iteration in range(_N_ITERATIONS):
         # Symmetric matrices that commute: polynomials of the Gram matrix.
-        factor = a * identity + b * square + c * tf.matmul(square, square)
-        product = factor if product is None else tf.matmul(product, factor)
+        factor = a * identity + b * square + c * _product(square, square)
+        product = factor if product is None else _product(product, factor)
         if iteration + 1 < _N_ITERATIONS:
-            square = tf.matmul(tf.matmul(factor, square), factor)
+            square = _product(_product(factor, square), factor)
     return product
 
 
@@ -67,7 +67,7 @@ def flattened(steps, matrices, share):
     -------
     tensor of shape (n_steps, n_inputs, n_units)
     """
-    flat = tf.matmul(steps, matrices) if _tall(steps) else tf.matmul(matrices, steps)
+    flat = _product(steps, matrices) if _tall(steps) else _product(matrices, steps)
     size = tf.math.divide_no_nan(_norm(steps), _norm(flat))
     return share * size * flat + (1 - share) * steps
 
@@ -78,3 +78,10 @@ def _tall(steps):
 
 def _norm(steps):
     return tf.norm(steps, axis=(1, 2), keepdims=True)
+
+
+def _product(a, b, **transposed):
+    """Matrix products one by one; of one alone TensorFlow makes less ado."""
+    if a.shape[0] == 1:
+        return tf.matmul(a[0], b[0], **transposed)[None]
+    return tf.matmul(a, b, **transposed)

@@ -62,6 +62,12 @@ def limit_threads():
                 set_(int(given))
 
 
+def _intra_op_threads():
+    """Threads that TensorFlow shares one operation out among."""
+    told = tf.config.threading.get_intra_op_parallelism_threads()
+    return told or int(os.environ.get("TF_NUM_INTRAOP_THREADS", 0)) or os.cpu_count()
+
+
 limit_threads()
 
 # Steps per call of the compiled loop: Ctrl-C is heard between calls.
@@ -347,7 +353,13 @@ class Program:
         if encoding:
             X = tf.concat([X, encode(X, *encoding, keras.ops)], axis=-1)
         weights = self._by_shape(weights)
-        return committee_logits(weights, X, self.architecture.activation, masks)
+        return committee_logits(
+            weights,
+            X,
+            self.architecture.activation,
+            masks,
+            together=_intra_op_threads() == 1,
+        )
 
     def _by_shape(self, vector):
         """One tensor for each of the shapes, (n_members, *shape), from a vector."""

@@ -76,7 +76,13 @@ def test_three_views_of_one_network(activation, n_outputs, n_each, rng):
     scaled = net.scaler.transform(X)
     inputs = np.hstack([scaled, net.encoding.transform(scaled)])
     inputs = ops.convert_to_tensor(np.stack([inputs] * len(factors)))
-    trained = ops.convert_to_numpy(committee_logits(weights, inputs, activation))
+    trained, apart = (
+        ops.convert_to_numpy(
+            committee_logits(weights, inputs, activation, together=together)
+        )
+        for together in (True, False)
+    )
+    assert_allclose(apart, trained, rtol=1e-6, atol=1e-7)
     members = trained.reshape(50, 3, n_each, n_outputs).mean(axis=2)
     for member in range(3):
         assert_allclose(net.logits(X, member), members[:, member], rtol=1e-6, atol=1e-7)
