@@ -15,7 +15,8 @@ sets", JMLR 7) and Wilcoxon signed-rank tests over the tables.
     python benchmarks/quality.py --data DIR [--quick] [--sets ...] [--contenders ...]
 
 Contenders that are not installed are left out, and said so:
-``pip install ".[benchmark]"``.
+``pip install ".[benchmark]"``. ``--report`` runs nothing and compares by the rows that
+are there already, whatever is installed.
 """
 
 import argparse
@@ -278,15 +279,29 @@ def ranks(means, less_is_better):
     return pd.DataFrame(rankdata(values, axis=1), means.index, means.columns)
 
 
+def recorded(options):
+    """Rows of an earlier run, of the contenders and sets that were named."""
+    table = Results(options.out, ["set", "fold", "contender"]).table
+    chosen = {"contender": options.contenders, "set": options.sets}
+    for column, names_ in chosen.items():
+        if names_ and (unknown := set(names_) - set(table[column])):
+            raise SystemExit(f"Not in {options.out}: {', '.join(sorted(unknown))}")
+        if names_:
+            table = table[table[column].isin(names_)]
+    return table
+
+
 def report(table, out):
-    summary = {}
+    summary, n_sets = {}, len(mean_by_set(table, "average_precision"))
     for measure_, less in MEASURES.items():
         means = mean_by_set(table, measure_)
-        summary[measure_] = means.mean()
         if measure_ != "seconds":
+            summary[measure_] = means.mean()
             summary[f"{measure_} rank"] = ranks(means, less).mean()
+        elif len(means) == n_sets:  # not known of what ran on a GPU
+            summary[measure_] = means.mean()
     summary = pd.DataFrame(summary).sort_values("average_precision rank")
-    print(f"\nMeans and mean ranks over {len(means)} sets")
+    print(f"\nMeans and mean ranks over {n_sets} sets")
     print(summary.round(3).to_string())
     for measure_ in ("average_precision", "f1", "brier"):
         means = mean_by_set(table, measure_)
@@ -340,12 +355,14 @@ def main():
     add_folder_argument(parser)
     parser.add_argument("--contenders", nargs="+", metavar="NAME")
     parser.add_argument("--quick", action="store_true", help="5 folds, once")
+    parser.add_argument("--report", action="store_true", help="run nothing")
     parser.add_argument("--max-rows", type=int, default=np.inf)
     parser.add_argument("--jobs", type=int, default=1, help="threads of tree ensembles")
     parser.add_argument("--out", type=Path, default="benchmarks/results/quality.csv")
     options = parser.parse_args()
     warnings.simplefilter("ignore")
-    report(run(options), options.out)
+    table = recorded(options) if options.report else run(options)
+    report(table, options.out)
 
 
 if __name__ == "__main__":

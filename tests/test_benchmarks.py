@@ -1,16 +1,18 @@
-"""The parts of the speed benchmark that measure nothing."""
+"""The parts of the benchmarks that measure nothing."""
 
 import csv
 import sys
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from numpy.testing import assert_allclose
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
 
 from breakdown import by_kinds, flops_a_row
+from quality import mean_by_set, pairwise, ranks
 from timing import Bar, Figure, Record, interleave, markdown, slope, spread
 
 
@@ -151,3 +153,26 @@ def test_operations_of_a_row():
     # 29-128-64-32-1: forward, gradient of kernels, gradient of inputs but the first.
     products = 29 * 128, 128 * 64, 64 * 32, 32 * 1
     assert flops_a_row(29) == 2 * (3 * sum(products) - products[0])
+
+
+def test_means_are_of_the_folds_of_all():
+    """A contender with one repeat is compared on that repeat, of the sets it knows."""
+    rows = [
+        ("a", 0, "skadaptive", 0.5),
+        ("a", 1, "skadaptive", 0.9),
+        ("a", 0, "other", 0.6),
+        ("b", 0, "skadaptive", 0.3),
+        ("b", 0, "other", 0.2),
+        ("b", 1, "other", 0.8),
+        ("b", 1, "skadaptive", 0.6),
+        ("c", 0, "skadaptive", 0.7),
+    ]
+    table = pd.DataFrame(rows, columns=["set", "fold", "contender", "f1"])
+    means = mean_by_set(table, "f1")
+    assert_allclose(means.loc["a", ["skadaptive", "other"]], [0.5, 0.6])
+    assert_allclose(means.loc["b", ["skadaptive", "other"]], [0.45, 0.5])
+    assert means.index.tolist() == ["a", "b"]
+    assert_allclose(ranks(means, False)["other"], 1)
+    assert_allclose(ranks(means, True)["other"], 2)
+    found = pairwise(means, False).loc["other"]
+    assert found[["wins", "ties", "losses"]].tolist() == [0, 0, 2]
