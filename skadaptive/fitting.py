@@ -122,7 +122,7 @@ class BaseCommittee(BaseEstimator):
             own = self._check_validation_data(*validation)
             pairs = zip((X, y, weight), own, strict=True)
             split = kept, n_rows + np.flatnonzero(own[2] > 0)
-            folds = [split] * n_members(cv, given_X, y, groups)
+            folds = [split] * n_members(cv, given_X, y, weight, groups)
             rows = _Rows(*map(np.concatenate, pairs), folds)
             X_val, _, weight_val = validation
             judge = self._judge(
@@ -203,9 +203,8 @@ class BaseCommittee(BaseEstimator):
 
     def _cv(self, goes_on):
         """What ``cv`` stands for; where training goes on "auto" is what it was."""
-        if goes_on and isinstance(self.cv, str):
-            n_members = self._committee.n_members
-            return n_members if n_members > 1 else None
+        if goes_on and isinstance(self.cv, str) and self._committee.n_members > 1:
+            return self._committee.n_members
         return self.cv
 
     def _begin(self, totals):

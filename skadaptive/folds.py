@@ -259,10 +259,10 @@ def _warn_nothing_held_out(reason):
     )
 
 
-def n_members(cv, X, y, groups):
+def n_members(cv, X, y, sample_weight, groups):
     """How many members ``cv`` asks for, where validation data are given."""
     if isinstance(cv, str):
-        return auto_folds(len(X))
+        return auto_folds(np.count_nonzero(sample_weight))
     if cv is None or isinstance(cv, Real) and not isinstance(cv, Integral):
         return 1
     if isinstance(cv, Integral):

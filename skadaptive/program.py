@@ -26,6 +26,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
 
+import joblib
 import keras
 import numpy as np
 import tensorflow as tf
@@ -65,7 +66,8 @@ def limit_threads():
 def _intra_op_threads():
     """Threads that TensorFlow shares one operation out among."""
     told = tf.config.threading.get_intra_op_parallelism_threads()
-    return told or int(os.environ.get("TF_NUM_INTRAOP_THREADS", 0)) or os.cpu_count()
+    given = os.environ.get("TF_NUM_INTRAOP_THREADS", "")
+    return told or (int(given) if given.isdigit() else 0) or joblib.cpu_count()
 
 
 limit_threads()
@@ -80,8 +82,8 @@ _MASK_BATCHES = 8
 # Idle programs that are kept for later fits.
 _POOL_SIZE = 16
 
-# What of the first kernel's step is orthogonalized. All of it where features tell by
-# themselves is too much, and none of it too little (docs/benchmark.md).
+# What of the first kernel's step is made flat. All of it gains more by the mean of the
+# sets and on fewer of them, none of it less (docs/benchmark.md).
 _FIRST_SHARE = 0.5
 # Steps from one look at what makes them flat to the next.
 _EVERY = 4

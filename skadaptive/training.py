@@ -179,7 +179,7 @@ def fit_committee(
             averages,
             _padded_rows(
                 scaler,
-                encoding if encoding.n_encoded and not architecture.encodes else None,
+                None if architecture.encodes else encoding,
                 X,
                 y,
                 sample_weight,
@@ -431,15 +431,15 @@ def _averaged(average, weights, epoch):
 
 def _padded_rows(scaler, encoding, X, y, sample_weight, dtype):
     """X scaled and encoded, and y beside its weight, with one more row of weight 0."""
-    n_inputs = scaler.n_outputs + (encoding.n_outputs if encoding else 0)
+    n_encoded = encoding.n_outputs if encoding else 0
     rows = {
-        "X": _aligned((len(X) + 1, n_inputs), dtype),
+        "X": _aligned((len(X) + 1, scaler.n_outputs + n_encoded), dtype),
         "target": _aligned((len(X) + 1, 2), dtype),
     }
     for part in gen_batches(len(X), max(1, _VALUES_PER_PASS // rows["X"].shape[1])):
         scaled = scaler.transform(X[part])
         rows["X"][part, : scaler.n_outputs] = scaled
-        if encoding:
+        if n_encoded:
             rows["X"][part, scaler.n_outputs :] = encoding.transform(scaled)
     rows["target"][:-1, 0] = y
     rows["target"][:-1, 1] = sample_weight

@@ -144,18 +144,24 @@ def test_probabilities_are_put_right(distortion, learner):
 
 @pytest.mark.parametrize("distortion", DISTORTIONS)
 def test_little_is_lost_where_rare_rows_are_few(distortion, learner, digits):
-    """And much is won by log loss where probabilities were far from right.
+    """And log loss is won, much where probabilities were far from right.
 
     Here are 30 rare rows to fit it to, and the Brier scores of single splits differ by
-    a third. That members err apart takes the worst from their mean before it is
-    calibrated, and with flat steps and weight decay only Dice is far from right: with
-    class weights the log loss is .052, which was .064 without.
+    a third. What is allowed is .8 of the log loss that was uncalibrated before steps
+    were flat (focal all of it, weights without encoding .9): now members err less, and
+    that of class weights and SMOTE, .08 then, is .04 to .05 by itself.
     """
     halves = RepeatedStratifiedKFold(n_splits=2, n_repeats=3, random_state=0)
     calibrated, raw = with_and_without(learner, distortion, *digits, halves)
     assert calibrated[0] < 1.2 * raw[0], (calibrated, raw)
-    bar = 0.8 if distortion == "dice" else 1.05
-    assert calibrated[1] < bar * raw[1], (calibrated, raw)
+    allowed = {
+        "focal": 0.049,
+        "dice": 0.8 * raw[1],
+        "balanced": 0.066,
+        "balanced, no encoding": 0.057,
+        "smote": 0.069,
+    }
+    assert calibrated[1] < min(raw[1], allowed[distortion]), (calibrated, raw)
 
 
 def test_ranking_by_a_member_is_untouched(quick, binary):

@@ -89,7 +89,10 @@ def test_auto_folds(n_rows, n_rare, n_folds):
     y = (np.arange(n_rows) < n_rare).astype(int)
     folds = make_folds("auto", y, y, np.ones(n_rows), None, 0)
     assert len(folds) == n_folds
-    assert n_members("auto", y, y, None) == (10 if n_rows <= 4000 else 5)
+    weight = np.ones(n_rows + 1)
+    weight[-1] = 0  # counts as absent
+    y = np.r_[y, 0]
+    assert n_members("auto", y, y, weight, None) == (10 if n_rows <= 4000 else 5)
 
 
 def test_fewer_rare_rows_than_auto_wants():

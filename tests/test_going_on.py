@@ -516,6 +516,10 @@ def test_auto_folds_go_on_as_they_began(quick, binary):
     assert model.fit(X, y)._committee.n_members == 10
     model = quick(cv="auto").partial_fit(X, y, classes=[0, 1]).partial_fit(X, y)
     assert model._committee.n_members == 5
+    # One member held nothing out from others, and cannot become ten.
+    model = quick(cv=0.3, warm_start=True).fit(X, y)
+    with pytest.raises(ValueError, match="cv .* was 1 and is 10"):
+        model.set_params(cv="auto").fit(X, y)
 
 
 def test_warm_start_with_another_optimizer(quick, binary):

@@ -22,9 +22,10 @@ def test_singular_values_come_nearer_and_vectors_stay(shape, rng):
     before = steps(rng, shape)
     after = flat(before)
     assert after.shape == before.shape
+    assert flattening(before).shape == (2, min(shape), min(shape))
     sizes = [np.linalg.norm(matrices, axis=(1, 2)) for matrices in (before, after)]
     assert_allclose(*sizes)
-    u, values, v = np.linalg.svd(before, full_matrices=False)
+    u, _, v = np.linalg.svd(before, full_matrices=False)
     # The same vectors: between them the new step is diagonal.
     turned = u.transpose(0, 2, 1) @ after @ v.transpose(0, 2, 1)
     diagonal = np.diagonal(turned, axis1=1, axis2=2)

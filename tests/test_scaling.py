@@ -18,13 +18,16 @@ from sklearn.model_selection import GridSearchCV, cross_validate
 
 
 def threads_used(**environment):
-    """Threads of TensorFlow within and across operations, in a process of its own."""
+    """Threads of TensorFlow within and across operations, in a process of its own.
+
+    As TensorFlow says, where 0 is its own choice, and within as the program has it.
+    """
     code = """
 import json
-import skadaptive.program
+from skadaptive.program import _intra_op_threads
 from tensorflow.config.threading import *
 get = get_intra_op_parallelism_threads, get_inter_op_parallelism_threads
-print(json.dumps([function() for function in get]))
+print(json.dumps([*(function() for function in get), _intra_op_threads()]))
 """
     names = ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
     inherited = {k: v for k, v in os.environ.items() if k not in names}
@@ -41,10 +44,11 @@ print(json.dumps([function() for function in get]))
 @pytest.mark.parametrize(
     ("environment", "expected"),
     [
-        ({}, [0, 0]),  # TensorFlow's choice
-        ({"OMP_NUM_THREADS": "3"}, [3, 3]),
-        ({"OMP_NUM_THREADS": "3", "TF_NUM_INTRAOP_THREADS": "2"}, [0, 3]),
-        ({"OMP_NUM_THREADS": "2,1"}, [0, 0]),
+        ({}, [0, 0, joblib.cpu_count()]),
+        ({"OMP_NUM_THREADS": "3"}, [3, 3, 3]),
+        ({"OMP_NUM_THREADS": "3", "TF_NUM_INTRAOP_THREADS": "2"}, [0, 3, 2]),
+        ({"OMP_NUM_THREADS": "2,1"}, [0, 0, joblib.cpu_count()]),
+        ({"TF_NUM_INTRAOP_THREADS": ""}, [0, 0, joblib.cpu_count()]),
     ],
 )
 def test_threads_keep_to_what_is_given(environment, expected):

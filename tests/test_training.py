@@ -11,6 +11,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.model_selection import GridSearchCV
 
+from skadaptive.network import committee_logits
 from skadaptive.orthogonalization import flattened, flattening
 from skadaptive.program import Architecture, Pool, Program, pool, traces
 from skadaptive.training import (
@@ -240,23 +241,9 @@ def test_members_do_not_touch_each_other(architecture, rows, encoding, rng):
     assert np.abs(a[1] - b[1]).max() > 1e-4
 
 
-def test_dropout_drops_the_share_it_should(rng):
-    program = Program(
-        Architecture(
-            n_columns=4,
-            n_encoded=0,
-            n_bins=0,
-            encodes=False,
-            hidden_layer_sizes=(64, 32),
-            n_outputs=1,
-            n_members=1,
-            batch_size=32,
-            activation="relu",
-            dropout=True,
-            optimizer='"adam"',
-            dtype="float32",
-        )
-    )
+def test_dropout_drops_the_share_it_should(architecture, rng):
+    sizes = {"hidden_layer_sizes": (64, 32), "n_members": 1, "batch_size": 32}
+    program = Program(replace(architecture, dropout=True, **sizes))
     masks, offsets = program._draw_masks(50, np.float32(0.3), np.array([1, 2]))
     assert [m.shape[1] for m in masks] == [64, 32]
     for mask in masks:
@@ -266,6 +253,34 @@ def test_dropout_drops_the_share_it_should(rng):
     assert offsets.shape == (50, 1)
     assert len(np.unique(offsets)) > 30
     assert offsets.numpy().max() + 32 <= masks[0].shape[0]
+
+
+def test_members_together_or_apart(architecture, rows, encoding, rng, monkeypatch):
+    """One product for all of them or one each, with the same units dropped."""
+    architecture = replace(architecture, dropout=True, dtype="float64")
+    rows = {name: rows[name].astype("float64") for name in rows}
+    encoding = encoding[0], *(part.astype("float64") for part in encoding[1:])
+    start = rng.normal(scale=0.3, size=Program(architecture).weights.shape)
+    batches = epoch_batches([np.arange(64)] * 2, 2, 64, filler=64)
+    ends, together = {}, []
+
+    def forward(*args, **kwargs):
+        together.append(kwargs["together"])
+        return committee_logits(*args, **kwargs)
+
+    monkeypatch.setattr("skadaptive.program.committee_logits", forward)
+    for n_threads, rate in ((1, 0.4), (2, 0.4), (1, 0.0)):
+        monkeypatch.setattr(
+            "skadaptive.program._intra_op_threads", lambda n=n_threads: n
+        )
+        program = Program(architecture)
+        program.reset(start, np.ones_like(start))
+        mix = loss(0.4, 0.4, 0.2)
+        program.train(rows, encoding, batches, [0.01, 0.01], mix, rate, (0, 1))
+        ends[n_threads, rate] = program.weights
+    assert together == [True, False, True]
+    assert_allclose(ends[1, 0.4], ends[2, 0.4], atol=1e-9)
+    assert np.abs(ends[1, 0.4] - ends[1, 0.0]).max() > 1e-3
 
 
 def test_dropout_changes_training_only(quick, binary):
