@@ -7,14 +7,16 @@ and rising in between (Gorishniy, Rubachev & Babenko, 2022, "On Embeddings for N
 Features in Tabular Deep Learning", arXiv:2203.05556, section 3.2; here from -1 to 1,
 divided by the square root of n_bins).
 
-What is encoded is the scaled feature, or its normal score where it has heavy tails.
+What is encoded is the scaled feature, or its normal score where it has heavy tails. A
+value that dominates a feature ends two intervals and takes up none: quantiles are those
+of the other values.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
 
-from .preprocessing import quantiles
+from .preprocessing import others, quantiles
 
 # Knots that a feature has at least: a flag gains nothing from being cut up.
 _MIN_KNOTS = 4
@@ -123,9 +125,14 @@ def auto_bins(n_encoded):
 
 def _distinct_knots(scaler, X, sample_weight, n_bins):
     """Of each feature that is encoded, its column and the quantiles that differ."""
-    levels = np.arange(n_bins + 1) / n_bins
+    edges = quantiles(X, np.arange(n_bins + 1) / n_bins, sample_weight)
+    if scaler.dominant:
+        rows, weight = others(X, sample_weight, scaler.center, scaler.dominant)
+        between = quantiles(rows, np.linspace(0, 1, n_bins), weight)
+        edges[:-1, scaler.dominant] = between
+        edges[-1, scaler.dominant] = scaler.center[scaler.dominant]
     # Scaling is increasing, so these are the quantiles of what it returns.
-    found = scaler.transform(quantiles(X, levels, sample_weight))
+    found = scaler.transform(edges)
     knots = {int(column): np.unique(found[:, column]) for column in scaler.views}
     return {c: values for c, values in knots.items() if len(values) >= _MIN_KNOTS}
 

@@ -8,9 +8,13 @@ single outlier spoils a standard deviation.
 Where tails are heavy, as those of ratios and amounts are, the bend presses together
 what would tell many rows apart. Such a feature comes a second time, as normal scores by
 its own quantiles. And one with missing values comes with a flag.
+
+Most counts and many amounts are 0 in most rows, so that they have no interquartile
+range. The scale of a feature with one value that dominant is how far its other values
+are from that one.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from scipy.stats import norm
@@ -21,6 +25,10 @@ BOUND = 3.0
 # Tails are heavy if one row in a hundred, on either side, is farther from the median
 # than 3 interquartile ranges. Of a double exponential distribution 0.8 % are.
 _TAIL = 0.01
+
+# Values beside a dominant one from which on they have a scale of their own: two or three
+# levels are told apart as they are.
+_FEWEST_OTHERS = 3
 
 # Probabilities whose quantiles are the knots of a map to normal scores.
 _LEVELS = np.r_[norm.cdf(-BOUND), np.arange(1, 200) / 200, norm.cdf(BOUND)]
@@ -44,12 +52,16 @@ class RobustScaler:
         For features with heavy tails, values, increasing, and their normal scores.
     missing : list of int
         Features that get a flag.
+    dominant : list of int
+        Features that have their center in so many rows that the interquartile range is
+        0, and three other values or more.
     """
 
     center: np.ndarray
     scale: np.ndarray
     scores: dict = field(default_factory=dict)
     missing: list = field(default_factory=list)
+    dominant: list = field(default_factory=list)
 
     @classmethod
     def fit(cls, X, sample_weight, scores=True):
@@ -74,21 +86,32 @@ class RobustScaler:
             spread = high - low
             heavy = np.maximum(center - left, right - center) > 3 * spread
         # A feature with one dominant value, such as a rare flag, has no interquartile
-        # range; half of its full range is used instead.
-        flat = spread == 0
-        if flat.any():
-            spread[flat] = [_half_range(X[:, i]) for i in np.flatnonzero(flat)]
+        # range; half of its full range is used instead, or how far its other values
+        # are from the dominant one.
+        flat = np.flatnonzero(spread == 0)
+        heavy[flat] = False
+        spread[flat] = [_half_range(X[:, i]) for i in flat]
+        rows, weight = others(X, sample_weight, center, flat)
+        several = np.array([_n_distinct(x) >= _FEWEST_OTHERS for x in rows.T], bool)
+        dominant = flat[several]
         with np.errstate(divide="ignore", over="ignore"):
+            away = np.abs(rows[:, several] - center[dominant])
+            (middle,) = quantiles(away, [0.5], weight)
+            spread[dominant] = np.minimum(spread[dominant], middle)
             scale = 1.0 / spread
         scores = {
             int(feature): _normal_scores(X[:, [feature]], sample_weight)
-            for feature in np.flatnonzero(heavy & ~flat & scores)
+            for feature in np.flatnonzero(heavy & scores)
         }
         missing = np.flatnonzero(np.isnan(X.min(axis=0))).tolist()
         # Constant, never there, or with a spread below what a float can invert.
         known = np.isfinite(scale)
         return cls(
-            np.where(known, center, 0.0), np.where(known, scale, 0.0), scores, missing
+            np.where(known, center, 0.0),
+            np.where(known, scale, 0.0),
+            scores,
+            missing,
+            dominant.tolist(),
         )
 
     @property
@@ -121,7 +144,7 @@ class RobustScaler:
         share = np.where(new > 0, np.where(own > 0, share, 1.0), 0.0)
         center = self.center + share * (other.center - self.center)
         scale = _inverse(own + share * (new - own))
-        return RobustScaler(center, scale, self.scores, self.missing)
+        return replace(self, center=center, scale=scale)
 
     def transform(self, X):
         """Scaled features.
@@ -198,6 +221,27 @@ def quantiles(X, levels, sample_weight):
     return found
 
 
+def others(X, sample_weight, center, features):
+    """What values these features have besides their centers.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n_samples, n_features)
+    sample_weight : ndarray of shape (n_samples,)
+    center : ndarray of shape (n_features,)
+    features : sequence of int
+
+    Returns
+    -------
+    rows : ndarray of shape (n_drawn, len(features))
+        Of the rows that tell the quantiles; NaN in place of the center.
+    sample_weight : ndarray of shape (n_drawn,)
+    """
+    drawn = some_rows(len(X))
+    rows = X[drawn][:, features]
+    return np.where(rows == center[features], np.nan, rows), sample_weight[drawn]
+
+
 def some_rows(n_rows):
     """Rows that tell of all: 200,000 of more, always the same ones."""
     if n_rows <= _MOST_ROWS:
@@ -209,6 +253,10 @@ def some_rows(n_rows):
 def _half_range(column):
     """Half the distance between least and greatest value, of all rows."""
     return (float(np.fmax.reduce(column)) - float(np.fmin.reduce(column))) / 2.0
+
+
+def _n_distinct(column):
+    return len(np.unique(column[~np.isnan(column)]))
 
 
 def _normal_scores(column, sample_weight):

@@ -158,11 +158,15 @@ def test_quantiles_are_those_of_numpy(rng, n_rows, dtype):
 
 
 def test_scaling_knows_weights(rng):
-    X, weight = rng.normal(size=(60, 3)), rng.integers(1, 4, size=60)
+    X, weight = rng.normal(size=(300, 4)), rng.integers(1, 4, size=300)
+    X[:, 2] = np.exp(3 * X[:, 2])
+    X[:, 3] = np.where(X[:, 3] > 1, np.exp(6 * X[:, 3]), 0)
     weighted = RobustScaler.fit(X, weight.astype(float))
     repeated = RobustScaler.fit(X.repeat(weight, axis=0), np.ones(weight.sum()))
+    assert weighted.dominant == [3] and list(weighted.scores) == [2]
     assert_array_equal(weighted.center, repeated.center)
     assert_array_equal(weighted.scale, repeated.scale)
+    assert_allclose(weighted.transform(X), repeated.transform(X), atol=1e-9)
 
 
 def test_heavy_tails_come_as_normal_scores_too(rng):
@@ -194,6 +198,26 @@ def test_ties_have_the_score_between_theirs():
     values, scores = RobustScaler.fit(X, np.ones(100)).scores[0]
     assert_array_equal(values, [0, 1, 1000])
     assert_allclose(scores, norm.ppf([0.2, 0.69, 0.99]), atol=0.1)
+
+
+def zero_inflated(rng, n_rows, values):
+    """0 in nine rows of ten, and values in the others, whose places come too."""
+    there = rng.random(n_rows) < 0.1
+    return np.where(there, values, 0.0)[:, None], there
+
+
+def test_others_than_a_dominant_value_are_on_a_scale_of_their_own(rng):
+    x, there = zero_inflated(rng, 3000, rng.uniform(1, 3, 3000))
+    x[np.flatnonzero(there)[0]] = 1e12
+    scaler = RobustScaler.fit(x, np.ones(3000))
+    assert scaler.dominant == [0] and not scaler.scores
+    assert_allclose(1 / scaler.scale, np.median(x[there]), rtol=0.01)
+    # Levels are told apart as they are, and so is a feature with a middle half.
+    flag, three = rng.random(300) < 0.1, np.repeat([0, 1, 2], [270, 20, 10])
+    levels = np.c_[flag, three, rng.poisson(1, 300)]
+    scaler = RobustScaler.fit(levels, np.ones(300))
+    assert not scaler.dominant
+    assert_array_equal(scaler.scale[:2], [2, 1])
 
 
 def test_missing_values_are_in_the_middle_and_flagged(rng):
@@ -327,6 +351,18 @@ def test_flags_and_constants_are_not_encoded(rng):
     assert none.n_encoded == 0
 
 
+def test_a_dominant_value_takes_up_no_interval(rng):
+    x, there = zero_inflated(rng, 4000, rng.uniform(-1, 2, 4000))
+    _, found = encoded(x, n_bins=8)
+    found = found[:, 0]
+    assert (np.ptp(found, axis=0) > 0).all()
+    assert len(np.unique(found[~there], axis=0)) == 1
+    # Nor do two or more intervals of the others share what one of them could have.
+    at = np.abs(found[there]).min(axis=1) < 8**-0.5 - 1e-9
+    interval = np.abs(found[there][at]).argmin(axis=1)
+    assert np.bincount(interval).max() < there.sum() / 6
+
+
 @pytest.mark.parametrize(
     ("n_features", "n_bins"), [(0, 16), (1, 16), (32, 16), (33, 15), (128, 4), (999, 4)]
 )
@@ -341,6 +377,7 @@ def test_intervals_follow_the_features(n_features, n_bins, rng):
 
 def test_encoding_knows_weights(rng):
     X, weight = rng.normal(size=(60, 3)), rng.integers(1, 4, size=60)
+    X[:, 2] = np.where(X[:, 2] > 0.8, X[:, 2], 0)
     weighted, _ = encoded(X, 5, weight.astype(float))
     repeated, _ = encoded(X.repeat(weight, axis=0), 5)
     assert_array_equal(weighted.centers, repeated.centers)
@@ -356,6 +393,14 @@ def test_single_thresholds_are_learnt_with_it(quick, rng):
         for n_bins in (None, 16)
     }
     assert found[16] > found[None] + 0.2
+
+
+def test_a_band_beside_a_dominant_value_is_learnt(quick, rng):
+    """Amounts that are 0 in most rows and tell where they are neither small nor large."""
+    amount = np.where(rng.random(3000) < 0.8, 0, np.exp(rng.normal(3, 5, 3000)))
+    X = np.c_[amount, rng.normal(size=(3000, 3))]
+    y = ((amount > 20) & (amount < 60)).astype(int)
+    assert quick(max_epochs=12).fit(X, y).best_score_ > 0.85
 
 
 # --------------------------------------------------------------- without TensorFlow
