@@ -68,7 +68,9 @@ def flattened(steps, matrices, share):
     tensor of shape (n_steps, n_inputs, n_units)
     """
     flat = _product(steps, matrices) if _tall(steps) else _product(matrices, steps)
-    size = tf.math.divide_no_nan(_norm(steps), _norm(flat))
+    size = tf.sqrt(tf.math.divide_no_nan(_square(steps), _square(flat)))
+    if share == 1:
+        return size * flat
     return share * size * flat + (1 - share) * steps
 
 
@@ -76,8 +78,9 @@ def _tall(steps):
     return steps.shape[1] >= steps.shape[2]
 
 
-def _norm(steps):
-    return tf.norm(steps, axis=(1, 2), keepdims=True)
+def _square(steps):
+    """Squared norms."""
+    return tf.reduce_sum(tf.square(steps), axis=(1, 2), keepdims=True)
 
 
 def _product(a, b, **transposed):

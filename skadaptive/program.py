@@ -156,6 +156,11 @@ class Program:
         ]
         size = n_members * sum(self._sizes)
         real = tf.as_dtype(architecture.dtype)
+        # By how much each weight shrinks in a step, in units of the learning rate.
+        decay = [_WEIGHT_DECAY if i in hidden else 0.0 for i in range(len(self._sizes))]
+        self._decay = tf.constant(
+            np.tile(np.repeat(decay, self._sizes), n_members), real
+        )
         self._factors = tf.Variable(tf.ones(size, real), trainable=False)
         # The optimizer's view of the weights: divided by the factors.
         self._scaled = keras.Variable(
@@ -327,8 +332,6 @@ class Program:
             return matrices
         n_members = self.architecture.n_members
         steps = self._by_shape(self._scaled.value - before)
-        weights = self._by_shape(before)
-        decay = 1 - _WEIGHT_DECAY * tf.cast(learning_rate, before.dtype)
         kernels = [tf.concat([steps[i] for i in alike], 0) for alike in self._alike]
         matrices = tf.cond(
             index % _EVERY == 0,
@@ -339,13 +342,11 @@ class Program:
             share = _FIRST_SHARE if alike[0] == 1 else 1.0
             made = tf.split(flattened(kernel, matrix, share), len(alike))
             for i, step in zip(alike, made, strict=True):
-                weights[i] *= decay
                 steps[i] = step
-        parts = [
-            tf.reshape(weight + step, (n_members, -1))
-            for weight, step in zip(weights, steps, strict=True)
-        ]
-        self._scaled.assign(tf.reshape(tf.concat(parts, axis=1), (-1,)))
+        parts = [tf.reshape(step, (n_members, -1)) for step in steps]
+        step = tf.reshape(tf.concat(parts, axis=1), (-1,))
+        decay = tf.cast(learning_rate, before.dtype) * self._decay
+        self._scaled.assign(before + (step - decay * before))
         return matrices
 
     def _trace_predict(self, weights, X, encoding, batch):
