@@ -226,9 +226,9 @@ class AdaptiveHybridClassifier(ClassifierMixin, BaseCommittee):
     A missing value counts as the median, beside a flag that tells the network, if the
     feature has missing values in ``fit``. Features with heavy tails come to the network
     twice, bent and as normal scores, and each feature also as its piecewise linear
-    encoding [3]_. Where the middle half of a feature, by size, is one value, as an amount
-    that is mostly 0, the others have a scale and intervals of their own. Of more than
-    200,000 rows so many, drawn at random, tell quantiles.
+    encoding [3]_. Where the middle half of a feature, by size, is one value, as of an
+    amount that is mostly 0, the others have a scale and intervals of their own. Of more
+    than 200,000 rows so many, drawn at random, tell quantiles.
 
     Inputs begin alike and are learnt faster the more of the class their feature alone
     explains in a member's training rows, as trees choose features and networks do not

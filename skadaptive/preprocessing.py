@@ -26,8 +26,8 @@ BOUND = 3.0
 # than 3 interquartile ranges. Of a double exponential distribution 0.8 % are.
 _TAIL = 0.01
 
-# Values beside a dominant one from which on they have a scale of their own: two or three
-# levels are told apart as they are.
+# Values beside a dominant one from which on they have a scale of their own: two or
+# three levels are told apart as they are.
 _FEWEST_OTHERS = 3
 
 # Probabilities whose quantiles are the knots of a map to normal scores.

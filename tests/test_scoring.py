@@ -6,6 +6,7 @@ from sklearn.metrics import (
     average_precision_score,
     f1_score,
     fbeta_score,
+    get_scorer,
     log_loss,
     make_scorer,
     roc_auc_score,
@@ -35,6 +36,9 @@ def test_names_agree_with_metrics(predictions, weighted, rng):
         "roc_auc": roc_auc_score(y, z, sample_weight=w),
         "neg_log_loss": -log_loss(y, p, sample_weight=w),
     }
+    for name in ("accuracy", "balanced_accuracy", "jaccard", "matthews_corrcoef"):
+        metric = get_scorer(name)._score_func
+        expected[name] = metric(y, z[:, 0] > 0, sample_weight=w)
     for name, value in expected.items():
         judge = Judge(name, None, y, CLASSES, 1, w)
         ranking, fit = judge.tie_breakers(z)
@@ -50,6 +54,11 @@ def test_a_name_judges_the_rare_class_whatever_it_is_called(predictions):
     first = Judge("f1", None, 1 - y, CLASSES, 0)
     assert first.score(z) == second.score(z)
     assert first.tie_breakers(z) == second.tie_breakers(z)
+
+
+def test_f1_is_0_where_no_row_is_predicted_rare(predictions):
+    y, z = predictions
+    assert Judge("f1", None, y, CLASSES, 1).score(z - 99) == 0
 
 
 def test_a_callable_gets_the_users_own_labels_and_columns(predictions):
