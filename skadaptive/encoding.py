@@ -126,11 +126,11 @@ def auto_bins(n_encoded):
 def _distinct_knots(scaler, X, sample_weight, n_bins):
     """Of each feature that is encoded, its column and the quantiles that differ."""
     edges = quantiles(X, np.arange(n_bins + 1) / n_bins, sample_weight)
-    if scaler.dominant:
-        rows, weight = others(X, sample_weight, scaler.center, scaler.dominant)
-        between = quantiles(rows, np.linspace(0, 1, n_bins), weight)
-        edges[:-1, scaler.dominant] = between
-        edges[-1, scaler.dominant] = scaler.center[scaler.dominant]
+    for feature in scaler.dominant:
+        value = scaler.center[feature]
+        rest, weight = others(X[:, feature], sample_weight, value)
+        between = quantiles(rest[:, None], np.linspace(0, 1, n_bins), weight)
+        edges[:, feature] = [*between[:, 0], value]
     # Scaling is increasing, so these are the quantiles of what it returns.
     found = scaler.transform(edges)
     knots = {int(column): np.unique(found[:, column]) for column in scaler.views}

@@ -88,16 +88,17 @@ class RobustScaler:
         # A feature with one dominant value, such as a rare flag, has no interquartile
         # range; half of its full range is used instead, or how far its other values
         # are from the dominant one.
-        flat = np.flatnonzero(spread == 0)
-        heavy[flat] = False
-        spread[flat] = [_half_range(X[:, i]) for i in flat]
-        rows, weight = others(X, sample_weight, center, flat)
-        several = np.array([_n_distinct(x) >= _FEWEST_OTHERS for x in rows.T], bool)
-        dominant = flat[several]
+        dominant = []
         with np.errstate(divide="ignore", over="ignore"):
-            away = np.abs(rows[:, several] - center[dominant])
-            (middle,) = quantiles(away, [0.5], weight)
-            spread[dominant] = np.minimum(spread[dominant], middle)
+            for feature in np.flatnonzero(spread == 0):
+                heavy[feature] = False
+                spread[feature] = _half_range(X[:, feature])
+                rest, weight = others(X[:, feature], sample_weight, center[feature])
+                if len(np.unique(rest)) >= _FEWEST_OTHERS:
+                    dominant.append(int(feature))
+                    away = np.abs(rest[:, None] - center[feature])
+                    middle = quantiles(away, [0.5], weight).item()
+                    spread[feature] = min(spread[feature], middle)
             scale = 1.0 / spread
         scores = {
             int(feature): _normal_scores(X[:, [feature]], sample_weight)
@@ -111,7 +112,7 @@ class RobustScaler:
             np.where(known, scale, 0.0),
             scores,
             missing,
-            dominant.tolist(),
+            dominant,
         )
 
     @property
@@ -221,25 +222,23 @@ def quantiles(X, levels, sample_weight):
     return found
 
 
-def others(X, sample_weight, center, features):
-    """What values these features have besides their centers.
+def others(column, sample_weight, dominant):
+    """The values of a feature besides a dominant one.
 
     Parameters
     ----------
-    X : ndarray of shape (n_samples, n_features)
-    sample_weight : ndarray of shape (n_samples,)
-    center : ndarray of shape (n_features,)
-    features : sequence of int
+    column, sample_weight : ndarray of shape (n_samples,)
+    dominant : float
 
     Returns
     -------
-    rows : ndarray of shape (n_drawn, len(features))
-        Of the rows that tell the quantiles; NaN in place of the center.
-    sample_weight : ndarray of shape (n_drawn,)
+    values, sample_weight : ndarray of shape (n_others,)
+        Of the rows that tell the quantiles.
     """
-    drawn = some_rows(len(X))
-    rows = X[drawn][:, features]
-    return np.where(rows == center[features], np.nan, rows), sample_weight[drawn]
+    drawn = some_rows(len(column))
+    column, sample_weight = column[drawn], sample_weight[drawn]
+    there = (column != dominant) & ~np.isnan(column)
+    return column[there], sample_weight[there]
 
 
 def some_rows(n_rows):
@@ -253,10 +252,6 @@ def some_rows(n_rows):
 def _half_range(column):
     """Half the distance between least and greatest value, of all rows."""
     return (float(np.fmax.reduce(column)) - float(np.fmin.reduce(column))) / 2.0
-
-
-def _n_distinct(column):
-    return len(np.unique(column[~np.isnan(column)]))
 
 
 def _normal_scores(column, sample_weight):
