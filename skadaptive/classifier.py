@@ -234,10 +234,10 @@ class AdaptiveHybridClassifier(ClassifierMixin, BaseCommittee):
     explains in a member's training rows, as trees choose features and networks do not
     [5]_; in ``partial_fit`` all are learnt alike.
 
-    A step of a hidden layer's weights is mostly in a few directions. It is made flat,
-    half of it in the first layer: its singular values come near to each other while its
-    norm stays, whatever the optimizer, as Muon does for momentum [7]_. These weights
-    also shrink by .1 of the learning rate in each step.
+    What four steps move the weights of a hidden layer by is mostly in a few directions.
+    It is made flat, half of it in the first layer: its singular values come near to
+    each other while its norm stays, whatever the optimizer, as Muon does for momentum
+    [7]_. These weights also shrink by .1 of the learning rate in each step.
 
     The weights that are judged after each epoch, kept and predict are a running average
     over the latest three or so [4]_. Where there are 12 epochs or more, those three

@@ -140,6 +140,7 @@ def _distinct_knots(scaler, X, sample_weight, n_bins):
 def encode(x, columns, centers, slopes, ops):
     """What :meth:`PiecewiseLinearEncoding.transform` does, for traced attributes."""
     n_encoded, n_bins = centers.shape
-    rising = (ops.take(x, columns, axis=-1)[..., None] - centers) * slopes
+    rising = ops.take(x, columns, axis=-1)[..., None] - centers
+    rising *= slopes
     encoded = ops.clip(rising, -(n_bins**-0.5), n_bins**-0.5)
     return ops.reshape(encoded, (*x.shape[:-2], -1, n_encoded * n_bins))

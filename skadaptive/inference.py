@@ -19,8 +19,8 @@ from .preprocessing import RobustScaler
 # Rows per matrix product. For 57,000 x 29 rows, 128-64-32, 8, 32 and 128 take 76, 74
 # and 72 ms; for one row 39, 53 and 117 us.
 BLOCK = 8
-# Blocks per pass, so that the activations stay in cache.
-_PASS = 128
+# Blocks per pass, so that the activations of a committee's networks stay in cache.
+_PASS = 32
 
 
 def _relu(x):
@@ -38,12 +38,17 @@ def _elu(x):
 
 
 def _silu(x):
-    return x * expit(x)
+    # In place, which takes a quarter of the time of x * expit(x).
+    denominator = np.negative(x)
+    with np.errstate(over="ignore"):
+        np.exp(denominator, out=denominator)
+    denominator += 1.0
+    return np.divide(x, denominator, out=x)
 
 
 def _gelu(x):
     # Exact, as keras.activations.gelu by default (Hendrycks & Gimpel, 2016).
-    return x * ndtr(x)
+    return np.multiply(x, ndtr(x), out=x)
 
 
 def _tanh(x):

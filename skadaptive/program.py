@@ -34,7 +34,7 @@ import tensorflow as tf
 from .encoding import encode
 from .losses import hybrid
 from .network import committee_logits, weight_shapes
-from .orthogonalization import flattened, flattening
+from .orthogonalization import flattened
 
 if keras.backend.backend() != "tensorflow":
     raise ImportError(
@@ -85,8 +85,9 @@ _POOL_SIZE = 16
 # What of the first kernel's step is made flat. All of it gains more by the mean of the
 # sets and on fewer of them, none of it less (docs/benchmark.md).
 _FIRST_SHARE = 0.5
-# Steps from one look at what makes them flat to the next.
-_EVERY = 4
+# Steps that are made flat together: one by one each takes a tenth to a quarter more
+# time and is no better (docs/benchmark.md).
+_TOGETHER = 4
 # How fast hidden kernels shrink, in units of the learning rate (Loshchilov & Hutter,
 # 2019, "Decoupled Weight Decay Regularization", arXiv:1711.05101).
 _WEIGHT_DECAY = 0.1
@@ -149,10 +150,6 @@ class Program:
         self._alike = [[i] for i in hidden[:1]] + [
             [i for i in hidden[1:] if self._shapes[i] == shape]
             for shape in dict.fromkeys(self._shapes[i] for i in hidden[1:])
-        ]
-        self._flattening_shapes = [
-            (n_members * len(alike), min(self._shapes[alike[0]]))
-            for alike in self._alike
         ]
         size = n_members * sum(self._sizes)
         real = tf.as_dtype(architecture.dtype)
@@ -290,7 +287,7 @@ class Program:
         n_steps, width = tf.shape(batches)[0], self.architecture.batch_size
         masks, offsets = self._draw_masks(n_steps, dropout, seed)
 
-        def step(index, total, matrices):
+        def step(index, total, before):
             batch = batches[index]
             X = tf.gather(rows["X"], batch)
             # Losses take the batch axis first.
@@ -309,45 +306,53 @@ class Program:
                 value = tf.reduce_sum(hybrid(y, logits, weight, **loss))
             self.optimizer.learning_rate.assign(learning_rates[index])
             self.optimizer.apply([tape.gradient(value, scaled)], [self._scaled])
-            matrices = self._flatten_step(
-                scaled, index, matrices, learning_rates[index]
-            )
-            return index + 1, total + value, matrices
+            if self._alike:
+                n_done = index % _TOGETHER + 1
+                before = tf.cond(
+                    (n_done == _TOGETHER) | (index + 1 == n_steps),
+                    lambda: self._flatten_steps(before, n_done, learning_rates[index]),
+                    lambda: before,
+                )
+            return index + 1, total + value, before
 
-        matrices = [
-            tf.zeros((steps, side, side), self._scaled.dtype)
-            for steps, side in self._flattening_shapes
-        ]
+        start = tf.convert_to_tensor(self._scaled.value)
         _, total, _ = tf.while_loop(
             lambda index, *_: index < n_steps,
             step,
-            (tf.constant(0), tf.zeros((), self._scaled.dtype), matrices),
+            (tf.constant(0), tf.zeros((), start.dtype), start),
             parallel_iterations=1,
         )
         return total / self.architecture.n_members
 
-    def _flatten_step(self, before, index, matrices, learning_rate):
-        """Make the optimizer's step of hidden kernels flat; decay them."""
-        if not self._alike:
-            return matrices
+    def _flatten_steps(self, before, n_steps, learning_rate):
+        """Make the last steps of hidden kernels, taken together, flat; decay them.
+
+        Parameters
+        ----------
+        before : tensor of shape (n_members * n_weights,)
+            Weights before these steps, divided by the factors.
+        n_steps : tensor, int
+        learning_rate : tensor
+            That of the last of them.
+
+        Returns
+        -------
+        tensor of shape (n_members * n_weights,)
+            What they are now.
+        """
         n_members = self.architecture.n_members
         steps = self._by_shape(self._scaled.value - before)
-        kernels = [tf.concat([steps[i] for i in alike], 0) for alike in self._alike]
-        matrices = tf.cond(
-            index % _EVERY == 0,
-            lambda: [flattening(kernel) for kernel in kernels],
-            lambda: matrices,
-        )
-        for alike, kernel, matrix in zip(self._alike, kernels, matrices, strict=True):
+        for alike in self._alike:
             share = _FIRST_SHARE if alike[0] == 1 else 1.0
-            made = tf.split(flattened(kernel, matrix, share), len(alike))
-            for i, step in zip(alike, made, strict=True):
+            made = flattened(tf.concat([steps[i] for i in alike], 0), share)
+            for i, step in zip(alike, tf.split(made, len(alike)), strict=True):
                 steps[i] = step
         parts = [tf.reshape(step, (n_members, -1)) for step in steps]
         step = tf.reshape(tf.concat(parts, axis=1), (-1,))
-        decay = tf.cast(learning_rate, before.dtype) * self._decay
-        self._scaled.assign(before + (step - decay * before))
-        return matrices
+        rate = tf.cast(n_steps, before.dtype) * tf.cast(learning_rate, before.dtype)
+        after = before + (step - rate * self._decay * before)
+        self._scaled.assign(after)
+        return after
 
     def _trace_predict(self, weights, X, encoding, batch):
         return self._logits(weights, tf.gather(X, batch), encoding)

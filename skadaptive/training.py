@@ -39,7 +39,7 @@ _MIN_EPOCHS = 4 * _APART
 _SMALL = 1024
 
 # Values scaled at a time, so that no second float64 table is held.
-_VALUES_PER_PASS = 2**20
+_VALUES_PER_PASS = 2**18
 
 # Values of a table up to which all rows are encoded at once, instead of each batch.
 _MOST_ENCODED = 2**25

@@ -12,7 +12,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.model_selection import GridSearchCV
 
 from skadaptive.network import committee_logits
-from skadaptive.orthogonalization import flattened, flattening
+from skadaptive.orthogonalization import flattened
 from skadaptive.program import Architecture, Pool, Program, pool, traces
 from skadaptive.training import (
     _aligned,
@@ -136,11 +136,12 @@ def loss(*loss_weights):
     }
 
 
-def one_step(program, rows, encoding, start, loss_weights, factors=None):
-    """Update of one step of the compiled program from the same start."""
+def moved_by(program, rows, encoding, start, loss_weights, factors=None, n_steps=1):
+    """How far steps of the compiled program go, always from the same start."""
     program.reset(start, np.ones_like(start) if factors is None else factors)
-    batch = epoch_batches([np.arange(64)] * 2, 1, 64, filler=64)
-    program.train(rows, encoding, batch, [0.01], loss(*loss_weights), 0.0, (0, 1))
+    batches = epoch_batches([np.arange(64)] * 2, n_steps, 64, filler=64)
+    rates, mix = [0.01] * n_steps, loss(*loss_weights)
+    program.train(rows, encoding, batches, rates, mix, 0.0, (0, 1))
     return program.weights - start
 
 
@@ -148,10 +149,10 @@ def test_changed_mix_changes_the_next_step(architecture, rows, encoding, rng):
     program = Program(architecture)
     start = rng.normal(scale=0.3, size=program.weights.shape)
     before = traces[architecture]
-    first = one_step(program, rows, encoding, start, (0.4, 0.4, 0.2))
-    again = one_step(program, rows, encoding, start, (0.4, 0.4, 0.2))
-    other = one_step(program, rows, encoding, start, (0.1, 0.2, 0.7))
-    none = one_step(program, rows, encoding, start, (0.0, 0.0, 0.0))
+    first = moved_by(program, rows, encoding, start, (0.4, 0.4, 0.2))
+    again = moved_by(program, rows, encoding, start, (0.4, 0.4, 0.2))
+    other = moved_by(program, rows, encoding, start, (0.1, 0.2, 0.7))
+    none = moved_by(program, rows, encoding, start, (0.0, 0.0, 0.0))
     assert_array_equal(first, again)
     assert np.abs(first - other).max() > 1e-4
     # Only the decay of hidden kernels is left.
@@ -168,7 +169,7 @@ def test_a_step_is_as_far_as_the_factor(architecture, rows, encoding, rng):
     program = Program(architecture)
     start = rng.normal(scale=0.3, size=program.weights.shape)
     factors = rng.uniform(0.5, 5, size=start.shape)
-    moved = one_step(program, rows, encoding, start, (1.0, 0.0, 0.0), factors)
+    moved = moved_by(program, rows, encoding, start, (1.0, 0.0, 0.0), factors)
     decay = weights_by_name(1e-3 * start / factors, architecture)
     moved = weights_by_name(moved / factors, architecture)
     for name in HIDDEN:
@@ -181,48 +182,50 @@ def test_a_step_is_as_far_as_the_factor(architecture, rows, encoding, rng):
     assert (np.abs(others) > 0.99e-2).mean() > 0.5
 
 
+@pytest.mark.parametrize("n_steps", [1, 3, 4])
 def test_steps_of_hidden_kernels_are_flattened(
-    architecture, rows, encoding, rng, monkeypatch
+    n_steps, architecture, rows, encoding, rng, monkeypatch
 ):
-    """Half of that of the first, and no other weight's."""
+    """Half of that of the first, and no other weight's; up to four steps together."""
     start = rng.normal(scale=0.3, size=Program(architecture).weights.shape)
 
-    def step():
-        moved = one_step(Program(architecture), rows, encoding, start, (1.0, 0.0, 0.0))
-        return weights_by_name(moved, architecture)
+    def moved():
+        program, mix = Program(architecture), (1.0, 0.0, 0.0)
+        found = moved_by(program, rows, encoding, start, mix, n_steps=n_steps)
+        return weights_by_name(found, architecture)
 
-    found = step()
+    found = moved()
     monkeypatch.setattr("skadaptive.program.flattened", lambda steps, *_: steps)
-    expected, start_of = step(), weights_by_name(start, architecture)
+    expected, start_of = moved(), weights_by_name(start, architecture)
     for name, share in zip(HIDDEN, (0.5, 1.0, 1.0), strict=True):
-        raw = expected[name] + 1e-3 * start_of[name]
-        made = flattened(raw, flattening(raw), share).numpy()
+        decay = 1e-3 * n_steps * start_of[name]
+        raw = expected[name] + decay
+        made = flattened(raw, share).numpy()
         assert np.abs(made - raw).max() > 1e-3
-        expected[name] = made - 1e-3 * start_of[name]
+        expected[name] = made - decay
     for name, moved in found.items():
         assert_allclose(moved, expected[name], atol=2e-5, err_msg=name)
 
 
-def test_what_flattens_a_step_serves_four(architecture, rows, encoding, monkeypatch):
-    """And is found out anew at the start of an epoch."""
+def test_every_fourth_step_and_the_last_flattens(
+    architecture, rows, encoding, monkeypatch
+):
     import tensorflow as tf
 
-    looks = tf.Variable(0)
+    times = tf.Variable(0)
 
-    def look(steps):
-        looks.assign_add(1)
-        return flattening(steps)
+    def counting(steps, share):
+        times.assign_add(1)
+        return flattened(steps, share)
 
-    monkeypatch.setattr("skadaptive.program.flattening", look)
+    monkeypatch.setattr("skadaptive.program.flattened", counting)
     program = Program(architecture)
-    # Each look is at two: the first kernels, and the others, which are of one shape.
-    for n_steps, expected in ((4, 2), (5, 4), (9, 6)):
-        looks.assign(0)
-        program.reset(np.full_like(program.weights, 0.1), np.ones_like(program.weights))
-        batches = epoch_batches([np.arange(64)] * 2, n_steps, 64, filler=64)
-        rates, mix = [0.01] * n_steps, loss(1.0, 0.0, 0.0)
-        program.train(rows, encoding, batches, rates, mix, 0.0, (0, 1))
-        assert looks.numpy() == expected
+    start = np.full_like(program.weights, 0.1)
+    # Twice each: the first kernels, and the others, which are of one shape.
+    for n_steps, expected in ((1, 2), (4, 2), (5, 4), (8, 4), (9, 6)):
+        times.assign(0)
+        moved_by(program, rows, encoding, start, (1.0, 0.0, 0.0), n_steps=n_steps)
+        assert times.numpy() == expected
 
 
 def test_members_do_not_touch_each_other(architecture, rows, encoding, rng):
@@ -520,13 +523,14 @@ def test_best_epoch_is_restored(quick, binary):
             scoring=falling_from_the_fifth(),
             adaptation_rate=0,
         ).fit(X, y)
-        for patience in (4, 9)
+        # Enough for the epoch that is third after the best, which predicts with it.
+        for patience in (6, 11)
     }
-    best = found[4].best_epoch_
-    assert best == found[9].best_epoch_ and 4 <= best <= 6
-    assert found[9].n_iter_ - found[4].n_iter_ == 9 - 4
-    assert found[4].best_score_ == found[4].history_["score"][best - 1]
-    assert_array_equal(found[4].predict_proba(X), found[9].predict_proba(X))
+    best = found[6].best_epoch_
+    assert best == found[11].best_epoch_ and 4 <= best <= 6
+    assert found[11].n_iter_ - found[6].n_iter_ == 11 - 6
+    assert found[6].best_score_ == found[6].history_["score"][best - 1]
+    assert_array_equal(found[6].predict_proba(X), found[11].predict_proba(X))
 
 
 def test_equal_scores_do_not_prolong_training(quick, binary):
