@@ -133,7 +133,8 @@ class Committee:
                 x = np.matmul(x, kernel)
                 x += bias
             x = x.reshape(-1, n_each, x[0].size // self.n_outputs, self.n_outputs)
-            x = x.mean(axis=1)
+            # Of one, a mean takes as long as a layer does for one row.
+            x = x.mean(axis=1) if n_each > 1 else x[:, 0]
             x = x[0] if member is not None else self._pooled(x)
             out[start : start + len(rows)] = x[: len(rows)]
         return out
@@ -144,6 +145,8 @@ class Committee:
         logits = logits.reshape(-1, self.n_outputs)
         if self.calibration is not None:
             logits = self.calibration(logits)
+        if shape[0] == 1:
+            return logits
         # Of logarithms, so that the mean of certain members keeps its order.
         log_proba = log_probabilities(logits).reshape(*shape[:2], -1)
         mean = np.logaddexp.reduce(log_proba, axis=0) - np.log(len(log_proba))

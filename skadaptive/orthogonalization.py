@@ -37,27 +37,28 @@ def flattened(steps, share=1.0):
     -------
     tensor of shape (n_steps, n_inputs, n_units)
     """
-    tall = steps.shape[1] >= steps.shape[2]
-    gram = _product(steps, steps, transpose_a=tall, transpose_b=not tall)
-    square = tf.math.divide_no_nan(gram, tf.linalg.trace(gram)[:, None, None])
+    if steps.shape[0] == 1:
+        # Of plain matrices TensorFlow makes less ado than of a batch of one.
+        return _flattened(steps[0], share)[None]
+    return _flattened(steps, share)
+
+
+def _flattened(steps, share):
+    """One matrix or several, each of the last two axes."""
+    tall = steps.shape[-2] >= steps.shape[-1]
+    gram = tf.matmul(steps, steps, transpose_a=tall, transpose_b=not tall)
+    square = tf.math.divide_no_nan(gram, tf.linalg.trace(gram)[..., None, None])
     a, b, c = _COEFFICIENTS
     identity = tf.constant(np.eye(gram.shape[-1]), steps.dtype)
     matrices = None
     for _ in range(_N_ITERATIONS):
         # Symmetric matrices that commute: polynomials of the Gram matrix.
-        factor = a * identity + b * square + c * _product(square, square)
-        matrices = factor if matrices is None else _product(matrices, factor)
-        square = _product(_product(factor, square), factor)
+        factor = a * identity + b * square + c * tf.matmul(square, square)
+        matrices = factor if matrices is None else tf.matmul(matrices, factor)
+        square = tf.matmul(tf.matmul(factor, square), factor)
     # The last Gram matrix is that of what is made of a step of norm 1.
-    norm = tf.sqrt(tf.linalg.trace(square))[:, None, None]
+    norm = tf.sqrt(tf.linalg.trace(square))[..., None, None]
     matrices = tf.math.divide_no_nan(matrices, norm)
     if share != 1:
         matrices = share * matrices + (1 - share) * identity
-    return _product(steps, matrices) if tall else _product(matrices, steps)
-
-
-def _product(a, b, **transposed):
-    """Matrix products one by one; of one alone TensorFlow makes less ado."""
-    if a.shape[0] == 1:
-        return tf.matmul(a[0], b[0], **transposed)[None]
-    return tf.matmul(a, b, **transposed)
+    return tf.matmul(steps, matrices) if tall else tf.matmul(matrices, steps)
