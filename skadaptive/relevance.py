@@ -15,10 +15,6 @@ import numpy as np
 # Intervals of a feature, besides that of its missing values.
 _N_INTERVALS = 16
 
-# Up to so many values of a feature each row's is searched among them. The sort that
-# finds the places of all takes several times as long for a flag, less for many values.
-_FEW = 16
-
 # Of a feature that tells nothing, in units of the mean relevance. It bounds steps from
 # below, at 0.3 of the mean; the other bound is for one feature that tells among many.
 _FLOOR = 0.1
@@ -44,21 +40,30 @@ def intervals(X, sample_weight):
     ndarray of shape (n_samples, n_features), int8
         From 0 to 15; 16 where missing.
     """
-    found = np.empty(X.shape, np.int8, order="F")
+    found = np.zeros(X.shape, np.int8, order="F")
+    counted = sample_weight > 0
+    sample_weight = sample_weight[counted]
+    equal = (sample_weight == sample_weight[:1]).all()
     for feature, column in enumerate(X.T):
-        values = np.unique(column)  # NaN last, and once
-        if len(values) <= _FEW:
-            of = np.searchsorted(values, column)
+        column = np.ascontiguousarray(column)
+        there = column[counted]
+        if equal:
+            values, weight = np.unique(there, return_counts=True)  # NaN last, and once
         else:
-            values, of = np.unique(column, return_inverse=True)
-        missing = np.isnan(values)
-        weight = np.bincount(of, sample_weight)
-        weight[missing] = 0.0
+            values, of = np.unique(there, return_inverse=True)
+            weight = np.bincount(of, sample_weight)
+        known = ~np.isnan(values)
+        values, weight = values[known], weight[known]
         below = (np.cumsum(weight) - weight / 2) / (weight.sum() or 1.0)
         # The unit of the weights, or their rounding, must not decide.
-        code = np.floor(_N_INTERVALS * below + 1e-9)
-        code = np.where(missing, _N_INTERVALS, np.minimum(code, _N_INTERVALS - 1))
-        found[:, feature] = code.astype(np.int8)[of]
+        code = np.floor(_N_INTERVALS * below + 1e-9).astype(np.int8)
+        code = np.minimum(code, _N_INTERVALS - 1)
+        # So few comparisons with all rows take a tenth of the time of a search.
+        of = found[:, feature]
+        rise = np.diff(code, prepend=np.int8(0))
+        for first in np.flatnonzero(rise):
+            of += (column >= values[first]) * rise[first]
+        of[np.isnan(column)] = _N_INTERVALS
     return found
 
 
