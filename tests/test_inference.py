@@ -91,6 +91,19 @@ def test_three_views_of_one_network(activation, n_outputs, n_each, rng):
     assert_allclose(build_model(net).predict(X, verbose=0), proba, atol=2e-6)
 
 
+@pytest.mark.parametrize("n_outputs", [1, 3])
+@pytest.mark.parametrize("n_members", [1, 2])
+def test_probabilities_are_the_mean_of_the_members(n_members, n_outputs, rng):
+    calibration = SigmoidCalibration(0.7, np.arange(n_outputs) - 1.0)
+    options = {"n_members": n_members, "n_outputs": n_outputs, "n_each": 2}
+    net = committee(rng, calibration=calibration, **options)
+    X = rng.normal(size=(20, 5))
+    each = [
+        probabilities(calibration(net.logits(X, member))) for member in range(n_members)
+    ]
+    assert_allclose(probabilities(net.logits(X)), np.mean(each, axis=0))
+
+
 def test_rows_that_all_members_are_sure_of_keep_their_order(rng):
     """Where their probabilities are 0 or 1 to all digits of a float."""
     net = committee(rng, units=(1,), n_bins=None)

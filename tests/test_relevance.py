@@ -21,6 +21,22 @@ def test_intervals_hold_equal_shares(rng):
         assert_array_equal(np.bincount(code), 100)
 
 
+@pytest.mark.parametrize("equal", [True, False])
+def test_a_value_is_in_the_interval_of_its_mid_rank(equal, rng):
+    X = np.c_[rng.normal(size=300), rng.poisson(1.5, size=300), rng.random(300) < 0.02]
+    X[rng.random(X.shape) < 0.1] = np.nan
+    weight = np.full(300, 0.3) if equal else 0.7 * rng.integers(3, size=300)
+    codes = intervals(X, weight)
+    for column, code in zip(X.T, codes.T, strict=True):
+        there = ~np.isnan(column)
+        for row in np.flatnonzero(there & (weight > 0)):
+            below = weight[there & (column < column[row])].sum()
+            tied = weight[column == column[row]].sum()
+            place = 16 * (below + tied / 2) / weight[there].sum()
+            # As a rule no place is on a border; rounding decides the rest.
+            assert code[row] in (np.floor(place - 1e-6), np.floor(place + 1e-6))
+
+
 @pytest.mark.parametrize("n_rare", [1, 30, 500, 970, 999])
 def test_both_values_of_a_flag_have_an_interval(n_rare):
     flag = (np.arange(1000) < n_rare).astype(float)
