@@ -95,6 +95,7 @@ def _draw(what, sizes, seconds, setting, path):
 
     matplotlib.use("Agg")
     from matplotlib import pyplot as plt
+    from matplotlib.ticker import NullFormatter
 
     fitted = slope(sizes, seconds)
     fig, ax = plt.subplots(figsize=(6, 4))
@@ -103,6 +104,11 @@ def _draw(what, sizes, seconds, setting, path):
     level = np.mean(np.log(seconds[large]) - fitted * np.log(sizes[large]))
     line = np.exp(level) * sizes[large] ** fitted
     ax.loglog(sizes[large], line, label=f"slope {fitted:.2f}")
+    # Labels of a logarithmic axis run into each other over less than a decade.
+    ax.set_xticks(sizes, [f"{size:,}" for size in sizes])
+    ax.xaxis.set_minor_formatter(NullFormatter())
+    ax.yaxis.set_major_formatter("{x:g}")
+    ax.yaxis.set_minor_formatter("{x:g}" if np.ptp(np.log10(seconds)) < 1 else "")
     ax.set(xlabel=what, ylabel="seconds")
     ax.set_title(setting, fontsize=8)
     ax.legend()
