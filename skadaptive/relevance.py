@@ -59,11 +59,10 @@ def intervals(X, sample_weight):
         code = np.floor(_N_INTERVALS * below + 1e-9).astype(np.int8)
         code = np.minimum(code, _N_INTERVALS - 1)
         # So few comparisons with all rows take a tenth of the time of a search.
-        of = found[:, feature]
         rise = np.diff(code, prepend=np.int8(0))
         for first in np.flatnonzero(rise):
-            of += (column >= values[first]) * rise[first]
-        of[np.isnan(column)] = _N_INTERVALS
+            found[:, feature] += (column >= values[first]) * rise[first]
+        found[np.isnan(column), feature] = _N_INTERVALS
     return found
 
 
