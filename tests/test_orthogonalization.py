@@ -43,6 +43,14 @@ def test_either_side_gives_the_same(rng):
     )
 
 
+@pytest.mark.parametrize("share", [0.5, 1.0])
+@pytest.mark.parametrize("shape", [(9, 5), (5, 9)])
+def test_one_alone_is_as_among_several(shape, share, rng):
+    before = steps(rng, shape)
+    both = flat(before, share)
+    assert_allclose([flat(before[:1], share)[0], flat(before[1:], share)[0]], both)
+
+
 def test_nothing_to_do(rng):
     orthogonal, _ = np.linalg.qr(rng.normal(size=(2, 6, 6)))
     assert_allclose(flat(orthogonal), orthogonal, atol=1e-10)
