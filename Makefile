@@ -13,8 +13,12 @@ demo: $(VENV)/.ready  ## compare with baselines on real data; DEMO="FILE --targe
 test: $(VENV)/.ready lint  ## lint and run every test
 	$(VENV)/bin/python -m pytest
 
-lint: $(VENV)/.ready
-	$(VENV)/bin/python -m flake8 skadaptive tests examples benchmarks
+lint: $(VENV)/.ready  ## style, types, and which room imports which
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
+	$(VENV)/bin/lint-imports
+	$(VENV)/bin/python -m pytest -q tests/test_imports.py
 
 speed: $(VENV)/.ready  ## ratios to Keras, scikeras and scikit-learn
 	$(VENV)/bin/python benchmarks/speed.py

@@ -149,7 +149,7 @@ class timed_calls:
     """The seconds of each call of a compiled program within the block, in a list."""
 
     def __enter__(self):
-        from skadaptive import program
+        from skadaptive._training import program
 
         calls, self._patches = [], []
         for name in ("train", "predict"):

@@ -162,7 +162,7 @@ def _with_categories(X):
     """A table with two columns of strings and a tenth of two others missing."""
     frame = pd.DataFrame(X, columns=[f"x{i}" for i in range(X.shape[1])])
     for name in frame.columns[:2]:
-        codes = frame[name].rank(pct=True).mul(5).astype(int)
+        codes = frame[name].rank(pct=True).fillna(0).mul(5).astype(int)
         frame[name] = "level " + codes.astype(str)
     rng = np.random.default_rng(1)
     for name in frame.columns[2:4]:

@@ -4,9 +4,9 @@ import keras
 import numpy as np
 from keras import ops
 
+from ._parameters import check_loss_weights
 from .adaptation import TERMS, check_rule, next_weights
 from .losses import HybridLoss
-from .parameters import check_loss_weights
 
 
 class AdaptiveLossWeights(keras.callbacks.Callback):

@@ -3,15 +3,16 @@
 from contextlib import contextmanager
 from numbers import Integral, Real
 
-from sklearn.base import ClassifierMixin, _fit_context
+from sklearn.base import ClassifierMixin
 from sklearn.metrics import get_scorer_names
-from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
-from . import adaptation, inference
-from .decision import CALIBRATIONS
-from .fitting import BaseCommittee, import_module
-from .scoring import labels
+from . import adaptation
+from ._committee import inference
+from ._committee.calibration import CALIBRATIONS
+from ._committee.scoring import labels
+from ._fitting import BaseCommittee, import_training_module
+from ._sklearn_compat import HasMethods, Interval, StrOptions, fit_context
 
 _OPTIMIZERS = {
     "adagrad",
@@ -379,7 +380,7 @@ class AdaptiveHybridClassifier(ClassifierMixin, BaseCommittee):
         self.random_state = random_state
         self.verbose = verbose
 
-    @_fit_context(prefer_skip_nested_validation=True)
+    @fit_context(prefer_skip_nested_validation=True)
     def fit(
         self,
         X,
@@ -433,7 +434,7 @@ class AdaptiveHybridClassifier(ClassifierMixin, BaseCommittee):
             self._fit(X, y, sample_weight, (X_val, y_val, sample_weight_val), groups)
         return self
 
-    @_fit_context(prefer_skip_nested_validation=True)
+    @fit_context(prefer_skip_nested_validation=True)
     def partial_fit(self, X, y, classes=None, sample_weight=None):
         """Learn from a chunk of data that arrive in chunks, or do not fit in memory.
 
@@ -558,7 +559,7 @@ class AdaptiveHybridClassifier(ClassifierMixin, BaseCommittee):
         of more than seven digits, such as time stamps, call the model itself.
         """
         check_is_fitted(self)
-        return import_module("network").build_model(self._committee)
+        return import_training_module("network").build_model(self._committee)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -163,8 +163,8 @@ def _add_json(parser):
 def _compare(chosen):
     from sklearn.model_selection import TimeSeriesSplit
 
+    from ._io.model_files import save_model
     from .comparison import compare
-    from .models import save_model
 
     _check_outputs(chosen.report, chosen.save)
     _check_packages(chosen)
@@ -222,8 +222,8 @@ def _compare(chosen):
 
 
 def _read_training(chosen):
+    from ._io.tables import read_table, split_target
     from .datasets import load_rare
-    from .tables import read_table, split_target
 
     if chosen.file is None:
         if chosen.target:
@@ -289,7 +289,7 @@ def _comparison_as_json(comparison):
 
 
 def _predict(chosen):
-    from .models import replaced
+    from ._io.atomic import replace_atomically
 
     _check_outputs(chosen.out)
     content, frame = _model_and_table(chosen)
@@ -302,7 +302,7 @@ def _predict(chosen):
     if chosen.out is None:
         result.to_csv(sys.stdout, index=False)
         return 0
-    with replaced(chosen.out) as temporary:
+    with replace_atomically(chosen.out) as temporary:
         if chosen.out.lower().endswith(".parquet"):
             result.to_parquet(temporary, index=False)
         else:
@@ -313,8 +313,8 @@ def _predict(chosen):
 
 
 def _evaluate(chosen):
+    from ._io.tables import two_classes
     from .evaluation import evaluate
-    from .tables import two_classes
 
     _check_outputs(chosen.report, folder_too=chosen.out)
     _check_packages(chosen)
@@ -361,8 +361,8 @@ def _evaluate(chosen):
 
 
 def _model_and_table(chosen):
-    from .models import load_model
-    from .tables import read_table
+    from ._io.model_files import load_model
+    from ._io.tables import read_table
 
     content, frame = load_model(chosen.model), read_table(chosen.file)
     _check_columns(frame, chosen.drop)
@@ -370,7 +370,7 @@ def _model_and_table(chosen):
 
 
 def _features(frame, content, ignore):
-    from .models import as_trained
+    from ._io.model_files import as_trained
 
     known = content["columns"]
     ignore = [*ignore, *content["facts"]["no_features"]]

@@ -11,14 +11,9 @@ from sklearn.base import is_classifier
 from sklearn.metrics import get_scorer_names
 from sklearn.utils import check_consistent_length, check_random_state
 from sklearn.utils.multiclass import type_of_target
-from sklearn.utils.validation import _check_sample_weight, column_or_1d
+from sklearn.utils.validation import column_or_1d
 
-from .categories import from_dtype
-from .contenders import OURS, default_contenders
-from .folds import make_folds
-from .paired import corrected_t_test, half_width, holm
-from .tables import inspect_table
-from .validation import (
+from ._assessment.cross_validation import (
     COUNTS,
     LabelledRows,
     column_of,
@@ -26,7 +21,15 @@ from .validation import (
     noted_warnings,
     run_all,
 )
-from .wording import enumerated, name_of_measure
+from ._assessment.measures import measure_title
+from ._assessment.statistics import corrected_t_test, half_width, holm
+from ._committee.folds import make_folds
+from ._features.categories import from_dtype
+from ._io.tables import Finding as Finding
+from ._io.tables import inspect_table
+from ._report.formatting import join_names
+from ._sklearn_compat import check_sample_weight
+from .contenders import OURS, default_contenders
 
 #: Measures of a comparison; the label scores also at 0.5, as "f1_at_0.5" and so on.
 MEASURES = (
@@ -219,7 +222,7 @@ class Comparison:
         Test rows of each fold.
     seed_ : int
         Of the folds and the contenders.
-    findings_ : list of skadaptive.tables.Finding
+    findings_ : list of skadaptive.comparison.Finding
         What the table has that can spoil a comparison.
     scoring_ : str
         What the ranking is by.
@@ -410,7 +413,7 @@ class Comparison:
         lines = [
             f"{len(self.y_):,} rows, {self.y_.sum():,} of them {self.pos_label_}, the "
             f"rare class ({share:.2%}{weighted}).",
-            f"First by {name_of_measure(scoring)}: {best}, {mean:.3f}.",
+            f"First by {measure_title(scoring)}: {best}, {mean:.3f}.",
         ]
         words = {
             "ahead": "It is ahead of {} by more than luck",
@@ -421,7 +424,7 @@ class Comparison:
         for verdict, sentence in words.items():
             names = self.tests_.index[self.tests_["verdict"] == verdict]
             if len(names):
-                lines.append(sentence.format(enumerated(names)) + ".")
+                lines.append(sentence.format(join_names(names)) + ".")
         if OURS in self.table.index and best != OURS:
             place = self.table.index.get_loc(OURS) + 1
             lines.append(
@@ -437,7 +440,7 @@ class Comparison:
         table = table.assign(fit=self.table["mean_fit_time"])
         names = {"fit": "fit seconds", "mean_rank": "rank"}
         return table.rename(columns=names).rename(
-            columns=lambda name: name_of_measure(name.removeprefix("mean_"))
+            columns=lambda name: measure_title(name.removeprefix("mean_"))
         )
 
     def __repr__(self):
@@ -462,7 +465,7 @@ class Comparison:
         -------
         pathlib.Path
         """
-        from .report import comparison_report
+        from ._report.pages import comparison_report
 
         return comparison_report(self, path)
 
@@ -497,7 +500,7 @@ class Comparison:
                     capsize=3,
                 )
         ax.set_yticks(places, found.index)
-        ax.set_xlabel(f"{name_of_measure(self.scoring_)}, mean and 95 % interval")
+        ax.set_xlabel(f"{measure_title(self.scoring_)}, mean and 95 % interval")
         ax.grid(axis="x", alpha=0.3)
         return ax
 
@@ -527,7 +530,7 @@ def _check_data(X, y, sample_weight, groups):
             "y == value for the value to be found."
         )
     if sample_weight is not None:
-        sample_weight = _check_sample_weight(sample_weight, y, ensure_non_negative=True)
+        sample_weight = check_sample_weight(sample_weight, y)
     if groups is not None:
         groups, names = pd.factorize(column_or_1d(groups))
         if (groups < 0).any():

@@ -20,10 +20,10 @@ from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
 from sklearn.neural_network import MLPClassifier
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
-from sklearn.utils import _safe_indexing
 from sklearn.utils.validation import check_is_fitted
 
-from .categories import from_dtype, one_hot
+from ._features.categories import from_dtype, one_hot
+from ._sklearn_compat import safe_indexing
 from .classifier import AdaptiveHybridClassifier
 
 OURS = "AdaptiveHybridClassifier"
@@ -191,7 +191,7 @@ def _number_columns(X):
     """Those of numbers that are not all missing, with which not all trees can deal."""
     others = {*from_dtype(X), *_date_columns(X)}
     columns = [i for i in range(X.shape[1]) if i not in others]
-    return [i for i in columns if pd.notna(_safe_indexing(X, i, axis=1)).any()]
+    return [i for i in columns if pd.notna(safe_indexing(X, i, axis=1)).any()]
 
 
 def _date_columns(X):

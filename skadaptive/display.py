@@ -9,22 +9,22 @@ from numbers import Real
 
 import numpy as np
 from sklearn.metrics import precision_recall_curve
-from sklearn.utils._optional_dependencies import check_matplotlib_support
 from sklearn.utils.validation import check_is_fitted
 
-from .classifier import AdaptiveHybridClassifier
-from .response import (
+from ._assessment.response import (
     binary_classes,
     check_labels,
     check_lengths,
     check_weights,
+    estimator_name,
     find_threshold,
-    layers,
-    name_of,
     positive_index,
     predicted,
     response,
+    unwrap,
 )
+from ._sklearn_compat import check_matplotlib_support
+from .classifier import AdaptiveHybridClassifier
 
 # Okabe & Ito's palette, which colour-blind people tell apart; the line styles and the
 # lightness tell the lines apart in black and white.
@@ -109,7 +109,7 @@ class AdaptationDisplay:
             If it is not fitted.
         """
         check_matplotlib_support(f"{cls.__name__}.from_estimator")
-        *_, last = layers(estimator)
+        *_, last = unwrap(estimator)
         if not isinstance(last, AdaptiveHybridClassifier):
             if hasattr(last, "estimator") and not isinstance(last, type):
                 check_is_fitted(last)  # what is not fitted hides what it ends in
@@ -322,7 +322,7 @@ class ThresholdDisplay:
             pos_label=classes[index],
             threshold=threshold,
             ax=ax,
-            name=name_of(estimator) if name is None else name,
+            name=estimator_name(estimator) if name is None else name,
         )
 
     @classmethod

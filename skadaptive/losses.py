@@ -24,7 +24,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from .parameters import check_loss_weights
+from ._parameters import check_loss_weights
 
 __all__ = ["HybridLoss", "cross_entropy", "dice", "focal", "hybrid"]
 

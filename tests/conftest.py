@@ -15,7 +15,6 @@ from sklearn.datasets import make_classification  # noqa: E402
 from skadaptive import AdaptiveHybridClassifier  # noqa: E402
 from skadaptive.datasets import load_rare  # noqa: E402
 
-
 SEEDS = [int(s) for s in os.environ.get("SKADAPTIVE_TESTS_SEEDS", "0,1").split(",")]
 
 

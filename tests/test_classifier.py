@@ -21,9 +21,10 @@ from sklearn.model_selection import (
     TimeSeriesSplit,
 )
 
-from skadaptive import AdaptiveHybridClassifier, program
-from skadaptive.inference import probabilities
-from skadaptive.parameters import auto_epochs
+from skadaptive import AdaptiveHybridClassifier
+from skadaptive._committee.inference import probabilities
+from skadaptive._parameters import auto_epochs
+from skadaptive._training import program
 
 # ---------------------------------------------------------------- fitted attributes
 

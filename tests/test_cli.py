@@ -15,7 +15,8 @@ from sklearn.metrics import average_precision_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
-from skadaptive import cli, models
+from skadaptive import cli
+from skadaptive._io import model_files
 from skadaptive.contenders import default_contenders, table_pipeline
 from skadaptive.datasets import load_rare
 
@@ -96,7 +97,7 @@ def test_evaluate(here, capsys):
     assert cli.main([*arguments, "--json", "--out", "run"]) == 0
     found = json.loads(capsys.readouterr().out)
     measures = {row["measure"]: row for row in found["measures"]}
-    content = models.load_model("model.skops")
+    content = model_files.load_model("model.skops")
     later = pd.read_csv("later.csv.gz")
     proba = content["model"].predict_proba(later.drop(columns="diagnosis"))
     rare = list(content["model"].classes_).index("malignant")
@@ -135,7 +136,7 @@ def test_columns_with_a_part_of_their_own_are_no_features(
     found = json.loads(capsys.readouterr().out)
     assert "Keras MLP (SMOTE)" in found["failures"]
     assert set(found["failures"]) <= {"Keras MLP (SMOTE)", "MLPClassifier"}
-    assert list(models.load_model("w.skops")["columns"]) == list(frame.columns[:6])
+    assert list(model_files.load_model("w.skops")["columns"]) == list(frame.columns[:6])
 
 
 @pytest.mark.parametrize(
@@ -182,10 +183,12 @@ def test_mistakes(here, capsys, monkeypatch, arguments, message):
     X = later.iloc[:, :6]
     model = table_pipeline(LogisticRegression(max_iter=5000)).fit(X, later.diagnosis)
     with monkeypatch.context() as trusting:
-        trusting.setattr(models, "_TRUSTED", {*models._TRUSTED, "subprocess.Popen"})
-        models.save_model("foreign.skops", subprocess.Popen, X)
-    monkeypatch.setattr(models, "__version__", "0.0.1")
-    models.save_model("old.skops", model, X)
+        trusting.setattr(
+            model_files, "_TRUSTED", {*model_files._TRUSTED, "subprocess.Popen"}
+        )
+        model_files.save_model("foreign.skops", subprocess.Popen, X)
+    monkeypatch.setattr(model_files, "__version__", "0.0.1")
+    model_files.save_model("old.skops", model, X)
     monkeypatch.undo()
     monkeypatch.chdir(here)
     outputs = {
@@ -212,7 +215,7 @@ def test_only_what_can_be_read_again_is_written(here):
     """Functions run what they are given, those of NumPy, too."""
     model = make_pipeline(FunctionTransformer(np.testing.runstring), DummyClassifier())
     with pytest.raises(ValueError, match="runstring would not be read again"):
-        models.save_model("bad.skops", model, pd.read_csv("train.csv"))
+        model_files.save_model("bad.skops", model, pd.read_csv("train.csv"))
     assert not (here / "bad.skops").exists()
 
 
@@ -225,8 +228,8 @@ def test_every_default_contender_can_be_kept(here):
         if name.startswith("Keras MLP") and "(SMOTE)" not in name:
             continue  # of the same parts
         fitted = model.fit(X, y)
-        models.save_model("one.skops", fitted, X)
-        again = models.load_model("one.skops")["model"]
+        model_files.save_model("one.skops", fitted, X)
+        again = model_files.load_model("one.skops")["model"]
         assert_array_equal(again.predict_proba(X), fitted.predict_proba(X))
 
 
@@ -248,11 +251,11 @@ def test_an_interrupt_is_no_mistake(here, monkeypatch, capsys):
 def test_a_file_is_replaced_only_when_it_is_whole(tmp_path):
     path = tmp_path / "kept"
     path.write_text("before")
-    with pytest.raises(RuntimeError), models.replaced(path) as temporary:
+    with pytest.raises(RuntimeError), model_files.replaced(path) as temporary:
         temporary.write_text("half")
         raise RuntimeError
     assert path.read_text() == "before"
-    with models.replaced(path) as temporary:
+    with model_files.replaced(path) as temporary:
         temporary.write_text("after")
     assert path.read_text() == "after"
     assert [file.name for file in tmp_path.iterdir()] == ["kept"]

@@ -23,10 +23,11 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from skadaptive import compare, validation
+from skadaptive import compare
+from skadaptive._assessment import cross_validation
+from skadaptive._assessment.statistics import corrected_t_test, half_width, holm
+from skadaptive._committee.threshold_tuning import tune_threshold
 from skadaptive.contenders import default_contenders, table_pipeline
-from skadaptive.decision import tune_threshold
-from skadaptive.paired import corrected_t_test, half_width, holm
 from skadaptive.thresholds import f1
 
 
@@ -293,7 +294,7 @@ def test_class_weights_do_not_change_what_thresholds_are_tuned_for(
 
 def test_ties_at_the_threshold(binary, monkeypatch):
     """A row at the threshold is not above it, neither tuned nor at 0.5."""
-    monkeypatch.setattr(validation, "tune_threshold", lambda *args: 0.5)
+    monkeypatch.setattr(cross_validation, "tune_threshold", lambda *args: 0.5)
     neighbours = {"it": KNeighborsClassifier(2)}
     found = compare(*binary, contenders=neighbours, random_state=0, verbose=0)
     assert (found.out_of_fold_["it"] == 0.5).any()

@@ -20,11 +20,7 @@ from sklearn.pipeline import make_pipeline  # noqa: E402
 from sklearn.preprocessing import StandardScaler  # noqa: E402
 from sklearn.svm import LinearSVC  # noqa: E402
 
-from skadaptive import (  # noqa: E402
-    AdaptationDisplay,
-    AdaptiveHybridClassifier,
-    ThresholdDisplay,
-)
+from skadaptive import AdaptationDisplay, AdaptiveHybridClassifier, ThresholdDisplay  # noqa: E402
 
 
 @pytest.fixture(autouse=True)

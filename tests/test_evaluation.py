@@ -21,8 +21,9 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import LinearSVC
 
 from skadaptive import evaluate
-from skadaptive.evaluation import _bootstrap, _Counts, measures
-from skadaptive.forecasts import Rows, calibration_bins
+from skadaptive._assessment.measures import _Counts, bootstrap_measures
+from skadaptive._assessment.threshold_counts import ScoredRows, calibration_bins
+from skadaptive.evaluation import measures
 
 NAMES = ["average_precision", "roc_auc", "brier_score"]
 NAMES += ["f1", "precision", "recall", "accuracy"]
@@ -149,7 +150,9 @@ def test_resamples_keep_the_number_of_each_class(predictions, rng):
     y = predictions[0]
     mixed = rng.permutation(len(y))
     weight = np.where(y == 1, 1.0, 10.0)
-    _, confusion = _bootstrap(*(a[mixed] for a in (*predictions, weight)), 30, rng)
+    _, confusion = bootstrap_measures(
+        *(a[mixed] for a in (*predictions, weight)), 30, rng
+    )
     assert (confusion[:, 2:].sum(axis=1) == 36).all()
     assert (confusion[:, :2].sum(axis=1) == 2040).all()
     assert np.unique(confusion[:, 3]).size > 3
@@ -159,7 +162,7 @@ def test_intervals_are_those_of_scipy(predictions, rng):
     """Recall and ROC AUC by scipy's bootstrap, which draws each sample by itself."""
     y, proba, labels = predictions
     n = 3000
-    found, _ = _bootstrap(y, proba, labels, np.ones(len(y)), n, rng)
+    found, _ = bootstrap_measures(y, proba, labels, np.ones(len(y)), n, rng)
     found = pd.DataFrame(found, columns=NAMES)
 
     def auc(rare, other, axis):
@@ -194,7 +197,7 @@ def test_intervals_hold_the_truth_as_often_as_they_say():
         y = np.repeat([1, 0], [80, 120])
         proba = rng.normal(y, 1.0)
         labels = (proba > 1 - 0.5244).astype(int)  # 70 % of the rare rows
-        drawn, _ = _bootstrap(y, proba, labels, np.ones(200), 100, rng)
+        drawn, _ = bootstrap_measures(y, proba, labels, np.ones(200), 100, rng)
         low, high = np.quantile(drawn, [0.05, 0.95], axis=0)
         truth = np.array([0.7602, 0.7])  # of the normal distributions
         columns = [NAMES.index("roc_auc"), NAMES.index("recall")]
@@ -423,7 +426,7 @@ def test_any_container_of_labels(predictions):
 
 
 def binned(rare, proba, weight):
-    bins = calibration_bins(Rows(rare, proba, weight))
+    bins = calibration_bins(ScoredRows(rare, proba, weight))
     return bins["observed"].to_numpy(), bins["predicted"].to_numpy()
 
 

@@ -1,0 +1,140 @@
+"""Calibration of the out-of-fold logits.
+
+Focal loss, Dice loss, class weights and resampling all distort probabilities. What they
+do to the logits is learnt from rows that were held out at their natural class shares,
+and undone. Both calibrations map logits to logits and are increasing, so a member's
+ranking of the rows does not change. The committee's probabilities are the mean of its
+members' calibrated probabilities.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.optimize import minimize
+from scipy.special import logit, logsumexp, softmax
+from sklearn.isotonic import IsotonicRegression
+
+from .._features.piecewise import interpolate
+
+# Pulls the slope towards 1, in nats per squared unit of its logarithm: where the
+# classes are separated, maximum likelihood alone would make it infinite.
+_RIDGE = 1e-4
+
+
+@dataclass(frozen=True)
+class SigmoidCalibration:
+    """Platt scaling: ``slope * logits + intercept``, the slope positive.
+
+    With several outputs one slope for all and an intercept for each: temperature
+    scaling that also corrects the class shares.
+
+    Attributes
+    ----------
+    slope : float
+    intercept : ndarray of shape (n_outputs,)
+    """
+
+    slope: float
+    intercept: np.ndarray
+
+    @classmethod
+    def fit(cls, logits, y, sample_weight):
+        """Fit by maximum likelihood, the slope slightly pulled towards 1.
+
+        Parameters
+        ----------
+        logits : ndarray of shape (n_samples, n_outputs)
+        y : ndarray of shape (n_samples,)
+            1 for the class of a single output; otherwise class indices.
+        sample_weight : ndarray of shape (n_samples,)
+
+        Returns
+        -------
+        SigmoidCalibration
+        """
+        n_outputs = logits.shape[1]
+        total = sample_weight.sum()
+        if n_outputs == 1:
+            # Two classes are a softmax over (0, logit), the first without intercept.
+            logits = np.hstack([np.zeros_like(logits), logits])
+        free = slice(-n_outputs, None)
+        truth = np.eye(logits.shape[1])[y]
+
+        def objective(parameters):
+            log_slope, intercept = parameters[0], np.zeros(logits.shape[1])
+            intercept[free] = parameters[1:]
+            scores = np.exp(log_slope) * logits + intercept
+            loss = logsumexp(scores, axis=1) - np.sum(truth * scores, axis=1)
+            residual = (softmax(scores, axis=1) - truth) * sample_weight[:, None]
+            steepness = np.exp(log_slope) * np.sum(residual * logits)
+            gradient = np.r_[steepness, residual.sum(axis=0)[free]] / total
+            gradient[0] += 2 * _RIDGE * log_slope
+            return sample_weight @ loss / total + _RIDGE * log_slope**2, gradient
+
+        start = np.zeros(1 + n_outputs)
+        found = minimize(objective, start, jac=True, method="L-BFGS-B").x
+        return cls(float(np.exp(found[0])), found[1:])
+
+    def __call__(self, logits):
+        return self.slope * logits + self.intercept
+
+    def on_tensors(self, logits, ops):
+        """The same on tensors, with ``keras.ops``."""
+        return self(logits)
+
+    def turned(self):
+        """The same for the logit of the other of two classes."""
+        return SigmoidCalibration(self.slope, -self.intercept)
+
+
+@dataclass(frozen=True)
+class IsotonicCalibration:
+    """Isotonic regression of the labels on each output, as log-odds.
+
+    Between the steps it is linear, and within a step it still rises, by a thousandth
+    of the logit, so that rows which it would tie keep their order.
+
+    Attributes
+    ----------
+    knots : list of (ndarray, ndarray)
+        Logits and calibrated log-odds, one pair per output.
+    """
+
+    knots: list
+
+    @classmethod
+    def fit(cls, logits, y, sample_weight):
+        """Fit to labels; see :meth:`SigmoidCalibration.fit`."""
+        # No probability is more extreme than one row among all could tell.
+        edge = 1.0 / (len(y) + 2.0)
+        knots = []
+        for output in range(logits.shape[1]):
+            label = 1 if logits.shape[1] == 1 else output
+            fitted = IsotonicRegression(y_min=edge, y_max=1 - edge).fit(
+                logits[:, output], y == label, sample_weight
+            )
+            knots.append((fitted.X_thresholds_, logit(fitted.y_thresholds_)))
+        return cls(knots)
+
+    def __call__(self, logits):
+        columns = [
+            np.interp(column, *knots) + 1e-3 * column
+            for column, knots in zip(logits.T, self.knots, strict=True)
+        ]
+        return np.stack(columns, axis=1)
+
+    def on_tensors(self, logits, ops):
+        """The same on tensors, with ``keras.ops``."""
+        columns = []
+        for index, knots in enumerate(self.knots):
+            column = logits[:, index : index + 1]
+            columns.append(interpolate(column, *knots, ops) + 1e-3 * column)
+        return ops.concatenate(columns, axis=1)
+
+    def turned(self):
+        """The same for the logit of the other of two classes."""
+        ((x, z),) = self.knots
+        return IsotonicCalibration([(-x[::-1], -z[::-1])])
+
+
+CALIBRATIONS = {"sigmoid": SigmoidCalibration, "isotonic": IsotonicCalibration}

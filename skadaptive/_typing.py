@@ -1,0 +1,35 @@
+"""Types that the annotations of the public surface share."""
+
+from os import PathLike
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+
+#: Features: an array of shape (n_samples, n_features) or a DataFrame.
+Table: TypeAlias = ArrayLike | pd.DataFrame
+FloatArray: TypeAlias = NDArray[np.floating[Any]]
+IntArray: TypeAlias = NDArray[np.integer[Any]]
+#: Seed, as scikit-learn takes it.
+RandomState: TypeAlias = int | np.random.RandomState | None
+#: A class label.
+Label: TypeAlias = Any
+#: A scikit-learn estimator, which brings no types.
+Estimator: TypeAlias = Any
+#: Row numbers of the training part and the held-out part of a split.
+Fold: TypeAlias = tuple[IntArray, IntArray]
+FilePath: TypeAlias = str | PathLike[str]
+
+__all__ = [
+    "ArrayLike",
+    "Estimator",
+    "FilePath",
+    "FloatArray",
+    "Fold",
+    "IntArray",
+    "Label",
+    "Literal",
+    "RandomState",
+    "Table",
+]

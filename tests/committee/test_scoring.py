@@ -1,0 +1,156 @@
+"""Scores of out-of-fold logits mean what they mean in scikit-learn."""
+
+import numpy as np
+import pytest
+from sklearn.metrics import (
+    average_precision_score,
+    f1_score,
+    fbeta_score,
+    get_scorer,
+    log_loss,
+    make_scorer,
+    roc_auc_score,
+)
+
+from skadaptive._committee.inference import probabilities
+from skadaptive._committee.monitor import Monitor
+from skadaptive._committee.scoring import OutOfFoldScorer
+
+CLASSES = np.array(["legit", "odd"])
+
+
+@pytest.fixture
+def predictions(rng):
+    y = rng.integers(2, size=80)
+    return y, rng.normal(size=(80, 1)) + 2 * y[:, None] - 1
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_names_agree_with_metrics(predictions, weighted, rng):
+    y, z = predictions
+    w = rng.uniform(0.1, 2, size=len(y)) if weighted else None
+    p = probabilities(z)
+    expected = {
+        "f1": f1_score(y, z[:, 0] > 0, sample_weight=w),
+        "average_precision": average_precision_score(y, z, sample_weight=w),
+        "roc_auc": roc_auc_score(y, z, sample_weight=w),
+        "neg_log_loss": -log_loss(y, p, sample_weight=w),
+    }
+    for name in ("accuracy", "balanced_accuracy", "jaccard", "matthews_corrcoef"):
+        metric = get_scorer(name)._score_func
+        expected[name] = metric(y, z[:, 0] > 0, sample_weight=w)
+    for name, value in expected.items():
+        judge = OutOfFoldScorer(name, None, y, CLASSES, 1, w)
+        ranking, fit = judge.tie_breakers(z)
+        assert judge.score(z) == pytest.approx(value)
+        assert ranking == pytest.approx(expected["average_precision"], rel=1e-6)
+        assert fit == pytest.approx(expected["neg_log_loss"])
+
+
+def test_a_name_judges_the_rare_class_whatever_it_is_called(predictions):
+    y, z = predictions
+    # The same rows with the rare class sorted first; logits are the rare class's.
+    second = OutOfFoldScorer("f1", None, y, CLASSES, 1)
+    first = OutOfFoldScorer("f1", None, 1 - y, CLASSES, 0)
+    assert first.score(z) == second.score(z)
+    assert first.tie_breakers(z) == second.tie_breakers(z)
+
+
+def test_f1_is_0_where_no_row_is_predicted_rare(predictions):
+    y, z = predictions
+    assert OutOfFoldScorer("f1", None, y, CLASSES, 1).score(z - 99) == 0
+
+
+def test_a_callable_gets_the_users_own_labels_and_columns(predictions):
+    y, z = predictions
+    seen = {}
+
+    def scorer(estimator, X, y):
+        seen.update(X=X, y=y, p=estimator.predict_proba(X), labels=estimator.predict(X))
+        return 0.5
+
+    X = np.arange(80)[:, None]
+    OutOfFoldScorer(scorer, X, 1 - y, CLASSES, 0).score(z)
+    assert seen["X"] is X
+    assert list(seen["y"]) == list(CLASSES[1 - y])
+    # z is the logit of "legit", here the rare class and the first column.
+    assert np.allclose(seen["p"], probabilities(-z))
+    assert list(seen["labels"]) == list(np.where(z[:, 0] >= 0, "legit", "odd"))
+
+    named = make_scorer(fbeta_score, beta=2, pos_label="odd")
+    assert OutOfFoldScorer(named, X, y, CLASSES, 1).score(z) == pytest.approx(
+        fbeta_score(y, z[:, 0] > 0, beta=2)
+    )
+
+
+def test_sample_weight_goes_only_to_scorers_that_take_it(predictions):
+    y, z = predictions
+
+    def accuracy(y_true, y_pred):
+        return np.mean(y_true == y_pred)
+
+    judge = OutOfFoldScorer(make_scorer(accuracy), None, y, CLASSES, 1, np.ones(len(y)))
+    assert judge.score(z) == np.mean((z[:, 0] > 0) == y)
+
+
+def test_multiclass_names_are_macro_averages(rng):
+    y, z = rng.integers(3, size=60), rng.normal(size=(60, 3))
+    judge = OutOfFoldScorer("f1", None, y, np.arange(3), 2)
+    assert judge.score(z) == pytest.approx(
+        f1_score(y, z.argmax(axis=1), average="macro")
+    )
+    assert judge.tie_breakers(z)[1] == pytest.approx(-log_loss(y, probabilities(z)))
+    for name in ("precision", "recall", "roc_auc", "average_precision"):
+        assert 0 < OutOfFoldScorer(name, None, y, np.arange(3), 2).score(z) < 1
+
+
+def test_score_that_is_not_a_number_is_an_error(predictions):
+    y, z = predictions
+    with pytest.raises(ValueError, match="returned nan for 80 out-of-fold rows"):
+        OutOfFoldScorer(lambda *_: np.nan, None, y, CLASSES, 1).score(z)
+
+
+class Told:
+    """OutOfFoldScorer that is told score and tie breaker of each epoch; logits are its number."""
+
+    def __init__(self, verdicts):
+        self.verdicts = verdicts
+
+    def score(self, logits):
+        return self.verdicts[int(logits[0, 0])][0]
+
+    def tie_breakers(self, logits):
+        return self.verdicts[int(logits[0, 0])][1:]
+
+
+def monitored(verdicts, patience=None):
+    """A monitor that has seen these (score, tie breaker) pairs."""
+    folds = [(np.arange(2), np.arange(2, 4))]
+    monitor = Monitor(
+        folds, Told(verdicts), 4, np.full(3, 1 / 3), "performance", 0.1, patience
+    )
+    better = []
+    for epoch in range(len(verdicts)):
+        better.append(monitor.observe(1.0, [np.full((2, 1), epoch)]))
+        if monitor.stop:
+            break
+    return monitor, better
+
+
+def test_a_single_lucky_epoch_is_not_the_best():
+    scores = [0.5, 0.6, 0.99, 0.6, 0.6, 0.7, 0.7, 0.7, 0.1]
+    monitor, _ = monitored([(score, 0.5) for score in scores])
+    assert monitor.best_epoch == 7
+
+
+def test_ties_of_the_score_are_broken_by_rank():
+    monitor, better = monitored([(0.0, 0.1), (0.0, 0.3), (0.0, 0.2), (0.0, 0.3)])
+    assert better == [True, True, False, False]
+    assert monitor.best_epoch == 2
+
+
+def test_patience_counts_from_the_best_epoch():
+    scores = [(0.5, 0.5), (0.7, 0.5), (0.4, 0.5), (0.4, 0.5), (0.4, 0.5), (0.4, 0.5)]
+    monitor, _ = monitored(scores, patience=3)
+    assert monitor.best_epoch == 2
+    assert len(monitor.history["epoch"]) == 5

@@ -1,0 +1,625 @@
+"""Training that goes on: ``partial_fit`` and ``warm_start``."""
+
+import itertools
+import pickle
+
+import numpy as np
+import pytest
+from imblearn.over_sampling import SMOTE
+from imblearn.under_sampling import RandomUnderSampler
+from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.base import clone
+from sklearn.datasets import make_classification
+from sklearn.metrics import average_precision_score, f1_score, log_loss
+from sklearn.model_selection import StratifiedKFold
+
+from skadaptive._committee.folds import chunk_folds
+from skadaptive._committee.monitor import Monitor
+from skadaptive._committee.state import remember, shortened
+from skadaptive._features.scaling import RobustScaler
+from skadaptive._training import program
+
+PLAIN = {"threshold": None, "calibration": None}
+
+
+def chunks(X, y, n_chunks=10, n_passes=1):
+    for _ in range(n_passes):
+        yield from zip(
+            np.array_split(X, n_chunks), np.array_split(y, n_chunks), strict=True
+        )
+
+
+def streamed(model, *data, **options):
+    """Fitted to the chunks of the data, one after the other."""
+    for X, y in chunks(*data, **options):
+        model.partial_fit(X, y, classes=[0, 1])
+    return model
+
+
+# ------------------------------------------------------------------------ partial_fit
+
+
+@pytest.fixture(scope="module")
+def stream():
+    """Rows to learn from and fresh ones: X, y, X_fresh, y_fresh."""
+    X, y = make_classification(
+        9000, 8, n_informative=6, weights=[0.95], class_sep=1.5, random_state=0
+    )
+    return X[:3000], y[:3000], X[3000:], y[3000:]
+
+
+@pytest.mark.parametrize("n_passes", [1, 4])
+def test_stream_comes_close_to_one_fit(n_passes, quick, stream, global_random_seed):
+    X, y, X_fresh, y_fresh = stream
+
+    def quality(model):
+        proba = model.predict_proba(X_fresh)[:, 1]
+        return (
+            average_precision_score(y_fresh, proba),
+            log_loss(y_fresh, proba),
+            f1_score(y_fresh, model.predict(X_fresh)),
+        )
+
+    parameters = {
+        "hidden_layer_sizes": (32,),
+        "learning_rate": 0.04,
+        "random_state": global_random_seed,
+    }
+    at_once = quality(quick(**parameters, max_epochs=n_passes).fit(X, y))
+    in_chunks = quality(streamed(quick(**parameters), X, y, n_passes=n_passes))
+    assert in_chunks[0] > at_once[0] - 0.05
+    assert in_chunks[1] < at_once[1] * 1.15
+    assert in_chunks[2] > at_once[2] - 0.08
+    assert in_chunks[0] > 4 * y.mean()
+
+
+def test_later_chunks_teach(quick, stream):
+    X, y, X_fresh, y_fresh = stream
+    model, scores = quick(hidden_layer_sizes=(32,)), []
+    for part in chunks(X, y, 30):
+        model.partial_fit(*part, classes=[0, 1])
+        proba = model.predict_proba(X_fresh)[:, 1]
+        scores.append(average_precision_score(y_fresh, proba))
+    assert scores[-1] > scores[0] + 0.03
+
+
+def test_rows_that_come_again_are_judged_by_those_that_never_saw_them(quick, rng):
+    """On labels without any pattern, in whatever order and company they come."""
+    X, y = rng.normal(size=(300, 20)), rng.integers(2, size=300)
+    model = quick(hidden_layer_sizes=(64,), **PLAIN)
+    for _ in range(60):
+        order = rng.permutation(300)
+        for part in np.array_split(order, 2):
+            model.partial_fit(X[part], y[part], classes=[0, 1])
+    model.partial_fit(X, y)
+    assert average_precision_score(y, model.predict_proba(X)[:, 1]) > 0.75
+    assert abs(average_precision_score(y, model.oof_proba_[:, 1]) - y.mean()) < 0.15
+
+
+def test_chunk_folds(rng):
+    X = rng.normal(size=(1000, 3))
+    weight = np.ones(1000)
+    folds = chunk_folds(5, X, weight)
+    held_out = np.concatenate([test for _, test in folds])
+    assert_array_equal(np.sort(held_out), np.arange(1000))
+    for train, test in folds:
+        assert_array_equal(np.sort(np.r_[train, test]), np.arange(1000))
+        assert 140 < len(test) < 260
+    # The same row in another chunk, in another order, negative zeros and all.
+    X[:, 2] = 0.0
+    places = np.empty(1000, dtype=int)
+    for member, (_, test) in enumerate(chunk_folds(5, X, weight)):
+        places[test] = member
+    order = rng.permutation(1000)[:400]
+    again = X[order] * [1, 1, -1]
+    for member, (_, test) in enumerate(chunk_folds(5, again, weight[:400])):
+        assert (places[order[test]] == member).all()
+    assert len(chunk_folds("auto", X, weight)) == 5
+    ((train, test),) = chunk_folds(0.3, X, weight)
+    assert 230 < len(test) < 370 and len(train) + len(test) == 1000
+    ((train, test),) = chunk_folds(None, X, np.r_[0.0, weight[1:]])
+    assert_array_equal(train, np.arange(1, 1000))
+    assert not test.size
+
+
+def test_one_pass_per_call(quick, binary):
+    X, y = binary
+    model = quick(batch_size=32)
+    for calls, n_rows in enumerate((400, 100, 30), start=1):
+        before = int(model._state.state.slots[0]) if calls > 1 else 0
+        model.partial_fit(X[:n_rows], y[:n_rows], classes=[0, 1])
+        # The first of an optimizer's variables counts its steps.
+        steps = int(model._state.state.slots[0]) - before
+        largest = max(
+            len(train) for train, _ in chunk_folds(3, X[:n_rows], y[:n_rows] >= 0)
+        )
+        assert steps == -(-largest // 32)
+        assert model.n_iter_ == len(model.history_["epoch"]) == calls
+        assert model.best_epoch_ == calls
+
+
+def test_state_of_the_optimizer_is_kept(quick, binary):
+    X, y = binary
+    whole = quick().partial_fit(X, y, classes=[0, 1])
+    forgetful = pickle.loads(pickle.dumps(whole))
+    for slot in forgetful._state.state.slots:
+        slot[...] = 0  # as before the first step
+    whole.partial_fit(X, y)
+    forgetful.partial_fit(X, y)
+    assert np.abs(whole.predict_proba(X) - forgetful.predict_proba(X)).max() > 1e-4
+
+
+def test_scaling_is_refined(quick, rng):
+    first, second = rng.normal(size=(100, 3)), rng.normal(5, 3, size=(300, 3))
+    first[:, 2] = 2000.0
+    second[:, 2] += 2000.0
+    late = np.tile([2020.0, np.nan, 2020.0], (50, 1))
+    y = np.arange(400) % 2
+    model = quick().partial_fit(first, y[:100], classes=[0, 1])
+    model.partial_fit(second, y[100:])
+    scaler = model._committee.scaler
+    parts = [RobustScaler.fit(X, np.ones(len(X))) for X in (first, second)]
+    expected = 0.25 * parts[0].center + 0.75 * parts[1].center
+    assert_allclose(scaler.center[:2], expected[:2])
+    spread = 0.25 / parts[0].scale[:2] + 0.75 / parts[1].scale[:2]
+    assert_allclose(1 / scaler.scale[:2], spread)
+    # What was constant at first is scaled by the chunk in which it is not.
+    assert_allclose(scaler.center[2], parts[1].center[2])
+    assert_allclose(scaler.scale[2], parts[1].scale[2])
+    # And a chunk in which it is constant, or missing, tells nothing.
+    model.partial_fit(late, y[:50])
+    assert_allclose(model._committee.scaler.center, scaler.center)
+    assert_allclose(model._committee.scaler.scale, scaler.scale)
+
+
+def test_score_of_each_chunk_moves_the_mix(quick, stream):
+    X, y, *_ = stream
+    moving = streamed(quick(adaptation="lookup", adaptation_rate=0.5), X, y)
+    still = streamed(quick(adaptation="lookup", adaptation_rate=0.0), X, y)
+    mix = np.array(moving.history_["weight_cross_entropy"])
+    assert mix[0] == pytest.approx(0.4) and np.ptp(mix) > 0.02
+    assert np.ptp(still.history_["weight_cross_entropy"]) == 0
+    assert np.isfinite(moving.history_["score"]).all()
+
+
+@pytest.mark.parametrize("rare", [0, 1])
+def test_any_chunk_will_do(rare, quick, stream):
+    """Of one class, of one row, of a class that comes late."""
+    X, y, X_fresh, y_fresh = stream
+    names = np.array(["common", "rare"] if rare else ["rare", "zcommon"])
+    y, y_fresh = names[y if rare else 1 - y], names[y_fresh if rare else 1 - y_fresh]
+    model = quick(hidden_layer_sizes=(32,))
+    frequent = y == names[1 - rare]
+    model.partial_fit(X[frequent][:200], y[frequent][:200], classes=names)
+    assert np.isnan(model.best_score_)
+    assert_array_equal(model.predict(X_fresh), names[1 - rare])
+    model.partial_fit(X[:1], y[:1])
+    for part in chunks(X, y, 5):
+        model.partial_fit(*part)
+    proba = model.predict_proba(X_fresh)[:, rare]
+    is_rare = y_fresh == names[rare]
+    assert average_precision_score(is_rare, proba) > 5 * is_rare.mean()
+    assert_array_equal(model.predict(X_fresh) == "rare", proba > model.threshold_)
+
+
+def test_three_classes_that_come_one_after_the_other(quick, multiclass):
+    X, y = multiclass
+    model = quick(learning_rate=0.05)
+    order = np.argsort(y, kind="stable")
+    for part in np.array_split(order, 6):
+        model.partial_fit(X[part], y[part], classes=[0, 1, 2])
+    for _ in range(10):
+        model.partial_fit(X, y)
+    assert model.predict_proba(X).shape == (400, 3)
+    assert model.score(X, y) > 0.7
+
+
+def test_rows_without_weight_do_not_exist_in_a_chunk(quick, binary):
+    X, y = binary
+    weight = np.ones(400)
+    weight[::4] = 0
+    with_them = quick().partial_fit(X, y, [0, 1], sample_weight=weight)
+    kept = weight > 0
+    without = quick().partial_fit(X[kept], y[kept], [0, 1], weight[kept])
+    assert_allclose(with_them.predict_proba(X), without.predict_proba(X), atol=1e-5)
+
+
+def test_weights_have_one_unit_for_all_chunks(quick, binary):
+    X, y = binary
+    unit = quick()
+    for _ in range(2):
+        unit.partial_fit(X, y, [0, 1], sample_weight=np.full(400, 5.0))
+    plain, later = quick(), quick()
+    for factor in (1.0, 0.01):
+        plain.partial_fit(X, y, [0, 1])
+        later.partial_fit(X, y, [0, 1], sample_weight=np.full(400, factor))
+    assert_allclose(unit.predict_proba(X), plain.predict_proba(X), atol=1e-5)
+    # Rows of a hundredth of the weight move the scaling a hundredth as far.
+    assert later._state.totals.sum() == pytest.approx(404)
+
+
+def test_fit_then_chunks(quick, stream):
+    X, y, X_fresh, y_fresh = stream
+    model = quick(hidden_layer_sizes=(32,)).fit(X, y)
+    before = model.predict_proba(X_fresh)[:, 1]
+    model.partial_fit(X[:50], y[:50])
+    after = model.predict_proba(X_fresh)[:, 1]
+    assert 0 < np.abs(after - before).mean() < 0.05
+    assert model.n_iter_ == 6 and len(model.oof_proba_) == 50
+    # And fit begins anew.
+    anew = quick(hidden_layer_sizes=(32,)).fit(X, y)
+    assert_array_equal(model.fit(X, y).predict_proba(X), anew.predict_proba(X))
+
+
+@pytest.mark.parametrize("sampler", [RandomUnderSampler(), SMOTE()])
+def test_chunks_are_resampled(sampler, quick, stream):
+    X, y, X_fresh, y_fresh = stream
+    model = streamed(quick(hidden_layer_sizes=(32,), sampler=sampler), X, y, n_chunks=4)
+    proba = model.predict_proba(X_fresh)[:, 1]
+    assert average_precision_score(y_fresh, proba) > 5 * y_fresh.mean()
+    # Calibrated at the natural shares all the same.
+    assert proba.mean() == pytest.approx(y_fresh.mean(), abs=0.03)
+
+
+def test_latest_half_is_remembered():
+    def call(n_rows):
+        return np.zeros((n_rows, 1)), np.zeros(n_rows, dtype=int), np.ones(n_rows)
+
+    def kept(*sizes):
+        recent, n_seen = [], 0
+        for size in sizes:
+            recent = remember(recent, n_seen, *call(size))
+            n_seen += size
+        return [len(y) for _, y, *_ in recent]
+
+    assert kept(100) == [100]
+    assert kept(100, 100) == [100]
+    assert kept(*[100] * 10) == [100] * 5
+    assert kept(1000, 10) == [1000, 10]
+    assert kept(10, 1000) == [1000]
+    # Unless the only rows of a class would go.
+    logits, y, weight = call(100)
+    rare = remember([], 0, logits, y + 1, weight)
+    assert len(remember(rare, 100, *call(100))) == 2
+
+
+def test_no_more_than_needed_is_remembered(rng):
+    y = (np.arange(300_000) < 3_000).astype(int)  # in order
+    recent = [(rng.normal(size=(300_000, 1)), y, np.ones(300_000), 300_000)] * 2
+    kept = shortened(recent)
+    assert sum(len(labels) for _, labels, *_ in kept) == 100_000
+    for _, labels, weight, _ in kept:
+        assert weight.sum() == pytest.approx(300_000, rel=1e-3)
+        assert np.average(labels) == pytest.approx(0.01, rel=0.2)
+    assert shortened(kept) == kept
+
+
+def test_a_long_stream_forgets_its_early_chunks():
+    """Also once fewer rows are left of each than there were."""
+    recent = []
+    for call in range(30):
+        chunk = np.full((40_000, 1), call), np.arange(40_000) % 2, np.ones(40_000)
+        recent = shortened(remember(recent, call * 40_000, *chunk))
+    calls = [int(logits[0, 0]) for logits, *_ in recent]
+    assert calls == list(range(15, 30))
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (lambda m, X, y: m.partial_fit(X, y), "classes must be passed"),
+        (lambda m, X, y: m.partial_fit(X, y + 1, [0, 1]), r"not known: \[2\]"),
+        (
+            lambda m, X, y: m.set_params(cv=StratifiedKFold()).partial_fit(
+                X, y, [0, 1]
+            ),
+            "cv must be an int, a float or None",
+        ),
+        (lambda m, X, y: m.partial_fit(X, y, [0]), "at least two classes"),
+        (
+            lambda m, X, y: m.partial_fit(X, y, [0, 1], sample_weight=0 * y),
+            "zero",
+        ),
+    ],
+)
+def test_bad_first_chunk(spoil, message, quick, binary):
+    model = quick()
+    with pytest.raises(ValueError, match=message):
+        spoil(model, *binary)
+    assert not hasattr(model, "classes_") and not hasattr(model, "n_features_in_")
+    model.set_params(cv=3, sampler=None).partial_fit(*binary, classes=[0, 1])
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (lambda m, X, y: m.partial_fit(X, y + 1), r"not known: \[2\]"),
+        (lambda m, X, y: m.partial_fit(X, y, [0, 1, 2]), "not the same as on last"),
+        (lambda m, X, y: m.partial_fit(X[:, :4], y), "X has 4 features"),
+        (
+            lambda m, X, y: m.set_params(hidden_layer_sizes=(9,)).partial_fit(X, y),
+            r"hidden_layer_sizes was \(8,\) and is \(9,\)",
+        ),
+        (lambda m, X, y: m.set_params(cv=4).partial_fit(X, y), "cv .* was 3 and is 4"),
+        (
+            lambda m, X, y: m.set_params(n_bins=None).partial_fit(X, y),
+            "n_bins was 16 and is None",
+        ),
+        (lambda m, X, y: m.set_params(cv=1).partial_fit(X, y), "cv must be at least 2"),
+        (
+            lambda m, X, y: m.set_params(activation="relu").partial_fit(X, y),
+            "activation was 'silu' and is 'relu'",
+        ),
+    ],
+)
+def test_bad_later_chunk(spoil, message, quick, binary):
+    model = quick().partial_fit(*binary, classes=[0, 1])
+    expected, state = model.predict_proba(binary[0]), dict(vars(model))
+    with pytest.raises(ValueError, match=message):
+        spoil(model, *binary)
+    model.set_params(hidden_layer_sizes=(8,), cv=3, activation="silu", n_bins="auto")
+    assert vars(model) == state
+    assert_array_equal(model.predict_proba(binary[0]), expected)
+
+
+def test_interrupted_chunk_never_came(quick, binary, monkeypatch):
+    model = quick().partial_fit(*binary, classes=[0, 1])
+    state = dict(vars(model))
+    history = {key: list(values) for key, values in model.history_.items()}
+    with monkeypatch.context() as patch:
+        patch.setattr(
+            program.Program,
+            "predict",
+            lambda *_: (_ for _ in ()).throw(KeyboardInterrupt),
+        )
+        with pytest.raises(KeyboardInterrupt):
+            model.partial_fit(*binary)
+    assert vars(model) == state and model.history_ == history
+
+
+def test_nothing_held_out_is_said_once(quick, binary):
+    model = quick(cv=None)
+    with pytest.warns(UserWarning, match="Nothing is held out"):
+        model.partial_fit(*binary, classes=[0, 1])
+    model.partial_fit(*binary)  # a warning would be an error
+    assert model.threshold_ == 0.5 and np.isnan(model.oof_proba_).all()
+
+
+# ------------------------------------------------------------------------- warm start
+
+
+def test_warm_start_goes_on(quick, binary):
+    X, y = binary
+    model = quick(warm_start=True, learning_rate=0.03).fit(X, y)
+    first = {key: list(values) for key, values in model.history_.items()}
+    best = [model.best_score_]
+    for calls in (2, 3, 4):
+        model.fit(X, y)
+        assert model.n_iter_ == len(model.history_["score"]) == 5 * calls
+        assert model.history_["epoch"] == list(range(1, 5 * calls + 1))
+        best.append(model.best_score_)
+    for key, values in first.items():
+        assert model.history_[key][:5] == values
+    assert best == sorted(best) and best[-1] > best[0]
+    cold = quick().fit(X, y).fit(X, y)
+    assert cold.n_iter_ == 5
+    assert_array_equal(cold.predict_proba(X), quick().fit(X, y).predict_proba(X))
+
+
+def test_first_fit_is_not_touched_by_warm_start(quick, binary):
+    X, y = binary
+    assert_array_equal(
+        quick(warm_start=True).fit(X, y).predict_proba(X),
+        quick().fit(X, y).predict_proba(X),
+    )
+
+
+def test_warm_start_keeps_what_is_held_out(quick, rng):
+    X, y = rng.normal(size=(300, 20)), rng.integers(2, size=300)
+    epochs = itertools.count()
+    model = quick(
+        hidden_layer_sizes=(64,),
+        max_epochs=20,
+        scoring=lambda *_: next(epochs),  # the last epoch is the best
+        random_state=np.random.RandomState(0),  # another seed at every draw
+        warm_start=True,
+    )
+    for _ in range(3):
+        model.fit(X, y)
+    assert average_precision_score(y, model.predict_proba(X)[:, 1]) > 0.8
+    assert abs(average_precision_score(y, model.oof_proba_[:, 1]) - y.mean()) < 0.15
+
+
+def test_no_better_epoch_leaves_the_network_as_it_was(quick, binary):
+    X, y = binary
+    calls = itertools.count()
+    # Once per epoch; the network to go on from is judged in the sixth call.
+    scores = [1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0]
+    model = quick(scoring=lambda *_: scores[next(calls)], warm_start=True).fit(X, y)
+    assert model.best_epoch_ == 1
+    before = model.predict_proba(X)
+    model.fit(X, y)
+    assert model.best_epoch_ == 1 and model.n_iter_ == 10 and model.best_score_ == 1
+    assert_allclose(model.predict_proba(X), before, atol=1e-6)
+
+
+def test_changed_mix_is_obeyed(quick, binary):
+    X, y = binary
+    model = quick(warm_start=True, adaptation_rate=0.0).fit(X, y)
+    model.set_params(loss_weights=(0, 1, 0)).fit(X, y)
+    assert model.history_["weight_focal"] == pytest.approx([0.4] * 5 + [1.0] * 5)
+
+
+@pytest.mark.parametrize("going_on", ["fit", "partial_fit"])
+def test_pickling_in_between_changes_nothing(going_on, quick, binary):
+    X, y = binary
+    model = quick(warm_start=True, dropout=0.2)
+    more = (X, y) if going_on == "fit" else (X, y, [0, 1])
+    getattr(model, going_on)(*more)
+    copy = pickle.loads(pickle.dumps(model))
+    for either in (model, copy):
+        getattr(either, going_on)(*more)
+    assert_array_equal(model.predict_proba(X), copy.predict_proba(X))
+    assert model.threshold_ == copy.threshold_ and model.history_ == copy.history_
+
+
+def test_clone_forgets(quick, binary):
+    X, y = binary
+    model = quick(warm_start=True).fit(X, y)
+    assert_array_equal(
+        clone(model).fit(X, y).predict_proba(X), quick().fit(X, y).predict_proba(X)
+    )
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda X, y: (X, y + 1), r"classes of the last fit.*warm_start=False"),
+        (lambda X, y: (X[:, :4], y), "X has 4 features"),
+    ],
+)
+def test_warm_start_on_other_data(change, message, quick, binary):
+    model = quick(warm_start=True).fit(*binary)
+    state = dict(vars(model))
+    with pytest.raises(ValueError, match=message):
+        model.fit(*change(*binary))
+    assert vars(model) == state
+    model.set_params(warm_start=False).fit(*change(*binary))
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        {"hidden_layer_sizes": (9,)},
+        {"cv": 4},
+        {"cv": 0.3},
+        {"n_bins": 5},
+        {"n_bins": None},
+    ],
+)
+def test_warm_start_of_another_network(parameters, quick, binary):
+    model = quick(warm_start=True).fit(*binary)
+    with pytest.raises(ValueError, match="was .* and is .*warm_start=False"):
+        model.set_params(**parameters).fit(*binary)
+
+
+def test_auto_folds_go_on_as_they_began(quick, binary):
+    """However many rows there are now; a stream has begun with five."""
+    X, y = binary
+    model = quick(cv="auto", max_epochs=1, warm_start=True).fit(X, y)
+    many = np.resize(np.arange(len(X)), 4001)
+    model.fit(X[many], y[many])
+    assert model._committee.n_members == 10
+    model.partial_fit(X, y)
+    assert model._committee.n_members == 10
+    model = quick(cv="auto").partial_fit(X, y, classes=[0, 1])
+    assert model.fit(X, y)._committee.n_members == 10
+    model = quick(cv="auto").partial_fit(X, y, classes=[0, 1]).partial_fit(X, y)
+    assert model._committee.n_members == 5
+    # One member held nothing out from others, and cannot become ten.
+    model = quick(cv=0.3, warm_start=True).fit(X, y)
+    with pytest.raises(ValueError, match="cv .* was 1 and is 10"):
+        model.set_params(cv="auto").fit(X, y)
+
+
+def test_warm_start_with_another_optimizer(quick, binary):
+    X, y = binary
+    model = quick(warm_start=True).fit(X, y)
+    model.set_params(optimizer="sgd", learning_rate=0.5).fit(X, y)
+    assert model.n_iter_ == 10
+
+
+def test_warm_start_is_judged_on_the_rows_at_hand():
+    """Scores of earlier calls, of other rows or by another scorer, do not count."""
+
+    class Judge:
+        scores = iter([0.5, 0.4, 0.6, 0.7])
+
+        def score(self, logits):
+            return next(self.scores)
+
+        def tie_breakers(self, logits):
+            return 0.0, 0.0
+
+    keys = ("epoch", "loss", "score")
+    mix = ("weight_cross_entropy", "weight_focal", "weight_dice")
+    logits, fold = [np.zeros((2, 1))], (np.arange(2), np.arange(2, 4))
+    monitor = Monitor(
+        [fold],
+        Judge(),
+        n_samples=4,
+        loss_weights=np.array([0.4, 0.4, 0.2]),
+        rule="performance",
+        rate=0.1,
+        patience=None,
+        history={key: [0.9, 0.9] for key in (*keys, *mix)},
+        best_epoch=2,
+    )
+    monitor.begin(logits)
+    assert monitor.best_score == 0.5
+    # Smoothed: 0.45 of (0.5, 0.4), 0.5 of three, 0.6 of the last three.
+    assert [monitor.observe(1.0, logits) for _ in range(3)] == [False, False, True]
+    assert monitor.best_epoch == 5 and monitor.best_score == 0.7
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_rows_are_held_out_alike_in_either_precision(dtype, rng):
+    X = rng.normal(size=(100, 3))
+    expected = chunk_folds(3, X, np.ones(100))
+    for (_, one), (_, other) in zip(
+        expected, chunk_folds(3, X.astype(dtype), np.ones(100)), strict=True
+    ):
+        assert_array_equal(one, other)
+
+
+def test_calibration_uses_all_rows_of_a_fit(quick, binary, monkeypatch):
+    """Though not all are remembered; rare rows may come first."""
+    monkeypatch.setattr("skadaptive._committee.state._N_RECENT", 100)
+    X, y = binary
+    order = np.argsort(-y, kind="stable")
+    model = quick().fit(X[order], y[order])
+    assert len(model._state.recent[0][1]) == 100
+    monkeypatch.undo()
+    assert model.threshold_ == quick().fit(X[order], y[order]).threshold_
+
+
+def test_chunk_without_the_rare_class_keeps_the_calibration(quick, stream):
+    X, y, *_ = stream
+    model = quick().partial_fit(X[:500], y[:500], classes=[0, 1])
+    assert model._committee.calibration is not None
+    frequent = np.flatnonzero(y == 0)[:500]
+    model.partial_fit(X[frequent], y[frequent])
+    assert model._committee.calibration is not None
+
+
+def test_equal_rows(quick):
+    model = quick(batch_size=16, **PLAIN)
+    model.partial_fit(np.ones((100, 3)), np.arange(100) % 2, classes=[0, 1])
+    assert np.isfinite(model.predict_proba(np.ones((1, 3)))).all()
+
+
+def test_class_weight_is_of_no_unit_in_a_chunk(quick, binary):
+    X, y = binary
+    sgd = {"optimizer": "sgd", "learning_rate": 0.5}
+    plain = quick(**sgd).partial_fit(X, y, [0, 1])
+    weighted = quick(class_weight={0: 100, 1: 100}, **sgd).partial_fit(X, y, [0, 1])
+    assert_allclose(plain.predict_proba(X), weighted.predict_proba(X), atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda m, X, y: m.set_params(cv=None).fit(X, y),
+        lambda m, X, y: m.set_params(cv=None).partial_fit(X, y, [0, 1]),
+        lambda m, X, y: m.fit(X, y, X_val=X[y == 0], y_val=y[y == 0]),
+        lambda m, X, y: m.fit(X[5:], np.r_[1, 1, 0 * y[7:]]),
+        lambda m, X, y: m.fit(X, np.r_[1, 0 * y[1:]]),
+        lambda m, X, y: m.set_params(
+            cv=[(np.arange(3), np.arange(3, 9)), (np.arange(300), np.arange(300, 400))]
+        ).fit(X, y),
+    ],
+)
+def test_warnings_point_at_the_users_line(make, quick, binary):
+    with pytest.warns(UserWarning) as caught:
+        make(quick(), *binary)
+    assert caught[0].filename == __file__

@@ -1,0 +1,200 @@
+"""Reading tables, finding the rare value, and pointing out what spoils scores."""
+
+import gzip
+
+import numpy as np
+import pandas as pd
+import pytest
+from numpy.testing import assert_array_equal
+from sklearn.model_selection import KFold
+
+from skadaptive._io.tables import inspect_table, read_table, split_target
+
+
+@pytest.fixture
+def frame(rng):
+    n = 200
+    return pd.DataFrame(
+        {
+            "age": rng.integers(18, 90, n).astype(float),
+            "city": rng.choice(["Rome", "Oslo"], n),
+            "since": pd.date_range("2020-01-01", periods=n, freq="D"),
+            "target": (rng.random(n) < 0.1).astype(int),
+        }
+    )
+
+
+@pytest.mark.parametrize("separator", [",", ";", "\t", "|"])
+@pytest.mark.parametrize("suffix", [".csv", ".csv.gz"])
+def test_what_was_written_is_read(frame, tmp_path, separator, suffix):
+    path = tmp_path / f"table{suffix}"
+    frame.loc[3, "age"] = np.nan
+    frame.to_csv(path, sep=separator, index=False)
+    found = read_table(path)
+    assert found.columns.tolist() == frame.columns.tolist()
+    pd.testing.assert_frame_equal(found, frame, check_dtype=False)
+    assert pd.api.types.is_datetime64_any_dtype(found["since"])
+
+
+def test_parquet_keeps_its_types(frame, tmp_path):
+    path = tmp_path / "table.parquet"
+    frame.astype({"city": "category"}).to_parquet(path)
+    assert read_table(path)["city"].dtype == "category"
+
+
+def test_a_name_with_a_comma_in_it_is_one_name(tmp_path):
+    path = tmp_path / "table.csv"
+    path.write_text('"a;b,c,d";target\n1;0\n2;1\n')
+    assert read_table(path).columns.tolist() == ["a;b,c,d", "target"]
+
+
+def test_what_parquet_may_hold(frame, tmp_path):
+    path = tmp_path / "table.parquet"
+    frame["day"] = frame["since"].dt.date
+    frame["took"] = pd.to_timedelta(np.arange(len(frame)), unit="h")
+    frame.to_parquet(path)
+    found = read_table(path)
+    assert pd.api.types.is_datetime64_any_dtype(found["day"])
+    assert found["took"].iloc[36] == 1.5  # days
+
+
+def test_what_only_begins_like_dates_stays_text(tmp_path):
+    path = tmp_path / "table.csv"
+    path.write_text("when,target\n2020-01-01,0\n2020-13-45,1\n")
+    assert not pd.api.types.is_datetime64_any_dtype(read_table(path)["when"])
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("none.csv", None, "no file"),
+        ("table.xlsx", b"PK", "not a table.*should end in .csv"),
+        ("table.csv", b"", "cannot be read as a table"),
+        ("table.csv", "a,b\n\xe9,1\n".encode("latin-1"), "not UTF-8"),
+        ("table.csv", b"\xff\xfe\x00\x81\x00" * 40, "not a table|cannot be read"),
+        ("table.csv", b"only\n1\n2\n", "2 rows and 1 columns"),
+        ("table.csv", b"a,b\n", "0 rows and 2 columns"),
+        ("table.csv", b"a,b\n1,2\n1,2,3,4\n", "cannot be read as a table"),
+        ("table.csv.gz", b"not gzipped", "cannot be read as a table"),
+        ("table.csv.gz", gzip.compress(b"a,b\n1,2\n" * 99)[:30], "cannot be read"),
+        ("table.parquet", b"not parquet", "cannot be read as a table"),
+    ],
+)
+def test_what_is_no_table(tmp_path, name, content, message):
+    path = tmp_path / name
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(ValueError, match=message):
+        read_table(path)
+
+
+# ------------------------------------------------------------------------- the target
+
+
+def test_the_rarest_value_is_to_be_found(frame):
+    X, y, positive = split_target(frame, "target")
+    assert positive == 1 and "target" not in X
+    assert_array_equal(y, frame["target"])
+    named = frame.assign(target=np.where(frame["target"] == 1, "a fault", "fine"))
+    assert split_target(named, "target")[2] == "a fault"
+
+
+def test_one_of_several_values(frame, rng):
+    kinds = np.array(["a"] * 120 + ["b"] * 60 + ["c"] * 20)
+    frame["target"] = rng.permutation(kinds)
+    _, y, positive = split_target(frame, "target")
+    assert positive == "c" and set(y) == {"c", "not c"}
+    _, y, positive = split_target(frame, "target", "b")
+    assert_array_equal(y == "b", frame["target"] == "b")
+
+
+def test_a_category_that_no_row_has_is_none(frame):
+    kinds = pd.Categorical(frame["target"].map({0: "good", 1: "bad"}))
+    frame["target"] = kinds.add_categories(["ugly"])
+    X, y, positive = split_target(frame, "target")
+    assert positive == "bad" and set(y) == {"good", "bad"}
+
+
+def test_a_number_is_named_by_its_text(frame):
+    frame["target"] = np.where(frame["target"] == 1, 7, 3)
+    assert split_target(frame, "target", "7")[2] == 7
+
+
+@pytest.mark.parametrize(
+    ("target", "positive", "message"),
+    [
+        ("tarket", None, "no column 'tarket'. There are: age"),
+        ("constant", None, "All rows have the value 1"),
+        ("age", None, "has .* values.*--positive"),
+        ("twenty", None, "has 20 values.*--positive"),
+        ("target", "2", "No row has the value 2 in 'target'. It has: 0, 1"),
+        ("holes", None, "3 rows have no value in 'holes'"),
+    ],
+)
+def test_a_target_that_is_none(target, positive, message):
+    frame = pd.DataFrame({"age": np.arange(200) % 70, "constant": 1})
+    frame["target"] = (np.arange(200) % 15 == 0).astype(int)
+    frame["twenty"] = np.arange(200) % 20
+    frame["holes"] = frame["target"].where(np.arange(200) > 2)
+    with pytest.raises(ValueError, match=message):
+        split_target(frame, target, positive)
+
+
+# ----------------------------------------------------------------------- what spoils it
+
+
+def kinds(findings):
+    return {finding.kind: finding.columns for finding in findings}
+
+
+def test_nothing_is_found_where_nothing_is(frame):
+    X, y, _ = split_target(frame, "target")
+    assert inspect_table(X, y, KFold(4).split(X)) == []
+
+
+def test_identifiers_and_constants(frame, rng):
+    X, y, _ = split_target(frame, "target")
+    X["row"] = np.arange(len(X))
+    X["key"] = rng.permutation([f"c{i}" for i in range(len(X))])
+    X["number"] = rng.permutation(len(X)) + 5000
+    X["one"] = "x"
+    X["empty"] = np.nan
+    found = kinds(inspect_table(X, y))
+    assert found["identifier"] == ("row", "key", "number")
+    assert found["constant"] == ("one", "empty")
+
+
+@pytest.mark.parametrize("kind", ["number", "turned", "text", "missing", "date"])
+def test_a_column_that_gives_the_target_away(frame, rng, kind):
+    X, y, _ = split_target(frame, "target")
+    noise = rng.normal(size=len(y))
+    X["tell"] = {
+        "number": 10 * y + noise,
+        "turned": -10 * y + noise,
+        "text": np.where(y == 1, "closed", rng.choice(["open", "new"], len(y))),
+        "missing": np.where(y == 1, np.nan, noise),
+        "date": pd.Timestamp("2020-01-01") + pd.to_timedelta(90 * y, unit="D"),
+    }[kind]
+    (finding,) = inspect_table(X, y)
+    assert finding.kind == "leak" and finding.columns == ("tell",)
+    assert "ROC AUC" in finding.message
+    X["tell"] = rng.permutation(X["tell"])
+    assert inspect_table(X, y) == []
+
+
+def test_many_categories_do_not_look_like_a_leak(frame, rng):
+    """Means of the target in one's own row would: each is nearly alone."""
+    X, y, _ = split_target(frame, "target")
+    X["street"] = rng.permutation([f"s{i // 2 if i < 10 else i}" for i in range(200)])
+    assert inspect_table(X, y) == []
+
+
+def test_rows_that_are_in_training_and_test(frame):
+    X, y, _ = split_target(frame, "target")
+    X, y = pd.concat([X, X[:30]], ignore_index=True), np.r_[y, y[:30]]
+    found = inspect_table(X, y, KFold(5).split(X))
+    (finding,) = found
+    # Each of 30 pairs is torn apart by folds of 46 rows.
+    assert finding.kind == "duplicates" and "60 of 230 test rows" in finding.message
+    together = [(np.arange(30, 200), np.r_[0:30, 200:230])]
+    assert inspect_table(X, y, together) == []

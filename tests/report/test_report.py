@@ -1,0 +1,724 @@
+"""The reports: what they say, who can read them, and what they do in a browser."""
+
+import json
+import re
+import shutil
+import sys
+from html import escape
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+from scipy.special import expit, logit
+from sklearn.dummy import DummyClassifier
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import (
+    confusion_matrix,
+    f1_score,
+    precision_score,
+    recall_score,
+)
+from sklearn.naive_bayes import GaussianNB
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
+from sklearn.svm import LinearSVC
+
+from skadaptive import AdaptiveHybridClassifier
+from skadaptive._assessment.threshold_counts import ScoredRows, calibration_verdict
+from skadaptive._io import atomic
+from skadaptive._report import charts
+from skadaptive._report.pages import comparison_report, evaluation_report
+from skadaptive.comparison import compare
+from skadaptive.contenders import OURS
+from skadaptive.datasets import load_rare
+from skadaptive.evaluation import evaluate
+
+pytest.importorskip("jinja2")
+pytest.importorskip("matplotlib")
+
+NASTY = '<b>&"x" costs $1$'
+VOID = {"meta", "link", "input", "br", "hr", "img", "col"}
+
+
+@pytest.fixture(scope="module")
+def comparison():
+    """Ours is ahead of one feature alone and of drawing lots by far."""
+    bunch = load_rare("breast_cancer", as_frame=True)
+    alone = FunctionTransformer(lambda X: X[["smoothness error"]])
+    contenders = {
+        NASTY: DummyClassifier(),
+        OURS: AdaptiveHybridClassifier(hidden_layer_sizes=(8,), max_epochs=5, cv=3),
+        "logistic": make_pipeline(alone, StandardScaler(), LogisticRegression()),
+    }
+    return compare(
+        bunch.data, bunch.target, contenders=contenders, cv=3, random_state=0, verbose=0
+    )
+
+
+@pytest.fixture(scope="module")
+def behind():
+    """Ours, in name, comes last; one fails; weights; a column that counts the rows."""
+    bunch = load_rare("breast_cancer", as_frame=True)
+    contenders = {
+        OURS: DummyClassifier(),
+        "logistic": table_free(LogisticRegression()),
+        "bayes": GaussianNB(),
+        "failing": make_pipeline(
+            FunctionTransformer(lambda X: X["<i>no such"]), LogisticRegression()
+        ),
+    }
+    weight = np.random.default_rng(0).uniform(0.2, 3, len(bunch.target))
+    with pytest.warns(UserWarning, match="failing failed"):
+        return compare(
+            bunch.data.assign(number=np.arange(len(weight))),
+            bunch.target.map({0: "benign", 1: "<malignant>"}),
+            contenders=contenders,
+            sample_weight=weight,
+            cv=3,
+            random_state=0,
+            verbose=0,
+        )
+
+
+class _Classifier(LogisticRegression):
+    """Takes weights as the last step of no pipeline does by itself."""
+
+    def fit(self, X, y, sample_weight=None):
+        return super().fit(np.asarray(X) / np.abs(X).max().max(), y, sample_weight)
+
+
+def table_free(classifier):
+    return _Classifier(**classifier.get_params())
+
+
+@pytest.fixture(scope="module")
+def evaluation():
+    X, y = load_rare("breast_cancer", return_X_y=True)
+    y = np.where(y == 1, "<rare>", "other")
+    model = GaussianNB().fit(X[::2], y[::2])
+    return evaluate(model, X[1::2], y[1::2], n_bootstraps=50, random_state=0)
+
+
+@pytest.fixture(scope="module")
+def pages(comparison, behind, evaluation):
+    return {
+        "comparison": comparison_report(comparison),
+        "behind": comparison_report(behind),
+        "evaluation": evaluation_report(evaluation),
+    }
+
+
+class Page(HTMLParser):
+    """Elements in order, as (tag, attributes, their text, tags around them)."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.elements, self._open = [], []
+        self.feed(text)
+        self.close()
+        assert not self._open
+
+    def handle_starttag(self, tag, attributes):
+        around = tuple(element[0] for element in self._open)
+        element = [tag, dict(attributes), "", around]
+        self.elements.append(element)
+        if tag not in VOID:
+            self._open.append(element)
+
+    def handle_startendtag(self, tag, attributes):
+        self.handle_starttag(tag, attributes)
+        if tag not in VOID:
+            self._open.pop()
+
+    def handle_endtag(self, tag):
+        assert self._open.pop()[0] == tag
+        self.handle_data(" ")  # cells and items stand apart
+
+    def handle_data(self, data):
+        for element in self._open:
+            element[2] += data
+
+    def all(self, *tags):
+        return [element for element in self.elements if element[0] in tags]
+
+    def text(self):
+        (main,) = self.all("main")
+        return " ".join(main[2].split())
+
+
+def data_of(page):
+    (script,) = [e for e in Page(page).all("script") if e[1].get("id")]
+    return json.loads(script[2])
+
+
+def section(page, name):
+    (found,) = [e for e in Page(page).all("section") if e[1]["id"] == name]
+    return " ".join(found[2].split())
+
+
+# ----------------------------------------------------------------- who can read them
+
+PAGES = ["comparison", "behind", "evaluation"]
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_page_needs_nothing_else(pages, name):
+    page = Page(pages[name])
+    assert not re.search(r"https?://|//www|@import|url\((?!#)", pages[name])
+    for tag, attributes, *_ in page.elements:
+        for key in ("src", "href"):
+            assert re.match(r"#|data:,", attributes.get(key, "#")), (tag, attributes)
+    (policy,) = [e[1]["content"] for e in page.all("meta") if "http-equiv" in e[1]]
+    assert policy.startswith("default-src 'none'")
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_page_can_be_read_aloud(pages, name):
+    page = Page(pages[name])
+    (root,) = page.all("html")
+    assert root[1]["lang"] == "en"
+    assert len(page.all("title")) == len(page.all("main")) == len(page.all("nav")) == 1
+    levels = [int(e[0][1]) for e in page.all("h1", "h2", "h3", "h4")]
+    assert levels[0] == 1 and levels.count(1) == 1
+    assert max(np.diff(levels)) <= 1
+    ids = [e[1]["id"] for e in page.elements if "id" in e[1]]
+    assert len(ids) == len(set(ids))
+    for attribute in ("href", "for", "aria-labelledby"):
+        wanted = [e[1][attribute] for e in page.elements if attribute in e[1]]
+        assert {w.removeprefix("#") for w in wanted} - {"data:,"} <= set(ids)
+    for svg in page.all("svg"):
+        assert svg[1]["role"] == "img"
+        assert re.search(r"\d\.\d\d", svg[1]["aria-label"])
+    assert len(page.all("svg")) == len(page.all("figure")) > 2
+    labelled = {e[1]["for"] for e in page.all("label")}
+    assert {e[1]["id"] for e in page.all("input")} <= labelled
+    assert all(e[2].strip() for e in page.all("button", "a", "caption", "figcaption"))
+    assert len(page.all("caption")) == len(page.all("table"))
+    assert all("scope" in e[1] for e in page.all("th"))
+    assert {"row", "col"} <= {e[1]["scope"] for e in page.all("th")}
+    for box in (e for e in page.elements if e[1].get("class") == "scroll"):
+        assert box[1]["tabindex"] == "0" and box[1]["aria-label"]
+
+
+def test_names_are_escaped(pages, comparison, behind):
+    page = pages["comparison"]
+    assert NASTY not in page and escape(NASTY).replace("&quot;", "&#34;") in page
+    assert NASTY in section(page, "ranking")
+    assert NASTY in {e[2].strip() for e in Page(page).all("text")}  # no formula
+    assert "<malignant>" in section(pages["behind"], "data")
+    assert "<malignant>" not in pages["behind"]
+    assert "<i>no such" not in pages["behind"]
+    assert "<rare>" not in pages["evaluation"]
+
+
+# -------------------------------------------------------------------- what they say
+
+
+def rows_of(page, caption):
+    """Cells of the body of a table by row heading, without place and label."""
+    parser, found, current = Page(page), {}, None
+    for tag, attributes, text, around in parser.elements:
+        if tag == "table":
+            current = None
+        if tag == "caption":
+            current = caption in " ".join(text.split())
+        if not current or "tbody" not in around:
+            continue
+        text = " ".join(text.split())
+        if tag == "th":
+            name = re.sub(r"^\d+\. ", "", text.removesuffix(" ours"))
+            found[name] = []
+        elif tag == "td":
+            found[name].append(text)
+    return found
+
+
+@pytest.mark.parametrize("name", ["comparison", "behind"])
+def test_tables_hold_the_figures_of_the_comparison(pages, name, request):
+    comparison = request.getfixturevalue(name)
+    table, intervals = comparison.table, comparison.intervals()
+    ranking = rows_of(pages[name], "Ranking by average precision")
+    decisions = rows_of(pages[name], "Decisions at the threshold")
+    tests = rows_of(pages[name], "against each other contender")
+    assert list(ranking) == list(decisions) == table.index.tolist()
+    assert list(tests) == comparison.tests_.index.tolist()
+    for name, row in table.iterrows():
+        cell = ranking[name][0].replace("\u2212", "-")
+        numbers = [float(n) for n in re.findall(r"[-\d.]+", cell)]
+        assert_allclose(numbers, intervals.loc[name], atol=6e-4)
+        for cell, measure in zip(
+            ranking[name][1:3], ("roc_auc", "brier_score"), strict=True
+        ):
+            value, spread = map(float, cell.split(" ± "))
+            assert value == pytest.approx(row[f"mean_{measure}"], abs=6e-4)
+            assert spread == pytest.approx(row[f"std_{measure}"], abs=6e-4)
+        measures = ["f1", "precision", "recall", "accuracy"]
+        measures += [f"{measure}_at_0.5" for measure in measures]
+        found = [float(cell.split()[0]) for cell in decisions[name]]
+        assert_allclose(found, [row[f"mean_{m}"] for m in measures], atol=6e-4)
+    for name, row in comparison.tests_.iterrows():
+        difference = float(tests[name][0].replace("\u2212", "-"))
+        assert difference == pytest.approx(row["difference"], abs=6e-4)
+        assert tests[name][-1] == row["verdict"]
+
+
+@pytest.mark.parametrize("name", ["comparison", "behind"])
+def test_confusion_matrices_and_summary_are_those_of_the_comparison(
+    pages, name, request
+):
+    comparison = request.getfixturevalue(name)
+    shown = section(pages[name], "confusion")
+    for threshold in (0.5, "tuned"):
+        (tn, fp), (fn, tp) = comparison.confusion(threshold=threshold)
+        assert f"True other {tn:,.0f} {fp:,.0f}" in shown
+        assert f"{fn:,.0f} {tp:,.0f} Of {tp + fn:,.0f} rows" in shown
+    text = Page(pages[name]).text()
+    for line in comparison.summary():
+        assert " ".join(line.split()) in text
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_embedded_counts_are_those_of_the_rows(pages, name, request):
+    found, data = request.getfixturevalue(name), data_of(pages[name])
+    if name == "evaluation":
+        y, proba, weight = found.y_ == found.pos_label_, found.scores_, None
+    else:
+        y, proba = found.y_, found.out_of_fold_[found.best_name_]
+        weight = found.sample_weight_
+    thresholds = np.array(data["thresholds"])
+    assert 100 < len(thresholds) < 300 and np.all(np.diff(thresholds) > 0)
+    assert 0.5 in thresholds
+    assert [float(t) for t in data["shown"]] == pytest.approx(thresholds, rel=6e-3)
+    for i in range(0, len(thresholds), 7):
+        called = proba > thresholds[i]
+        tn, fp, fn, tp = confusion_matrix(
+            y, called, sample_weight=weight, labels=[0, 1]
+        ).ravel()
+        assert_allclose([data["tp"][i], data["fp"][i]], [tp, fp], atol=1e-9)
+        assert_allclose([data["rare"], data["other"]], [tp + fn, tn + fp])
+
+
+def test_row_at_the_threshold_is_not_above_it():
+    rows = ScoredRows([1, 0, 1, 0, 1], [0.2, 0.5, 0.5, 0.7, np.nan], [1, 2, 4, 8, 16])
+    tp, fp = rows.above(np.array([0.1, 0.2, 0.5, 0.7]))
+    assert tp.tolist() == [5, 4, 0, 0]
+    assert fp.tolist() == [10, 10, 8, 0]
+
+
+def test_thresholds_that_matter(pages, comparison):
+    y, proba = comparison.y_, comparison.out_of_fold_[comparison.best_name_]
+    shown = rows_of(pages["comparison"], "Thresholds that matter")
+    tuned = comparison.scores("threshold")[comparison.best_name_].mean()
+    (at,) = [float(t) for t, cells in shown.items() if "tuned" in cells[-1]]
+    assert at == pytest.approx(tuned, rel=6e-3)
+    assert "default" in shown["0.5"][-1]
+    for threshold, cells in shown.items():
+        called = proba > float(threshold)
+        expected = [
+            precision_score(y, called),
+            recall_score(y, called),
+            f1_score(y, called),
+            1000 * np.mean(called),
+            1000 * np.mean((y == 1) & ~called),
+            1000 * np.mean(np.where(y == 1, 10 * ~called, called)),
+        ]
+        assert_allclose([float(c) for c in cells[:-1]], expected, rtol=6e-3, atol=6e-4)
+        for recall in re.findall(r"recall of (\d+)%", cells[-1]):
+            assert expected[1] >= int(recall) / 100
+
+
+def test_curve_under_which_average_precision_is_the_area(behind):
+    grid = np.linspace(0, 1, 20_001)[1:]
+    scores = behind.scores("average_precision")
+    for name in scores:
+        areas = charts._curves(behind, name, grid).mean(axis=1)
+        assert_allclose(areas, scores[name], atol=1e-3)
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_script_knows_where_things_are_in_the_figure(pages, name):
+    data = data_of(pages[name])
+    (path,) = re.findall(r'<g id="threshold-cost">\s*<path d="([^"]*)"', pages[name])
+    # Matplotlib leaves out what lies on a straight line.
+    drawn = np.array(re.findall(r"[ML] ([-\d.]+) ([-\d.]+)", path), dtype=float)
+    assert_allclose(drawn[0, 0], data["x"][0], atol=0.02)
+    assert np.abs(np.subtract.outer(drawn[:, 0], data["x"])).min(axis=1).max() < 0.02
+    missed = np.subtract(data["rare"], data["tp"])
+    cost = 1000 * (10 * missed + data["fp"]) / (data["rare"] + data["other"])
+    (top,) = re.findall(
+        r'id="threshold-ceiling">.*?<text[^>]*>([\d.,]+)<', pages[name], re.S
+    )
+    zero, full = data["y"]
+    expected = zero + (full - zero) * cost / float(top.replace(",", ""))
+    inside = expected > full
+    at = np.abs(np.subtract.outer(data["x"], drawn[:, 0]))
+    near = at.min(axis=1) < 0.02
+    assert (near & inside).sum() > 5
+    found = drawn[at.argmin(axis=1), 1]
+    assert_allclose(found[near & inside], expected[near & inside], atol=0.6)
+
+
+# ------------------------------------------------------------------------- what to do
+
+
+def test_adaptation_is_told_of_ours(pages, comparison):
+    assert comparison.best_name_ == OURS
+    shown = section(pages["comparison"], "adaptation")
+    assert f"the weights of epoch {comparison.best_.best_epoch_} were kept" in shown
+    assert f"{comparison.best_.best_score_:.3f}" in shown
+    assert 'id="adaptation"' not in pages["behind"]
+
+
+def test_advice_follows_the_results(pages, comparison, behind):
+    ahead, other = (
+        section(pages["comparison"], "next"),
+        section(pages["behind"], "next"),
+    )
+    assert f"{OURS} is not first" not in ahead
+    assert f"{OURS} is not first: {behind.best_name_}" in other
+    assert "AdaptationDisplay" in other
+    assert "Put right first" in other and "identifier" in other
+    assert "Put right first" not in ahead
+    assert "failing failed" in other and "failed" not in ahead
+    assert "Gather more rare rows if you can. With 30" in ahead
+    assert "Identifier. Column number" in section(pages["behind"], "data")
+
+
+def test_interrupted_comparison_has_a_report(comparison):
+    half = object.__new__(type(comparison))
+    vars(half).update({k: v for k, v in vars(comparison).items() if k != "best_"})
+    page = comparison_report(half)
+    assert "The comparison was interrupted" in section(page, "next")
+    assert "comparison.best_." not in page and 'id="adaptation"' not in page
+
+
+def test_one_contender_and_one_fold():
+    X, y = load_rare("breast_cancer", return_X_y=True)
+    rows = np.arange(len(y))
+    found = compare(
+        X,
+        y,
+        contenders={"bayes": GaussianNB()},
+        cv=[(rows[::2], rows[1::2])],
+        random_state=0,
+        verbose=0,
+    )
+    page = comparison_report(found)
+    assert "one contender alone" in section(page, "tests")
+    data = data_of(page)
+    assert data["rare"] == y[1::2].sum()
+
+
+def verdict(proba, y, weight=None):
+    return calibration_verdict(ScoredRows(y, proba, weight))
+
+
+def test_verdict_on_calibration_finds_what_is_wrong():
+    rng = np.random.default_rng(0)
+    truth = rng.normal(-3, 1.5, 20_000)
+    y = rng.uniform(size=len(truth)) < expit(truth)
+    weight = rng.uniform(0.1, 5, len(y))
+
+    def level(log_odds):
+        """As often rare as a whole, so that the slope alone is off."""
+        for _ in range(50):
+            log_odds = log_odds + logit(y.mean()) - logit(expit(log_odds).mean())
+        return expit(log_odds)
+
+    assert "too sure" in verdict(level(1.5 * truth), y)[1]
+    assert "too cautious" in verdict(level(0.6 * truth), y)[1]
+    for w in (None, weight):
+        assert "too low" in verdict(expit(truth - 0.5), y, w)[1]
+        assert "too high" in verdict(expit(truth + 0.5), y, w)[1]
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_verdict_on_calibration_is_seldom_wrong(weighted):
+    """Two tests at 1 %: of 400 right forecasts about 8 are blamed."""
+    rng = np.random.default_rng(0)
+    blamed = 0
+    for _ in range(400):
+        proba = expit(rng.normal(-2.5, 1.5, 2_000))
+        y = rng.uniform(size=len(proba)) < proba
+        weight = rng.uniform(0.1, 5, len(y))
+        blamed += verdict(proba, y, weight if weighted else None)[0]
+    assert 1 <= blamed <= 20
+
+
+# ------------------------------------------------------------------------ evaluations
+
+
+def test_evaluation_report_holds_its_figures(pages, evaluation):
+    shown = rows_of(pages["evaluation"], "Measures with")
+    for cells, (_, row) in zip(
+        shown.values(), evaluation.table.iterrows(), strict=True
+    ):
+        assert_allclose([float(c) for c in cells], row, atol=6e-4)
+    matrix = evaluation.confusion_matrix_["value"]
+    found = rows_of(pages["evaluation"], "Rows, with")
+    assert list(found) == ["True other", "True <rare>"]
+    assert float(found["True <rare>"][1].split()[0]) == matrix["<rare>", "<rare>"]
+    assert float(found["True other"][1].split()[0]) == matrix["other", "<rare>"]
+
+
+def test_evaluation_without_probabilities_has_no_threshold_section():
+    X, y = load_rare("breast_cancer", return_X_y=True)
+    model = LinearSVC().fit(X[::2] / 1000, y[::2])
+    with pytest.warns(UserWarning, match="Not defined"):
+        found = evaluate(model, X[1::2] / 1000, y[1::2], n_bootstraps=20)
+    page = evaluation_report(found)
+    assert "<script" not in page and 'id="calibration"' not in page
+    assert 'id="curves"' in page
+
+
+# ---------------------------------------------------------------------------- the file
+
+
+def test_same_comparison_same_bytes_and_nothing_else_left(comparison, tmp_path):
+    path = tmp_path / "report.html"
+    assert comparison_report(comparison, path) == path
+    first = path.read_bytes()
+    import matplotlib
+
+    with matplotlib.rc_context({"font.size": 30, "axes.grid": True}):
+        assert comparison_report(comparison, str(path)) == path
+    assert path.read_bytes() == first
+    assert [p.name for p in tmp_path.iterdir()] == ["report.html"]
+
+
+def test_failed_write_leaves_the_old_report(comparison, tmp_path, monkeypatch):
+    path = tmp_path / "report.html"
+    path.write_text("the old one")
+
+    def full(*args):
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr(atomic.os, "replace", full)
+    with pytest.raises(OSError, match="No space"):
+        comparison_report(comparison, path)
+    assert path.read_text() == "the old one"
+    assert [p.name for p in tmp_path.iterdir()] == ["report.html"]
+
+
+def test_what_is_refused(comparison, tmp_path, monkeypatch):
+    with pytest.raises(FileNotFoundError, match="no folder .*make it first"):
+        comparison_report(comparison, tmp_path / "none" / "report.html")
+    for costs in ([1, 2], [[0, 1], [np.nan, 0]], [[0, -1], [10, 0]]):
+        with pytest.raises(ValueError, match="cost_matrix must be"):
+            comparison_report(comparison, cost_matrix=costs)
+    monkeypatch.setitem(sys.modules, "jinja2", None)
+    with pytest.raises(ImportError, match=r'pip install "skadaptive\[compare\]"'):
+        comparison_report(comparison)
+
+
+def test_costs_and_title_are_those_given(comparison):
+    page = comparison_report(
+        comparison, title="<Tumours>", cost_matrix=[[1, 3], [50, 20]]
+    )
+    values = {e[1]["id"]: e[1].get("value") for e in Page(page).all("input")}
+    assert (values["cost-miss"], values["cost-alarm"]) == ("30", "2")
+    assert Page(page).all("h1")[0][2] == Page(page).all("title")[0][2] == "<Tumours>"
+
+
+def test_report_of_many_contenders_is_small():
+    X, y = load_rare("breast_cancer", return_X_y=True)
+    contenders = {
+        f"Keras MLP (focal loss and class weights {i})": GaussianNB(
+            var_smoothing=10.0 ** (i - 20)
+        )
+        for i in range(22)
+    }
+    found = compare(X, y, contenders=contenders, cv=2, random_state=0, verbose=0)
+    page = comparison_report(found)
+    assert len(page.encode()) < 1_500_000
+    ranking = rows_of(page, "Ranking by")
+    assert len(ranking) == 22
+
+
+# --------------------------------------------------------------------------- a browser
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory):
+    webdriver = pytest.importorskip("selenium.webdriver")
+    chromium, driver = shutil.which("chromium"), shutil.which("chromedriver")
+    if not chromium or not driver:
+        pytest.skip("there is no chromium with its chromedriver")
+    options = webdriver.ChromeOptions()
+    options.binary_location = chromium
+    for argument in (
+        "headless=new",
+        "no-sandbox",
+        "disable-gpu",
+        "disable-quic",
+        "no-first-run",
+        "disable-background-networking",
+        "disable-component-update",
+        "disable-sync",
+        f"user-data-dir={tmp_path_factory.mktemp('chromium')}",
+    ):
+        options.add_argument(f"--{argument}")
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    service = webdriver.ChromeService(executable_path=driver)
+    browser = webdriver.Chrome(options=options, service=service)
+    yield browser
+    browser.quit()
+
+
+@pytest.fixture
+def opened(browser, pages, tmp_path):
+    """A function that opens a page as a file, at a width, in a scheme of colours."""
+
+    def show(name, width=1100, scheme="light", media=""):
+        path = tmp_path / f"{name}.html"
+        path.write_text(pages[name], encoding="utf-8")
+        size = {"width": width, "height": 900, "deviceScaleFactor": 1}
+        browser.execute_cdp_cmd(
+            "Emulation.setDeviceMetricsOverride", {**size, "mobile": width < 500}
+        )
+        features = [{"name": "prefers-color-scheme", "value": scheme}]
+        browser.execute_cdp_cmd(
+            "Emulation.setEmulatedMedia", {"media": media, "features": features}
+        )
+        browser.get(path.as_uri())
+        return browser
+
+    yield show
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
+    assert browser.get_log("browser") == []
+
+
+def text_of(browser, element):
+    return browser.find_element("id", element).text
+
+
+def assert_shown(browser, data, at, miss=10, alarm=1):
+    tp, fp, rare = data["tp"][at], data["fp"][at], data["rare"]
+    total = rare + data["other"]
+    expected = {
+        "precision": tp / (tp + fp),
+        "recall": tp / rare,
+        "f1": 2 * tp / (tp + fp + rare),
+        "alarms": 1000 * (tp + fp) / total,
+        "missed": 1000 * (rare - tp) / total,
+        "cost": 1000 * (miss * (rare - tp) + alarm * fp) / total,
+    }
+    for name, value in expected.items():
+        shown = float(text_of(browser, f"at-{name}").replace(",", ""))
+        assert shown == pytest.approx(value, rel=6e-3, abs=6e-4), name
+    assert text_of(browser, "threshold-value") == data["shown"][at]
+    valuetext = browser.find_element("id", "threshold").get_attribute("aria-valuetext")
+    assert f"precision {text_of(browser, 'at-precision')}, " in valuetext
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_slider_counts(opened, pages, name):
+    browser, data = opened(name), data_of(pages[name])
+    slider = browser.find_element("id", "threshold")
+    at = int(slider.get_attribute("value"))
+    assert_shown(browser, data, at)
+    before = browser.find_element("id", "threshold-cursor-1").rect["x"]
+    slider.send_keys("\ue012" * 30)  # the arrow to the left
+    assert int(slider.get_attribute("value")) == at - 30
+    assert_shown(browser, data, at - 30)
+    after = browser.find_element("id", "threshold-cursor-1").rect["x"]
+    svg = browser.find_element("css selector", "#thresholds svg")
+    scale = svg.rect["width"] / float(svg.get_dom_attribute("viewBox").split()[2])
+    moved = (data["x"][at - 30] - data["x"][at]) * scale
+    assert after - before == pytest.approx(moved, abs=1.5)
+    browser.find_element("css selector", "button[data-at]").click()
+    assert_shown(browser, data, data["thresholds"].index(0.5))
+
+
+def test_costs_move_the_cheapest_threshold(opened, pages):
+    browser, data = opened("comparison"), data_of(pages["comparison"])
+    for miss, alarm in ((10, 1), (300, 1), (1, 20)):
+        for name, value in (("cost-miss", miss), ("cost-alarm", alarm)):
+            field = browser.find_element("id", name)
+            field.clear()
+            field.send_keys(str(value))
+        missed = np.subtract(data["rare"], data["tp"])
+        cost = miss * missed + alarm * np.array(data["fp"])
+        browser.find_element("id", "least").click()
+        at = int(browser.find_element("id", "threshold").get_attribute("value"))
+        assert cost[at] == pytest.approx(cost.min())
+        total = (data["rare"] + data["other"]) / 1000
+        shown = float(text_of(browser, "at-cost").replace(",", ""))
+        assert shown == pytest.approx(cost.min() / total, rel=6e-3, abs=6e-3)
+        path = browser.find_element("css selector", "#threshold-cost path")
+        assert len(path.get_attribute("d").split("L")) == len(data["x"])
+    field.send_keys("\ue003" * 2)  # backspace
+    assert text_of(browser, "at-cost") == "–"
+    assert not browser.find_element("id", "least").is_enabled()
+
+
+@pytest.mark.parametrize("name", PAGES)
+@pytest.mark.parametrize("width", [390, 1100])
+def test_page_does_not_scroll_sideways(opened, name, width):
+    browser = opened(name, width=width)
+    root = "document.documentElement"
+    wide, client = browser.execute_script(
+        f"return [{root}.scrollWidth, {root}.clientWidth]"
+    )
+    assert wide <= client <= width
+
+
+def contrast(browser, selector):
+    """WCAG's ratio of an element's colour to the colour behind the page."""
+    script = """
+        const style = getComputedStyle(document.querySelector(arguments[0]));
+        return [style.color, getComputedStyle(document.body).backgroundColor]"""
+    levels = []
+    for colour in browser.execute_script(script, selector):
+        parts = np.array(re.findall(r"[\d.]+", colour)[:3], dtype=float) / 255
+        linear = np.where(
+            parts <= 0.04045, parts / 12.92, ((parts + 0.055) / 1.055) ** 2.4
+        )
+        levels.append(linear @ [0.2126, 0.7152, 0.0722])
+    low, high = sorted(levels)
+    return (high + 0.05) / (low + 0.05)
+
+
+def test_dark_mode(opened):
+    backgrounds = []
+    for scheme in ("light", "dark"):
+        browser = opened("comparison", scheme=scheme)
+        backgrounds.append(
+            browser.execute_script(
+                "return getComputedStyle(document.body).backgroundColor"
+            )
+        )
+        for selector in ("p", "nav a", "dt", "figcaption", ".spread", ".ours"):
+            assert contrast(browser, selector) >= 4.5, (scheme, selector)
+        # Axes, lines and their labels follow.
+        script = """return [...document.querySelectorAll("figure svg text")].map(
+            (text) => getComputedStyle(text).fill)"""
+        text = browser.execute_script(script)
+        colour = browser.execute_script("return getComputedStyle(document.body).color")
+        assert set(text) == {colour}
+    assert backgrounds == ["rgb(255, 255, 255)", "rgb(20, 24, 29)"]
+
+
+def test_print_shows_the_table_instead_of_the_controls(opened):
+    browser = opened("comparison", width=680, scheme="dark", media="print")
+    assert not browser.find_element("id", "threshold-controls").is_displayed()
+    assert not browser.find_element("css selector", "nav").is_displayed()
+    assert browser.find_element("css selector", "#thresholds table").is_displayed()
+    background = "return getComputedStyle(document.body).backgroundColor"
+    assert browser.execute_script(background) == "rgb(255, 255, 255)"
+    cut = """return [...document.querySelectorAll("table")].filter(
+        (table) => table.getBoundingClientRect().right > innerWidth).length"""
+    assert browser.execute_script(cut) == 0
+
+
+def test_without_javascript_controls_stay_hidden(opened, browser):
+    browser.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": True})
+    try:
+        opened("comparison")
+        assert not browser.find_element("id", "threshold-controls").is_displayed()
+        assert "needs JavaScript" in browser.find_element("id", "thresholds").text
+    finally:
+        browser.execute_cdp_cmd(
+            "Emulation.setScriptExecutionDisabled", {"value": False}
+        )
