@@ -7,7 +7,6 @@ calls. :class:`skadaptive.AdaptiveHybridClassifier` adds the public surface.
 
 import dataclasses
 import importlib
-import warnings
 from numbers import Real
 
 import numpy as np
@@ -26,7 +25,7 @@ from sklearn.utils.validation import (
 from . import adaptation
 from ._committee import inference
 from ._committee.calibration import CALIBRATIONS
-from ._committee.folds import chunk_folds, make_folds, n_members, pool
+from ._committee.folds import NothingHeldOut, chunk_folds, make_folds, n_members, pool
 from ._committee.monitor import Monitor
 from ._committee.resampling import resample
 from ._committee.scoring import OutOfFoldScorer
@@ -50,6 +49,7 @@ from ._sklearn_compat import (
     check_sample_weight,
     safe_indexing,
 )
+from ._warnings import warn
 from .thresholds import OF_SCORER, f1
 
 # A class is rare below this share.
@@ -120,7 +120,15 @@ class BaseCommittee(BaseEstimator):
         if validation[0] is None:
             if any(part is not None for part in validation):
                 raise ValueError("y_val and sample_weight_val need X_val.")
-            folds = make_folds(cv, given_X, y, weight, groups, start.seeds[0])
+            try:
+                folds = make_folds(cv, given_X, y, weight, groups, start.seeds[0])
+            except NothingHeldOut as reason:
+                warn(
+                    f"{reason}: nothing is held out, so there is no score to adapt to, "
+                    "no early stopping, no tuned threshold and no calibration; training "
+                    "runs for max_epochs."
+                )
+                folds = [(kept, kept[:0])]
             rows = _Rows(X, y, weight, folds)
             judge = self._judge(rows, given_X, start.rare, weighted)
         else:
@@ -134,12 +142,10 @@ class BaseCommittee(BaseEstimator):
                 rows, X_val, start.rare, weight_val is not None, offset=n_rows
             )
         if judge is None and rows.held_out.size:
-            warnings.warn(
+            warn(
                 "The rows held out all belong to one class and cannot be scored: no "
                 "adaptation, no early stopping; training runs for max_epochs. A "
                 "stratified splitter avoids this.",
-                UserWarning,
-                stacklevel=4,
             )
         if self.sampler is not None:
             rows = self._resample(rows, given_X, start, weighted)
@@ -505,13 +511,11 @@ class BaseCommittee(BaseEstimator):
 
     def _warn_of_nothing_held_out(self):
         if self._tunes_threshold or self.calibration:
-            warnings.warn(
+            warn(
                 "Nothing is held out that could tune the threshold or calibrate: "
                 f"the threshold is {self.threshold_:g} and the probabilities are the "
                 "network's own. Hold rows out (cv, X_val), or say threshold=None, "
                 "calibration=None.",
-                UserWarning,
-                stacklevel=5,
             )
 
 

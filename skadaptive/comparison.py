@@ -2,7 +2,6 @@
 
 import html
 import pickle
-import warnings
 from numbers import Integral
 
 import numpy as np
@@ -23,12 +22,13 @@ from ._assessment.cross_validation import (
 )
 from ._assessment.measures import measure_title
 from ._assessment.statistics import corrected_t_test, half_width, holm
-from ._committee.folds import make_folds
+from ._committee.folds import NothingHeldOut, make_folds
 from ._features.categories import from_dtype
 from ._io.tables import Finding as Finding
 from ._io.tables import inspect_table
 from ._report.formatting import join_names
 from ._sklearn_compat import check_sample_weight
+from ._warnings import warn
 from .contenders import OURS, default_contenders
 
 #: Measures of a comparison; the label scores also at 0.5, as "f1_at_0.5" and so on.
@@ -150,7 +150,7 @@ def compare(
         contenders, data, folds, scoring, seed, n_jobs, cache_dir, verbose
     )
     for name, reason in failures.items():
-        warnings.warn(f"{name} failed and is left out: {reason}", stacklevel=2)
+        warn(f"{name} failed and is left out: {reason}")
     finished = {
         name: found for name, found in results.items() if len(found) == len(folds)
     }
@@ -158,10 +158,9 @@ def compare(
         if not finished:
             raise KeyboardInterrupt
         left = len(contenders) - len(finished) - len(failures)
-        warnings.warn(
+        warn(
             f"Interrupted: contenders compared: {len(finished)}; not finished: {left}. "
             "best_ was not fitted.",
-            stacklevel=2,
         )
     if not finished:
         raise ValueError(
@@ -178,10 +177,9 @@ def compare(
         except (Exception, KeyboardInterrupt) as error:
             # The folds are done, and may have taken hours.
             reason = str(error) or "interrupted"
-            warnings.warn(
+            warn(
                 f"{best} could not be fitted on all rows, and there is no best_: "
                 f"{reason}",
-                stacklevel=2,
             )
     return comparison
 
@@ -639,7 +637,10 @@ def _folds(cv, data, seed):
             f"There is one row of the rare class, {data.classes[data.rare]}, or none: "
             "too few to train on some and test on others."
         )
-    folds = make_folds(cv, data.X, data.rare_rows, weight, data.groups, seed)
+    try:
+        folds = make_folds(cv, data.X, data.rare_rows, weight, data.groups, seed)
+    except NothingHeldOut as reason:
+        raise ValueError(f"cv={cv!r} cannot split these rows: {reason}.") from reason
     for number, (train, test) in enumerate(folds):
         for part, rows in (("train on", train), ("test", test)):
             n_rare = int(data.rare_rows[rows].sum())

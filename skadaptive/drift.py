@@ -11,7 +11,6 @@ Probabilities are (n_samples,), those of the rare class, or (n_samples, n_classe
 :class:`skadaptive.AdaptiveHybridClassifier` are by default.
 """
 
-import warnings
 from numbers import Integral
 
 import numpy as np
@@ -19,6 +18,8 @@ import pandas as pd
 from scipy.stats import chi2
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_array
+
+from ._warnings import warn
 
 __all__ = ["adjust_to_prior", "population_stability", "prior_shift"]
 
@@ -177,11 +178,10 @@ def _most_likely_shares(ratios, start, tol, max_iter):
         leap /= leap.sum()
         gain = np.log(ratios @ leap).mean() - np.log(ratios @ twice).mean()
         shares = leap if gain > 0 else twice
-    warnings.warn(
+    warn(
         f"The shares have not converged in {max_iter} iterations; raise max_iter or "
         "tol.",
         ConvergenceWarning,
-        stacklevel=3,
     )
     return shares
 

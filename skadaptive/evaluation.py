@@ -7,7 +7,6 @@ Inside, y and labels are 1 for the class to be found and 0 for the other.
 """
 
 import json
-import warnings
 from dataclasses import dataclass
 from html import escape
 from numbers import Integral, Real
@@ -35,6 +34,7 @@ from ._assessment.response import (
 )
 from ._assessment.threshold_counts import ScoredRows, calibration_bins
 from ._sklearn_compat import Interval, check_matplotlib_support, validate_params
+from ._warnings import warn
 from .display import ThresholdDisplay
 
 # -------------------------------------------------------------------------- evaluation
@@ -207,10 +207,9 @@ def _warn_of_what_is_open(value, rare, other):
         if brier
         else f"rows of both classes are needed, {rare!s} and {other!s}"
     )
-    warnings.warn(
+    warn(
         f"Not defined here, and NaN: {', '.join(missing)}. For want of it: {why}.",
         UndefinedMetricWarning,
-        stacklevel=4,
     )
 
 

@@ -16,7 +16,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
 from skadaptive import cli
-from skadaptive._io import model_files
+from skadaptive._io import atomic, model_files
 from skadaptive.contenders import default_contenders, table_pipeline
 from skadaptive.datasets import load_rare
 
@@ -251,11 +251,11 @@ def test_an_interrupt_is_no_mistake(here, monkeypatch, capsys):
 def test_a_file_is_replaced_only_when_it_is_whole(tmp_path):
     path = tmp_path / "kept"
     path.write_text("before")
-    with pytest.raises(RuntimeError), model_files.replaced(path) as temporary:
+    with pytest.raises(RuntimeError), atomic.replace_atomically(path) as temporary:
         temporary.write_text("half")
         raise RuntimeError
     assert path.read_text() == "before"
-    with model_files.replaced(path) as temporary:
+    with atomic.replace_atomically(path) as temporary:
         temporary.write_text("after")
     assert path.read_text() == "after"
     assert [file.name for file in tmp_path.iterdir()] == ["kept"]

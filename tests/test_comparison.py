@@ -480,3 +480,28 @@ def test_holm(rng):
     assert_allclose(adjusted[order[0]], 6 * p_values[order[0]])
     assert (adjusted >= p_values).all() and (np.diff(adjusted[order]) >= 0).all()
     assert_allclose(holm([0.01, 0.04, 0.03]), [0.03, 0.06, 0.06])
+
+
+def test_messages_of_a_contender_do_not_speak_for_the_estimator(logistic, binary):
+    """With one rare row to train on there is no part that could tune the threshold."""
+    X, y = binary
+    rare, other = np.flatnonzero(y == 1)[:2], np.flatnonzero(y == 0)[:40]
+    X, y = X[np.r_[rare, other]], y[np.r_[rare, other]]
+    comparison = compare(X, y, contenders={"lr": logistic}, cv=2, verbose=0)
+    (message,) = {m for m in comparison.warnings_["lr"] if "threshold" in m}
+    assert "1 row: no rows can be held out to tune the threshold" in message
+    assert not any("max_epochs" in m for m in comparison.warnings_["lr"])
+
+
+@pytest.mark.parametrize(
+    "cv, contenders",
+    [
+        (9, {"dummy": DummyClassifier()}),  # fewer rare rows than folds
+        (2, {"dummy": DummyClassifier(), "broken": Recorder(fails_on=1)}),
+    ],
+)
+def test_warnings_point_at_the_users_line(cv, contenders):
+    X, y = np.arange(60.0).reshape(30, 2), np.r_[np.ones(4), np.zeros(26)]
+    with pytest.warns(UserWarning) as caught:
+        compare(X, y, contenders=contenders, cv=cv, verbose=0)
+    assert {warning.filename for warning in caught} == {__file__}

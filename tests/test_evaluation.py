@@ -1,15 +1,13 @@
-"""Measures against scikit-learn's, intervals against their definition, and files."""
+"""Evaluate any fitted classifier."""
 
 import json
 import subprocess
 import sys
-import warnings
 
 import numpy as np
 import pandas as pd
 import pytest
 from scipy.special import expit
-from scipy.stats import bootstrap
 from sklearn import metrics
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.exceptions import NotFittedError, UndefinedMetricWarning
@@ -21,9 +19,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import LinearSVC
 
 from skadaptive import evaluate
-from skadaptive._assessment.measures import _Counts, bootstrap_measures
-from skadaptive._assessment.threshold_counts import ScoredRows, calibration_bins
-from skadaptive.evaluation import measures
+from skadaptive._assessment.measures import bootstrap_measures
 
 NAMES = ["average_precision", "roc_auc", "brier_score"]
 NAMES += ["f1", "precision", "recall", "accuracy"]
@@ -61,132 +57,6 @@ def told(y, proba, labels=None, **keywords):
     X = np.asarray(proba, dtype=float)[:, None]
     model = Told().fit(None, labels if labels is not None else y)
     return evaluate(model, X, y, **{"n_bootstraps": 50, "random_state": 0, **keywords})
-
-
-# --------------------------------------------------------------------------- measures
-
-
-def test_measures_are_those_of_scikit_learn(predictions, rng):
-    y, proba, labels = predictions
-    w = rng.uniform(0, 3, len(y))
-    assert measures(y, proba, labels, w) == pytest.approx(
-        {
-            "average_precision": metrics.average_precision_score(
-                y, proba, sample_weight=w
-            ),
-            "roc_auc": metrics.roc_auc_score(y, proba, sample_weight=w),
-            "brier_score": np.average((proba - y) ** 2, weights=w),
-            "f1": metrics.f1_score(y, labels, sample_weight=w),
-            "precision": metrics.precision_score(y, labels, sample_weight=w),
-            "recall": metrics.recall_score(y, labels, sample_weight=w),
-            "accuracy": metrics.accuracy_score(y, labels, sample_weight=w),
-        }
-    )
-    assert list(measures(y, proba, labels)) == NAMES
-
-
-def test_weights_are_repeated_rows(predictions, rng):
-    y, proba, labels = predictions
-    counts = rng.integers(0, 4, len(y))
-    repeated = [np.repeat(a, counts) for a in predictions]
-    assert measures(*predictions, counts) == pytest.approx(measures(*repeated))
-    weighted = told(y, proba, sample_weight=counts)
-    again = told(*repeated[:2])
-    np.testing.assert_allclose(weighted.table["value"], again.table["value"])
-    matrices = [e.confusion_matrix_["value"] for e in (weighted, again)]
-    np.testing.assert_allclose(*matrices)
-
-
-@pytest.mark.parametrize(
-    "y, labels, defined",
-    [
-        ([0, 0, 0], [0, 1, 0], {"brier_score", "accuracy"}),
-        ([1, 1, 1], [0, 1, 0], set(NAMES) - {"average_precision", "roc_auc"}),
-        ([0, 1, 0], [0, 0, 0], set(NAMES)),
-        ([], [], set()),
-    ],
-)
-def test_what_is_undefined_is_nan(y, labels, defined):
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        found = measures(y, [0.2, 0.7, 0.1][: len(y)], labels)
-    assert {name for name, v in found.items() if not np.isnan(v)} == defined
-    if defined == set(NAMES):
-        assert found["precision"] == found["f1"] == 0.0
-
-
-def test_a_row_without_weight_is_absent():
-    found = measures([0, 1, 0], [0.2, 0.7, 0.1], [0, 1, 0], [1, 0, 1])
-    assert np.isnan(found["recall"]) and found["accuracy"] == 1.0
-
-
-def test_scores_beyond_probabilities_only_rank():
-    found = measures([0, 1, 0], [-1.0, 0.7, 0.1], [0, 1, 0])
-    assert np.isnan(found.pop("brier_score"))
-    assert set(found.values()) == {1.0}
-
-
-# -------------------------------------------------------------------------- intervals
-
-
-def test_counting_is_weighing(predictions, rng):
-    """A resample by counting is scikit-learn's metric with the counts as weights."""
-    y, proba, labels = predictions
-    fast = _Counts(y, proba, labels)
-    for weight in (np.ones(len(y)), rng.uniform(0.1, 9, len(y))):
-        for _ in range(5):
-            counts = np.bincount(rng.integers(len(y), size=len(y)), minlength=len(y))
-            found, confusion = fast(counts * weight)
-            expected = measures(y, proba, labels, counts * weight)
-            assert found == pytest.approx(expected)
-            assert list(found) == list(expected)
-            np.testing.assert_allclose(
-                confusion.reshape(2, 2),
-                metrics.confusion_matrix(y, labels, sample_weight=counts * weight),
-            )
-
-
-def test_resamples_keep_the_number_of_each_class(predictions, rng):
-    y = predictions[0]
-    mixed = rng.permutation(len(y))
-    weight = np.where(y == 1, 1.0, 10.0)
-    _, confusion = bootstrap_measures(
-        *(a[mixed] for a in (*predictions, weight)), 30, rng
-    )
-    assert (confusion[:, 2:].sum(axis=1) == 36).all()
-    assert (confusion[:, :2].sum(axis=1) == 2040).all()
-    assert np.unique(confusion[:, 3]).size > 3
-
-
-def test_intervals_are_those_of_scipy(predictions, rng):
-    """Recall and ROC AUC by scipy's bootstrap, which draws each sample by itself."""
-    y, proba, labels = predictions
-    n = 3000
-    found, _ = bootstrap_measures(y, proba, labels, np.ones(len(y)), n, rng)
-    found = pd.DataFrame(found, columns=NAMES)
-
-    def auc(rare, other, axis):
-        above = rare[..., :, None] > other[..., None, :]
-        tied = rare[..., :, None] == other[..., None, :]
-        return (above + tied / 2).mean(axis=(-1, -2))
-
-    keywords = dict(n_resamples=n, method="percentile", rng=rng, batch=200)
-    try:
-        rare, other = proba[y == 1], proba[y == 0]
-        ours = bootstrap((rare, other), auc, vectorized=True, **keywords)
-    except TypeError:  # before SciPy 1.15 the seed had another name
-        keywords["random_state"] = keywords.pop("rng")
-        ours = bootstrap((rare, other), auc, vectorized=True, **keywords)
-    recall = bootstrap((labels[y == 1],), np.mean, **keywords)
-    for name, theirs in (("roc_auc", ours), ("recall", recall)):
-        low, high = np.quantile(found[name], [0.025, 0.975])
-        spread = found[name].std()
-        # A recall is a multiple of 1/36, and may lie on either side of a quantile.
-        near = max(0.25 * spread, 1.01 / 36 if name == "recall" else 0.0)
-        interval = theirs.confidence_interval
-        assert low == pytest.approx(interval.low, abs=near), name
-        assert high == pytest.approx(interval.high, abs=near), name
-        assert spread == pytest.approx(theirs.standard_error, rel=0.1), name
 
 
 def test_intervals_hold_the_truth_as_often_as_they_say():
@@ -420,32 +290,6 @@ def test_any_container_of_labels(predictions):
     truth = told(y.astype(bool), proba)
     assert truth.pos_label_ is np.True_
     np.testing.assert_array_equal(truth.table, expected)
-
-
-# ----------------------------------------------------------------------- what is shown
-
-
-def binned(rare, proba, weight):
-    bins = calibration_bins(ScoredRows(rare, proba, weight))
-    return bins["observed"].to_numpy(), bins["predicted"].to_numpy()
-
-
-def test_calibration_counts_weights(rng):
-    """Right on average where the probabilities are, and wrong where they are not."""
-    proba = rng.beta(0.5, 3, 40_000)
-    rare = rng.random(40_000) < proba
-    weight = rng.uniform(0.5, 2, 40_000) * np.where(rare, 3, 1)
-    share, mean = binned(rare, proba, np.ones(40_000))
-    assert len(share) == 10 and (np.diff(mean) > 0).all()
-    np.testing.assert_allclose(share, mean, atol=0.05)
-    weighted, mean = binned(rare, proba, weight)
-    np.testing.assert_allclose(weighted, 3 * mean / (1 + 2 * mean), atol=0.1)
-    # Few rare rows, few values, and none but 0.
-    few = np.flatnonzero(rare)[:15]
-    share, mean = binned(np.ones(15, bool), proba[few], np.ones(15))
-    assert len(share) == 3
-    share, mean = binned(np.r_[True, False, False], np.zeros(3), np.ones(3))
-    assert share == pytest.approx([1 / 3]) and mean == [0.0]
 
 
 def test_it_reads_well(predictions):

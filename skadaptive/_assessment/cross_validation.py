@@ -13,10 +13,11 @@ from sklearn.metrics import confusion_matrix, get_scorer
 from sklearn.model_selection import FixedThresholdClassifier
 from sklearn.pipeline import Pipeline
 
-from .._committee.folds import make_folds
+from .._committee.folds import NothingHeldOut, make_folds
 from .._committee.threshold_tuning import tune_threshold
 from .._sklearn_compat import safe_indexing
 from .._version import __version__
+from .._warnings import warn
 from ..classifier import AdaptiveHybridClassifier
 from ..thresholds import OF_SCORER, f1
 from .measures import measures
@@ -221,7 +222,14 @@ def fit_and_tune(model, data, rows, seed):
             threshold = _best_threshold(y[held], proba[held], weight[held])
     if threshold is None:
         groups = None if data.groups is None else data.groups[rows]
-        ((train, test),) = make_folds(_TUNING_SHARE, None, y, weight, groups, seed)
+        try:
+            ((train, test),) = make_folds(_TUNING_SHARE, None, y, weight, groups, seed)
+        except NothingHeldOut as reason:
+            warn(
+                f"{reason}: no rows can be held out to tune the threshold of this "
+                "contender, which stays at 0.5."
+            )
+            test = rows[:0]
         if y[test].any() and not y[test].all():
             first = _fit_on(model, data, rows[train])
             proba = _probability(first, safe_indexing(data.X, rows[test]), data)

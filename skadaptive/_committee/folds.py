@@ -8,7 +8,6 @@ A fold is a pair (train, test) of integer index arrays into the rows given to
 that held it out.
 """
 
-import warnings
 from numbers import Integral, Real
 
 import numpy as np
@@ -19,10 +18,16 @@ from sklearn.model_selection import (
     StratifiedShuffleSplit,
 )
 
+from .._warnings import warn
+
 # Rows up to which "auto" makes ten folds, beyond which five: members that train on nine
 # tenths, and twice as many, are worth their time where rows are few
 # (docs/benchmark.md).
 _FEW_ROWS = 4000
+
+
+class NothingHeldOut(ValueError):
+    """These rows cannot be split; the message says why, without a full stop."""
 
 
 def make_folds(cv, X, y, sample_weight, groups, seed):
@@ -50,13 +55,15 @@ def make_folds(cv, X, y, sample_weight, groups, seed):
 
     Raises
     ------
+    NothingHeldOut
+        If a number of folds or a share cannot be held out of these rows.
     ValueError
         If a split is not one, or no split has rows of every class to train on.
 
     Warns
     -----
     UserWarning
-        If there are fewer folds than asked for, or nothing can be held out.
+        If there are fewer folds than asked for.
     """
     kept = np.flatnonzero(sample_weight > 0)
     if len(y) < 2**31:  # every member holds row numbers of its own
@@ -75,8 +82,7 @@ def make_folds(cv, X, y, sample_weight, groups, seed):
         try:
             splits = _own_splits(cv, y[kept], own, seed)
         except ValueError as error:  # say, a held-out share of less than one row
-            _warn_nothing_held_out(str(error).rstrip("."))
-            return [(kept, kept[:0])]
+            raise NothingHeldOut(str(error).rstrip(".")) from error
         folds = [(kept[train], kept[test]) for train, test in splits]
     else:
         splits = cv.split(X, y, groups) if hasattr(cv, "split") else cv
@@ -89,19 +95,16 @@ def make_folds(cv, X, y, sample_weight, groups, seed):
     n_classes = np.unique(y[kept]).size
     usable = [fold for fold in folds if np.unique(y[fold[0]]).size == n_classes]
     if not usable and isinstance(cv, str | Real):
-        _warn_nothing_held_out("No part would have rows of every class to train on")
-        return [(kept, kept[:0])]
+        raise NothingHeldOut("No part would have rows of every class to train on")
     if not usable:
         raise ValueError(
             "Every split of cv lacks a class in the rows to train on. Use a stratified "
             "splitter, or cv=None to hold nothing out."
         )
     if len(usable) < len(folds):
-        warnings.warn(
-            f"{len(folds) - len(usable)} of {len(folds)} splits lack a class in the "
-            "rows to train on; they are left out of the committee.",
-            UserWarning,
-            stacklevel=5,
+        warn(
+            f"{len(folds) - len(usable)} of {len(folds)} splits of cv lack a class in "
+            "the rows to train on; they are left out."
         )
     return usable
 
@@ -192,7 +195,8 @@ def _own_splits(cv, y, groups, seed):
         fewest = min(np.unique(groups[y == label]).size for label in np.unique(y))
         units = "groups that hold it"
     if fewest < 2:
-        raise ValueError(f"The rarest class has {fewest} {units}")
+        unit = units.removesuffix("s") if fewest == 1 and groups is None else units
+        raise ValueError(f"The rarest class has {fewest} {unit}")
     if isinstance(cv, str):
         cv = int(np.clip(fewest, 5, auto_folds(len(y))))
     share = None if isinstance(cv, Integral) else cv
@@ -203,11 +207,9 @@ def _own_splits(cv, y, groups, seed):
         # One of so many folds: a shuffle split by groups would not stratify.
         cv = int(np.clip(round(1 / share), 2, fewest))
     elif fewest < cv:
-        warnings.warn(
+        warn(
             f"The rarest class has only {fewest} {units}: using {fewest} folds instead "
-            f"of cv={cv}.",
-            UserWarning,
-            stacklevel=6,
+            f"of cv={cv}."
         )
         cv = int(fewest)
     kind = StratifiedKFold if groups is None else StratifiedGroupKFold
@@ -247,16 +249,6 @@ def _checked_split(split, sample_weight):
         )
     # A bootstrap trains on some rows twice; judging them twice would tell no more.
     return train, test
-
-
-def _warn_nothing_held_out(reason):
-    warnings.warn(
-        f"{reason}: nothing is held out, so there is no score to adapt to, no early "
-        "stopping, no tuned threshold and no calibration; training runs for "
-        "max_epochs.",
-        UserWarning,
-        stacklevel=6,
-    )
 
 
 def n_members(cv, X, y, sample_weight, groups):

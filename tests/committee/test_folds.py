@@ -11,7 +11,7 @@ from sklearn.model_selection import (
     TimeSeriesSplit,
 )
 
-from skadaptive._committee.folds import make_folds, n_members, pool
+from skadaptive._committee.folds import NothingHeldOut, make_folds, n_members, pool
 
 N = 60
 Y = (np.arange(N) % 6 == 0).astype(int)  # 10 rare rows
@@ -106,20 +106,18 @@ def test_fewer_rare_rows_than_auto_wants():
 def test_too_few_rare_rows_to_hold_out(cv):
     y = np.zeros(N, dtype=int)
     y[7] = 1
-    with pytest.warns(UserWarning, match="rarest class has 1 rows: nothing is held"):
-        ((train, test),) = make_folds(cv, X, y, ONES, None, 0)
-    assert len(train) == N and test.size == 0
+    with pytest.raises(NothingHeldOut, match="^The rarest class has 1 row$"):
+        make_folds(cv, X, y, ONES, None, 0)
 
 
 def test_share_too_small_to_hold_out():
-    with pytest.warns(UserWarning, match="nothing is held out"):
-        ((_, test),) = make_folds(0.01, X, Y, ONES, None, 0)
-    assert test.size == 0
+    with pytest.raises(NothingHeldOut):
+        make_folds(0.01, X, Y, ONES, None, 0)
 
 
 def test_one_sided_splits_are_left_out():
     y = np.r_[np.zeros(30, dtype=int), np.ones(30, dtype=int)]
-    with pytest.warns(UserWarning, match="2 of 3 splits lack a class"):
+    with pytest.warns(UserWarning, match="2 of 3 splits of cv lack a class"):
         folds = make_folds(TimeSeriesSplit(3), X, y, ONES, None, 0)
     assert [len(train) for train, _ in folds] == [45]
     with pytest.raises(ValueError, match="Every split of cv lacks a class"):
@@ -164,7 +162,7 @@ def test_share_with_groups_is_stratified(global_random_seed):
 def test_members_without_a_class_are_left_out():
     y = np.where(np.arange(N) < 5, 2, Y)
     splits = [(np.arange(10, N), np.arange(10)), (np.arange(30), np.arange(30, N))]
-    with pytest.warns(UserWarning, match="1 of 2 splits lack a class"):
+    with pytest.warns(UserWarning, match="1 of 2 splits of cv lack a class"):
         ((train, _),) = make_folds(splits, X, y, ONES, None, 0)
     assert_array_equal(train, np.arange(30))
 

@@ -13,7 +13,6 @@ from sklearn.metrics import (
 )
 
 from skadaptive._committee.inference import probabilities
-from skadaptive._committee.monitor import Monitor
 from skadaptive._committee.scoring import OutOfFoldScorer
 
 CLASSES = np.array(["legit", "odd"])
@@ -108,49 +107,3 @@ def test_score_that_is_not_a_number_is_an_error(predictions):
     y, z = predictions
     with pytest.raises(ValueError, match="returned nan for 80 out-of-fold rows"):
         OutOfFoldScorer(lambda *_: np.nan, None, y, CLASSES, 1).score(z)
-
-
-class Told:
-    """OutOfFoldScorer that is told score and tie breaker of each epoch; logits are its number."""
-
-    def __init__(self, verdicts):
-        self.verdicts = verdicts
-
-    def score(self, logits):
-        return self.verdicts[int(logits[0, 0])][0]
-
-    def tie_breakers(self, logits):
-        return self.verdicts[int(logits[0, 0])][1:]
-
-
-def monitored(verdicts, patience=None):
-    """A monitor that has seen these (score, tie breaker) pairs."""
-    folds = [(np.arange(2), np.arange(2, 4))]
-    monitor = Monitor(
-        folds, Told(verdicts), 4, np.full(3, 1 / 3), "performance", 0.1, patience
-    )
-    better = []
-    for epoch in range(len(verdicts)):
-        better.append(monitor.observe(1.0, [np.full((2, 1), epoch)]))
-        if monitor.stop:
-            break
-    return monitor, better
-
-
-def test_a_single_lucky_epoch_is_not_the_best():
-    scores = [0.5, 0.6, 0.99, 0.6, 0.6, 0.7, 0.7, 0.7, 0.1]
-    monitor, _ = monitored([(score, 0.5) for score in scores])
-    assert monitor.best_epoch == 7
-
-
-def test_ties_of_the_score_are_broken_by_rank():
-    monitor, better = monitored([(0.0, 0.1), (0.0, 0.3), (0.0, 0.2), (0.0, 0.3)])
-    assert better == [True, True, False, False]
-    assert monitor.best_epoch == 2
-
-
-def test_patience_counts_from_the_best_epoch():
-    scores = [(0.5, 0.5), (0.7, 0.5), (0.4, 0.5), (0.4, 0.5), (0.4, 0.5), (0.4, 0.5)]
-    monitor, _ = monitored(scores, patience=3)
-    assert monitor.best_epoch == 2
-    assert len(monitor.history["epoch"]) == 5

@@ -1,0 +1,140 @@
+"""Resampling of the training rows alone."""
+
+import itertools
+
+import numpy as np
+import pandas as pd
+import pytest
+from imblearn.base import BaseSampler
+from imblearn.combine import SMOTETomek
+from imblearn.over_sampling import SMOTE, SMOTENC, RandomOverSampler
+from imblearn.under_sampling import RandomUnderSampler
+from numpy.testing import assert_array_equal
+from sklearn.model_selection import (
+    StratifiedKFold,
+)
+
+# ------------------------------------------------------------------------- sampler
+
+
+class Spy(BaseSampler):
+    """A sampler that remembers what it was given, and marks what it makes."""
+
+    _sampling_type = "over-sampling"
+    _parameter_constraints = {"sampling_strategy": "no_validation"}
+    seen = []
+
+    def _fit_resample(self, X, y):
+        Spy.seen.append((X.copy(), y.copy()))
+        extra = X[y == 1] + 100.0
+        return np.concatenate([X, extra]), np.concatenate([y, np.ones(len(extra), int)])
+
+
+def test_sampler_sees_only_what_its_member_trains_on(quick, binary):
+    """Fails if rows are resampled before they are split."""
+    X, y = binary
+    Spy.seen = []
+    judged = []
+
+    def scorer(estimator, X, y):
+        judged.append((np.array(X), np.array(y)))
+        return 0.5
+
+    splits = list(StratifiedKFold(3, shuffle=True, random_state=1).split(X, y))
+    model = quick(sampler=Spy(), cv=splits, scoring=scorer, max_epochs=1).fit(X, y)
+    assert len(Spy.seen) == 3
+    for (given_X, given_y), (train, _) in zip(Spy.seen, splits, strict=True):
+        assert_array_equal(given_X, X[train])
+        assert_array_equal(given_y, y[train])
+    # Judged: every row once, none of those that were made, at its natural share.
+    ((judged_X, judged_y),) = judged
+    assert_array_equal(judged_X, X)
+    assert_array_equal(judged_y, y)
+    assert model.oof_proba_.shape == (len(y), 2)
+
+
+def test_no_leak_from_resampling(quick, rng):
+    """Random labels: over-sampled before the split, copies would tell them."""
+    X, y = rng.normal(size=(300, 20)), (rng.random(300) < 0.1).astype(int)
+    epochs = itertools.count()
+    model = quick(
+        hidden_layer_sizes=(64,),
+        sampler=RandomOverSampler(),
+        scoring=lambda *_: next(epochs),
+        max_epochs=60,
+    ).fit(X, y)
+    order = np.argsort(-model.oof_proba_[:, 1])
+    assert y[order][: y.sum()].mean() < 0.4
+    # The same, resampled first: every copy of a rare row is found.
+    X_over, y_over = RandomOverSampler(random_state=0).fit_resample(X, y)
+    leaking = quick(
+        hidden_layer_sizes=(64,), scoring=lambda *_: next(epochs), max_epochs=60
+    ).fit(X_over, y_over)
+    order = np.argsort(-leaking.oof_proba_[:, 1])
+    assert y_over[order][: y_over.sum()].mean() > 0.9
+
+
+@pytest.mark.parametrize(
+    "sampler",
+    [
+        SMOTE(),
+        SMOTETomek(),
+        RandomUnderSampler(),
+        RandomOverSampler(),
+        RandomOverSampler(shrinkage=0.5),
+    ],
+    ids=str,
+)
+def test_samplers_of_imbalanced_learn(sampler, quick, binary):
+    X, y = binary
+    model = quick(sampler=sampler).fit(X, y)
+    assert not np.isnan(model.oof_proba_).any()
+    # Calibrated at the natural share although trained on balanced rows.
+    assert model.oof_proba_[:, 1].mean() == pytest.approx(y.mean(), abs=0.02)
+    again = quick(sampler=sampler).fit(X, y)
+    assert_array_equal(again.predict_proba(X), model.predict_proba(X))
+
+
+def test_members_have_their_own_draw(quick, binary):
+    X, y = binary
+    every = [(np.arange(300), np.arange(300, 400))] * 3
+    # With the same rows for all, the draws alone differ; weights of 0 steps show it.
+    model = quick(sampler=RandomUnderSampler(random_state=0), cv=every, max_epochs=1)
+    model.fit(X, y)
+    first, second = (model._committee.logits(X, m) for m in (0, 1))
+    assert np.abs(first - second).max() > 1e-3
+
+
+def test_smotenc_on_a_frame(quick, binary):
+    X, y = binary
+    frame = pd.DataFrame(X, columns=list("abcdef")).assign(a=(X[:, 0] > 0).astype(int))
+    model = quick(sampler=SMOTENC(categorical_features=["a"])).fit(frame, y)
+    assert not np.isnan(model.oof_proba_).any()
+
+
+def test_sampler_and_weights(quick, binary):
+    X, y = binary
+    weight = np.where(y == 1, 2.0, 1.0)
+    quick(sampler=RandomUnderSampler()).fit(X, y, sample_weight=weight)
+    with pytest.raises(ValueError, match="takes? a sampler that picks rows"):
+        quick(sampler=SMOTE()).fit(X, y, sample_weight=weight)
+
+
+class OneClass(BaseSampler):
+    _sampling_type = "clean-sampling"
+    _parameter_constraints = {"sampling_strategy": "no_validation"}
+
+    def _fit_resample(self, X, y):
+        return X[y == 0], y[y == 0]
+
+
+def test_bad_samplers(quick, binary):
+    X, y = binary
+    model = quick().fit(X, y)
+    state = dict(vars(model))
+    with pytest.raises(ValueError, match="OneClass.*leaves 1 of 2 classes"):
+        model.set_params(sampler=OneClass()).fit(X, y)
+    with pytest.raises(ValueError, match="'sampler' parameter.*fit_resample"):
+        model.set_params(sampler="smote").fit(X, y)
+    model.set_params(sampler=None)
+    assert vars(model) == state

@@ -1,0 +1,227 @@
+"""The epoch loop: what is trained, averaged, kept and repeated."""
+
+import itertools
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+
+from skadaptive._training.loop import (
+    _aligned,
+    _tensor,
+)
+from skadaptive._training.program import Program
+
+
+@pytest.fixture
+def encoding(rng):
+    centers = np.sort(rng.normal(size=(2, 3))).astype("float32")
+    return np.array([0, 3], "int32"), centers, np.full((2, 3), 2.0, "float32")
+
+
+@pytest.fixture
+def rows(rng):
+    X = rng.normal(size=(65, 4)).astype("float32")
+    target = np.c_[X[:, 0] > 1, np.ones(65)].astype("float32")
+    X[-1] = target[-1] = 0
+    return {"X": X, "target": target}
+
+
+def test_dropout_changes_training_only(quick, binary):
+    X, y = binary
+    with_dropout, without = quick(dropout=0.4).fit(X, y), quick().fit(X, y)
+    assert (with_dropout.predict_proba(X) != without.predict_proba(X)).any()
+    assert_array_equal(with_dropout.predict_proba(X), with_dropout.predict_proba(X))
+
+
+# ------------------------------------------------------------------- what it learns
+
+
+def test_the_average_of_the_weights_predicts(quick, binary):
+    """What is kept is their moving average, 9/12, 9/13, ... of the latest epoch."""
+    X, y = binary
+    states = []
+    # So that the first, the second and the third epoch is kept.
+    for best, scores in enumerate(([3, 2, 1], [1, 3, -5], [1, 2, 3]), start=1):
+        model = quick(
+            max_epochs=3,
+            early_stopping=False,
+            adaptation_rate=0,
+            scoring=lambda *_, left=iter(scores): next(left),
+        ).fit(X, y)
+        assert model.best_epoch_ == best
+        states.append(model._state.state)
+        # The bias of the output is each member's last weight.
+        (kept,) = states[-1].averages
+        kept = kept.reshape(3, -1)[:, -1]
+        assert_allclose(model._committee.biases[-1][:, 0], kept)
+    average = states[0].weights
+    assert_allclose(states[0].averages[0], average)
+    for state, share in zip(states[1:], (9 / 12, 9 / 13), strict=True):
+        average = average + share * (state.weights - average)
+        assert_allclose(state.averages[0], average, rtol=1e-5, atol=1e-7)
+    assert np.abs(average - states[2].weights).max() > 1e-3
+
+
+def test_rows_encoded_at_once_or_batch_by_batch(quick, binary, monkeypatch):
+    X, y = binary
+    at_once = quick(n_bins=5, max_epochs=2).fit(X, y).predict_proba(X)
+    monkeypatch.setattr("skadaptive._training.loop._MOST_ENCODED", 0)
+    by_batch = quick(n_bins=5, max_epochs=2).fit(X, y).predict_proba(X)
+    assert_allclose(at_once, by_batch, rtol=1e-5)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_the_table_of_rows_is_not_copied(dtype):
+    import tensorflow as tf
+
+    if tf.config.list_logical_devices("GPU"):
+        pytest.skip("rows are copied to the GPU")
+    rows = _aligned((7, 3), dtype)
+    assert rows.ctypes.data % 64 == 0 and not rows.any()
+    tensor = _tensor(rows)
+    rows[2, 1] = 5
+    assert tensor.numpy()[2, 1] == 5
+
+
+@pytest.mark.parametrize("dropout", [0.0, 0.3])
+def test_same_seed_same_bits(quick, binary, dropout):
+    X, y = binary
+    first, second = (quick(random_state=3, dropout=dropout).fit(X, y) for _ in range(2))
+    assert_array_equal(first.predict_proba(X), second.predict_proba(X))
+    assert_array_equal(first.oof_proba_, second.oof_proba_)
+    assert first.history_ == second.history_
+    other = quick(random_state=4, dropout=dropout).fit(X, y)
+    assert (other.predict_proba(X) != first.predict_proba(X)).any()
+
+
+def test_no_global_seed_is_touched(quick, binary):
+    np.random.seed(0)
+    before = np.random.get_state()[1].copy()
+    quick().fit(*binary)
+    assert_array_equal(np.random.get_state()[1], before)
+
+
+@pytest.mark.parametrize("rule", ["performance", "lookup"])
+def test_rate_zero_is_the_static_mix_to_the_bit(quick, binary, rule):
+    X, y = binary
+
+    def static(scores, weights, initial_weights, rate):
+        return weights
+
+    frozen = quick(adaptation=rule, adaptation_rate=0).fit(X, y)
+    moving = quick(adaptation=rule, adaptation_rate=0.5).fit(X, y)
+    never = quick(adaptation=static, adaptation_rate=0).fit(X, y)
+    assert_array_equal(frozen.predict_proba(X), never.predict_proba(X))
+    assert_array_equal(frozen.history_["weight_focal"], [0.4] * frozen.n_iter_)
+    assert moving.history_["weight_focal"] != frozen.history_["weight_focal"]
+
+
+def test_adaptation_changes_what_is_learnt(quick, binary):
+    """The mix moves, and from the epoch after on the network differs."""
+    X, y = binary
+
+    def to_dice(scores, weights, initial_weights, rate):
+        return [0.05, 0.05, 0.9]
+
+    kwargs = {"early_stopping": False, "max_epochs": 4}
+    static = quick(adaptation_rate=0, **kwargs).fit(X, y)
+    moved = quick(adaptation=to_dice, **kwargs).fit(X, y)
+    assert static.history_["loss"][0] == moved.history_["loss"][0]
+    assert static.history_["score"][0] == moved.history_["score"][0]
+    assert static.history_["loss"][1] != moved.history_["loss"][1]
+    assert_allclose(moved.history_["weight_dice"][1:], 0.9, atol=0.02)
+
+
+def test_averages_three_epochs_before_and_after_the_best_predict_too(quick, binary):
+    """Where there are such epochs, and 12 or more in all."""
+    X, y = binary
+
+    def fitted(best, max_epochs=13):
+        # Of three scores it is the middle one that counts.
+        near = {best - 2: 5.0, best - 1: 1.0, best: 9.0}
+        scores = (near.get(e, 1.0 if e < best else -9.0) for e in itertools.count(1))
+        model = quick(
+            max_epochs=max_epochs,
+            early_stopping=False,
+            adaptation_rate=0,
+            scoring=lambda *_: next(scores),
+        ).fit(X, y)
+        assert model.best_epoch_ == best
+        networks = model._committee.biases[-1].reshape(3, -1)
+        return networks, model._state.state.averages
+
+    averages = {best: fitted(best)[1][0] for best in (4, 7, 10, 13)}
+    for best, expected in (
+        (7, [7, 4, 10]),
+        (10, [10, 7, 13]),
+        (13, [13, 10]),
+        (1, [1, 4]),
+    ):
+        networks, found = fitted(best)
+        assert networks.shape == (3, len(found)) and len(found) == len(expected)
+        for average, epoch, bias in zip(found, expected, networks.T, strict=True):
+            assert_allclose(bias, average.reshape(3, -1)[:, -1])
+            if epoch in averages:
+                assert_array_equal(average, averages[epoch])
+    assert len(fitted(4, max_epochs=11)[1]) == 1
+
+
+def test_best_epoch_is_restored(quick, binary):
+    """However many worse epochs follow it."""
+    X, y = binary
+
+    def falling_from_the_fifth():
+        epochs = itertools.count(1)
+        return lambda *_: -abs(next(epochs) - 4)
+
+    found = {
+        patience: quick(
+            max_epochs=20,
+            n_iter_no_change=patience,
+            scoring=falling_from_the_fifth(),
+            adaptation_rate=0,
+        ).fit(X, y)
+        # Enough for the epoch that is third after the best, which predicts with it.
+        for patience in (6, 11)
+    }
+    best = found[6].best_epoch_
+    assert best == found[11].best_epoch_ and 4 <= best <= 6
+    assert found[11].n_iter_ - found[6].n_iter_ == 11 - 6
+    assert found[6].best_score_ == found[6].history_["score"][best - 1]
+    assert_array_equal(found[6].predict_proba(X), found[11].predict_proba(X))
+
+
+def test_equal_scores_do_not_prolong_training(quick, binary):
+    """Ties choose among epochs, but a score that stands still stops the training."""
+    X, y = binary
+    model = quick(max_epochs=40, n_iter_no_change=3, scoring=lambda *_: 0.7)
+    assert model.fit(X, y).n_iter_ == 4
+
+
+def test_divergence_is_an_error(quick, binary):
+    with pytest.raises(ValueError, match="Training diverged.*Lower learning_rate"):
+        quick(optimizer="sgd", learning_rate=1e30, activation="relu").fit(*binary)
+
+
+def test_optimizer_configuration(quick, binary):
+    X, y = binary
+    plain = quick(optimizer="sgd").fit(X, y).predict_proba(X)
+    momentum = {"class_name": "sgd", "config": {"momentum": 0.9}}
+    assert (quick(optimizer=momentum).fit(X, y).predict_proba(X) != plain).any()
+
+
+def test_learning_rate_is_flat_and_then_falls(quick, binary, monkeypatch):
+    """Over half of the steps each, along a cosine to 0."""
+    seen, train = [], Program.train
+
+    def spy(self, rows, encoding, batches, learning_rates, *rest):
+        seen.append(learning_rates)
+        return train(self, rows, encoding, batches, learning_rates, *rest)
+
+    monkeypatch.setattr(Program, "train", spy)
+    quick(max_epochs=6, early_stopping=False, learning_rate=0.1).fit(*binary)
+    flat, falling = np.split(np.concatenate(seen), 2)
+    assert_array_equal(flat, np.full(len(flat), 0.1))
+    progress = (np.arange(len(falling)) + 0.5) / len(falling)
+    assert_allclose(falling, 0.1 * np.cos(np.pi * progress / 2) ** 2)

@@ -1,0 +1,103 @@
+"""The network in Keras, traced, and in NumPy."""
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+
+from skadaptive._committee.calibration import SigmoidCalibration
+from skadaptive._committee.inference import (
+    ACTIVATIONS,
+    Committee,
+    probabilities,
+)
+from skadaptive._features.piecewise import (
+    PiecewiseLinearEncoding,
+)
+from skadaptive._features.scaling import RobustScaler
+
+
+def committee(
+    rng,
+    activation="relu",
+    n_members=3,
+    n_outputs=1,
+    units=(5, 7, 4),
+    n_bins=3,
+    n_each=1,
+    calibration=None,
+):
+    """A committee of random networks, ``n_each`` of them a member."""
+    n_networks = n_members * n_each
+    sizes = [units[0] * (1 + (n_bins or 0)), *units[1:], n_outputs]
+    scaler = RobustScaler(rng.normal(size=units[0]), rng.uniform(0.5, 2, size=units[0]))
+    rows = rng.normal(size=(100, units[0]))
+    return Committee(
+        scaler,
+        activation,
+        PiecewiseLinearEncoding.fit(scaler, rows, np.ones(100), n_bins),
+        [
+            rng.normal(size=(n_networks, a, b)) / np.sqrt(a)
+            for a, b in zip(sizes[:-1], sizes[1:], strict=True)
+        ],
+        [rng.normal(size=(n_networks, b)) for b in sizes[1:]],
+        n_members,
+        calibration,
+    )
+
+
+@pytest.mark.parametrize("n_each", [1, 2])
+@pytest.mark.parametrize("n_outputs", [1, 3])
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_three_views_of_one_network(activation, n_outputs, n_each, rng):
+    """NumPy, the function that is trained, and the Keras model agree."""
+    from keras import ops
+
+    from skadaptive._training.network import build_model, committee_logits
+
+    calibration = SigmoidCalibration(0.7, np.arange(n_outputs) - 1.0)
+    net = committee(
+        rng, activation, n_outputs=n_outputs, n_each=n_each, calibration=calibration
+    )
+    X = rng.normal(scale=3, size=(50, 5))
+    proba = probabilities(net.logits(X))
+    factors = rng.uniform(0.5, 2, size=net.kernels[0].shape[:2])
+    kernels = [net.kernels[0] / factors[:, :, None], *net.kernels[1:]]
+    layers = zip(kernels, net.biases, strict=True)
+    weights = [factors, *(part for layer in layers for part in layer)]
+    scaled = net.scaler.transform(X)
+    inputs = np.hstack([scaled, net.encoding.transform(scaled)])
+    inputs = ops.convert_to_tensor(np.stack([inputs] * len(factors)))
+    trained, apart = (
+        ops.convert_to_numpy(
+            committee_logits(weights, inputs, activation, together=together)
+        )
+        for together in (True, False)
+    )
+    assert_allclose(apart, trained, rtol=1e-6, atol=1e-7)
+    members = trained.reshape(50, 3, n_each, n_outputs).mean(axis=2)
+    for member in range(3):
+        assert_allclose(net.logits(X, member), members[:, member], rtol=1e-6, atol=1e-7)
+    each = [probabilities(calibration(members[:, member])) for member in range(3)]
+    assert_allclose(proba, np.mean(each, axis=0), rtol=1e-6)
+    assert_allclose(build_model(net).predict(X, verbose=0), proba, atol=2e-6)
+
+
+def test_an_encoded_feature_counts_once_in_the_first_layer():
+    """In the size of its kernel at the start, and in how fast that moves."""
+    from skadaptive._training.network import (
+        initial_weights,
+        step_factors,
+        weight_shapes,
+    )
+
+    for n_columns, n_encoded, n_bins in ((6, 0, 0), (6, 2, 5)):
+        shapes = weight_shapes(n_columns, n_encoded, n_bins, (400, 8), 1)
+        n_inputs, fan_in = n_columns + n_encoded * n_bins, n_columns + n_encoded
+        kernel = slice(n_inputs, n_inputs + 400 * n_inputs)
+        start = initial_weights(
+            np.random.default_rng(0), shapes, n_bins, n_encoded, 1, "selu", [0.0]
+        )
+        assert_allclose(start[kernel].std(), fan_in**-0.5, rtol=0.05)
+        factors = step_factors(shapes, n_bins, n_encoded, np.full((1, n_inputs), 0.5))
+        assert_allclose(factors[kernel], fan_in**-0.5)
+        assert_allclose(factors[:n_inputs], 3)
