@@ -149,11 +149,11 @@ class timed_calls:
     """The seconds of each call of a compiled program within the block, in a list."""
 
     def __enter__(self):
-        from skadaptive._training import program
+        from skadaptive._training.tensorflow_program import TensorFlowProgram
 
         calls, self._patches = [], []
         for name in ("train", "predict"):
-            method = getattr(program.Program, name)
+            method = getattr(TensorFlowProgram, name)
 
             def timed(instance, *arguments, method=method):
                 start = time.perf_counter()
@@ -161,7 +161,7 @@ class timed_calls:
                 calls.append(time.perf_counter() - start)
                 return result
 
-            self._patches.append(mock.patch.object(program.Program, name, timed))
+            self._patches.append(mock.patch.object(TensorFlowProgram, name, timed))
         for patch in self._patches:
             patch.start()
         return calls

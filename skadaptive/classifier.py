@@ -1,18 +1,51 @@
-"""The estimator: parameters and the public surface."""
+"""The estimator: its parameters, the checks of what it is given, its public methods.
 
+The steps of ``fit`` and ``partial_fit`` are in ``_fitting``.
+"""
+
+import dataclasses
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from numbers import Integral, Real
+from typing import Any, Self
 
-from sklearn.base import ClassifierMixin
+import numpy as np
+from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.metrics import get_scorer_names
-from sklearn.utils.validation import check_is_fitted
+from sklearn.utils import check_array, check_random_state, check_X_y
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import (
+    check_consistent_length,
+    check_is_fitted,
+    column_or_1d,
+    validate_data,
+)
 
 from . import adaptation
-from ._committee import inference
 from ._committee.calibration import CALIBRATIONS
+from ._committee.decision import is_tuned
+from ._committee.inference import (
+    ACTIVATIONS,
+    Committee,
+    log_probabilities,
+    probabilities,
+)
 from ._committee.scoring import labels
-from ._fitting import BaseCommittee, import_training_module
-from ._sklearn_compat import HasMethods, Interval, StrOptions, fit_context
+from ._committee.state import CommitteeState, OutOfFoldBuffer, Seeds
+from ._features.categories import make_encoder
+from ._features.transform import InputTransform
+from ._fitting import FittedCommittee, GivenRows, fit_chunk, fit_rows, keras_required
+from ._parameters import rare_class
+from ._sklearn_compat import (
+    HasMethods,
+    Interval,
+    StrOptions,
+    check_partial_fit_first_call,
+    check_sample_weight,
+    fit_context,
+)
+from ._typing import ArrayLike, FloatArray, RandomState, Table
+from ._warnings import warn
 
 _OPTIMIZERS = {
     "adagrad",
@@ -25,143 +58,169 @@ _OPTIMIZERS = {
     "sgd",
 }
 
+# Features may be numbers, or NaN where missing.
+_FEATURES = {"dtype": (np.float64, np.float32), "ensure_all_finite": "allow-nan"}
 
-class AdaptiveHybridClassifier(ClassifierMixin, BaseCommittee):
+
+class AdaptiveHybridClassifier(ClassifierMixin, BaseEstimator):
     """Neural classifier for rare classes.
 
-    A committee of small networks, each held out from another fold of the training
-    rows, trained as one on a hybrid of cross-entropy, focal loss and soft Dice loss.
-    The score of the pooled out-of-fold predictions moves the mix of the three during
-    training, stops the training and chooses the epoch that is kept, so that no rare
-    row is spent on a validation set. Features are put on a common scale inside.
+    A committee of small Keras networks is trained as one model on a hybrid of
+    cross-entropy, focal loss [1]_ and soft Dice loss [2]_. Each member is held out from
+    one fold of the training rows, so every row gets an out-of-fold prediction. The
+    score of these predictions adapts the weights of the three losses during training,
+    stops the training and chooses the epoch that is kept; calibration and decision
+    threshold are learnt from them, too. No rare row is spent on a validation set.
+
+    Features are scaled inside. Missing values and categories are accepted.
 
     Parameters
     ----------
     hidden_layer_sizes : array-like of int, default=(64, 64, 64)
-        Units of each hidden layer. Empty: a generalized additive model, or with
-        ``n_bins=None`` a linear one.
+        Number of units in each hidden layer. An empty tuple gives a generalized
+        additive model, or a linear model together with ``n_bins=None``. Wider layers
+        rarely help on tables of fewer than 100,000 rows.
 
     activation : {"relu", "selu", "elu", "gelu", "silu", "tanh"}, default="silu"
-        Activation of the hidden layers.
+        Activation function of the hidden layers.
 
     n_bins : int, "auto" or None, default="auto"
-        Intervals between quantiles by which every feature is encoded piecewise
-        linearly, beside the scaled feature itself, so that the network sees single
-        thresholds. Features of fewer than four distinct quantiles are not encoded.
-        "auto": 16, or with more than 32 features as many as make 512 in all, but no
-        less than 4. None encodes none.
+        Number of quantile bins of the piecewise linear encoding, which shows every
+        feature to the network a second time and lets it learn sharp thresholds.
+        "auto" takes 16 bins, fewer for more than 32 features so that all features have
+        512 bins together, but at least 4. None switches the encoding off, which is
+        faster on wide tables. Features with fewer than four distinct quantiles are not
+        encoded.
 
     dropout : float, default=0.0
-        Share of hidden units dropped in each training step, in [0, 1).
+        Fraction of the hidden units that is dropped in each training step, in [0, 1).
+        It did not help on the tables of our benchmarks.
 
     gamma : float, default=2.0
-        Focusing parameter of the focal loss: the greater, the less rows count that
-        are already classified well.
+        Focusing parameter of the focal loss, in [0, 100]. The greater it is, the less
+        weight rows have that are already classified well; 0 gives a weighted
+        cross-entropy.
 
     alpha : float or array-like of shape (n_classes,), default=0.75
         Class weights of the focal loss. A float in [0, 1] is the weight of the rare
-        class, the others get ``1 - alpha``; an array has one non-negative weight per
-        class, in the order of ``classes_``.
+        class, and the other classes get ``1 - alpha``; an array has one non-negative
+        weight per class, in the order of ``classes_``. Raise it for more recall at the
+        threshold 0.5; a tuned threshold hardly depends on it.
 
     loss_weights : array-like of shape (3,), default=(0.4, 0.4, 0.2)
-        Mix of cross-entropy, focal loss and soft Dice at the start. Scaled to sum to
-        1. A term of weight 0 is left out for good.
+        Weights of cross-entropy, focal loss and soft Dice loss at the start. They are
+        scaled to sum to 1. A loss of weight 0 is left out for the whole training.
 
     adaptation : {"performance", "lookup"} or callable, default="performance"
-        How the mix follows the score. "performance": while the smoothed score does
-        not rise, cross-entropy gives way to the other two; when it rises, the mix
-        relaxes. "lookup": the published rule, three rows for an F1 below 0.7, below
-        0.8 and above. A callable: see :mod:`skadaptive.adaptation`.
+        Rule by which the loss weights follow the out-of-fold score. "performance":
+        while the smoothed score does not rise, weight moves from cross-entropy to the
+        other two losses; when it rises, the weights move back towards the start.
+        "lookup": a published rule with three rows of weights, for F1 scores below 0.7,
+        below 0.8 and above. A callable: see :mod:`skadaptive.adaptation`.
 
     adaptation_rate : float, default=0.1
-        Step size of the adaptation in [0, 1]. 0 keeps the mix as it is.
+        Step size of the adaptation, in [0, 1]. 0 keeps the loss weights constant.
 
     scoring : str or callable, default="f1"
-        A scikit-learn scorer: a name or ``scorer(estimator, X, y)``. A name judges
-        the rare class as the positive one; with more than two classes "f1" and its
-        like stand for the macro average.
+        Score that drives adaptation, early stopping and the choice of the epoch: the
+        name of a scikit-learn scorer or a callable ``scorer(estimator, X, y)``. Scorers
+        given by name take the rare class as the positive class; with more than two
+        classes "f1" and similar names stand for their macro average.
 
     class_weight : dict or "balanced", default=None
-        Weights of the classes in every loss term, and as costs of errors in the
-        decision: in the criterion that tunes the threshold, and by which probabilities
-        are multiplied where the most probable class is taken. "balanced" is
-        ``n_samples / (n_classes * n_samples_of_class)``. Calibrated probabilities
-        remain those of the natural shares.
+        Weights of the classes in the three losses. They also count as costs of errors
+        in the decision: in the criterion that tunes the threshold and, where the most
+        probable class is predicted, as factors of the probabilities. "balanced" is
+        ``n_samples / (n_classes * n_samples_of_class)``. Calibrated probabilities stay
+        those of the natural class shares.
 
     categorical_features : "from_dtype", array-like or None, default="from_dtype"
-        Features that are categories: names of columns, their numbers, or a mask.
-        "from_dtype": those columns of a DataFrame that hold strings or have a
-        categorical dtype. Each category becomes a column, the 63 most frequent of a
-        feature, and one for the rest; a missing value is a category.
+        Features that are categories: column names, column numbers or a boolean mask.
+        "from_dtype" takes the columns of a DataFrame that hold strings or have a
+        categorical dtype. Categories are one-hot encoded, at most 64 columns per
+        feature, the last of which stands for all rarer categories. A missing value is
+        a category of its own.
 
     sampler : imbalanced-learn sampler, default=None
-        Resamples the training rows of each member, and nothing else: rows held out
-        keep their natural shares and never lend themselves to synthetic ones. With an
-        under-sampler each member has its own balanced draw, which is balanced bagging
-        in one network. Cloned, with a seed that follows ``random_state``.
+        Resamples the training rows of each member and nothing else: held-out rows keep
+        their natural class shares, and no synthetic row is made from them. With an
+        under-sampler each member draws its own balanced subset, as in balanced bagging.
+        The sampler is cloned; its seed follows ``random_state``.
 
     cv : int, float, splitter, iterable, "auto" or None, default="auto"
-        Who is held out from whom. An int: that many stratified, shuffled folds and as
-        many committee members. "auto": 10 up to 4,000 rows, otherwise and in
-        ``partial_fit`` 5. A float: one member, this share of the rows held out.
-        A scikit-learn splitter or an iterable of (train, test) index pairs: one
-        member per split. None: one member, nothing held out, hence no adaptation and
-        no early stopping. With fewer rare rows than folds there are fewer folds.
+        How rows are assigned to members: each member trains on one split's training
+        rows and is validated on the rest.
+
+        - "auto": 10 members up to 4,000 rows, otherwise and in ``partial_fit`` 5.
+        - int: that many stratified, shuffled folds, one member per fold.
+        - float: one member, with this fraction of the rows held out. This is the
+          fastest choice that still stops early.
+        - splitter or iterable of (train, test) index pairs: one member per split.
+        - None: one member and no held-out rows, hence no adaptation, no early stopping,
+          no tuned threshold and no calibration.
+
+        There are fewer folds where there are fewer rare rows.
 
     optimizer : str or dict, default="adam"
         Name of a Keras optimizer, or its Keras configuration, such as
         ``{"class_name": "sgd", "config": {"momentum": 0.9}}``.
 
     learning_rate : float, default=0.04
-        Learning rate for the first half of ``max_epochs``; in the second it falls to 0
-        along a cosine. It is shared out among the weights by the width of their layer,
-        so that the same value suits any.
+        Learning rate during the first half of ``max_epochs``; in the second half it
+        falls to 0 along a cosine. It is divided among the layers by their width, so
+        the same value suits narrow and wide networks. Lower it if training diverges.
 
     batch_size : int or "auto", default="auto"
-        Rows per step and member. "auto" grows with the number of rows, from 64 to
-        256, and to 512 above 24,000, and lets an epoch pass over few rows as often as
-        it takes to make 4 steps.
+        Rows per step and member. "auto" grows with the number of rows from 64 to 256,
+        and to 512 above 24,000 rows; over few rows an epoch then passes several times,
+        until it has at least 4 steps.
 
     max_epochs : int or "auto", default="auto"
-        Greatest number of epochs. "auto": 24, or over many rows as few as pass over
-        96,000, but no less than 6. An epoch is one pass over the training rows, or
-        several as said under ``batch_size``.
+        Greatest number of epochs. "auto" is 24, or for large tables as few as see
+        96,000 rows, but at least 6.
 
     early_stopping : bool, default=True
-        Whether to stop when the score no longer rises. The weights of the best epoch
+        Whether to stop when the score no longer rises. The parameters of the best epoch
         are kept in either case.
 
     n_iter_no_change : int or "auto", default="auto"
-        Epochs without a rise of the smoothed score after which training stops; equal
-        scores may still change which epoch is kept. "auto": a fifth of the epochs,
-        but no less than 5.
+        Number of epochs without a rise of the smoothed score after which training
+        stops. "auto" is a fifth of the epochs, but at least 5.
 
     threshold : "tune", float, callable or None, default="tune"
-        Probability of the rare class above which a row is predicted rare, with two
-        classes. "tune": the one that is best out of fold for ``scoring``, or for F1 if
-        ``scoring`` does not depend on it, where calibrated probabilities count beside
-        the labels, as if they were 500 rare rows more; and 0.5 where neither class is
-        rare, both having at least 45 % of the weight. A float in (0, 1) fixes it. A
-        callable is a criterion of :mod:`skadaptive.thresholds`, whatever the shares.
-        None: the most probable class, 0.5, as always with more than two.
+        Decision threshold: with two classes, a row is predicted rare if its probability
+        of the rare class is above it.
+
+        - "tune": the threshold that is best out of fold for ``scoring``, or for F1 if
+          ``scoring`` does not depend on a threshold. The calibrated probabilities count
+          beside the labels, like 500 more rare rows. It stays at 0.5 if both classes
+          have at least 45 % of the weight.
+        - float in (0, 1): this threshold.
+        - callable: a criterion, see :mod:`skadaptive.thresholds`; for costs, a minimum
+          recall or a minimum precision.
+        - None: the most probable class, that is 0.5.
+
+        With more than two classes the most probable class is predicted.
 
     calibration : {"sigmoid", "isotonic"} or None, default="sigmoid"
-        How probabilities are put right after focal loss, Dice, weights and resampling,
-        on out-of-fold logits at the natural shares. Increasing, so that the ranking by
-        each member stays; "isotonic" needs some hundred rare rows.
+        Calibration of the probabilities on out-of-fold logits at the natural class
+        shares, which corrects what focal loss, Dice loss, weights and resampling do to
+        them. It is increasing, so the ranking by each member stays. "isotonic" needs
+        some hundred rare rows.
 
     warm_start : bool, default=False
-        Whether ``fit`` goes on from the network of the last fit, as long as data and
-        layers suit it: with its scaling and intervals (``n_bins``), optimizer, mix and
-        held-out rows, for ``max_epochs`` more. If no new epoch is better than what it
-        began with, that is kept. Rows held out stay so only if ``X`` and ``y`` are the
-        same as before, or all new; with old rows among new ones give ``cv`` the splits.
+        Whether ``fit`` continues from the networks of the last fit, for ``max_epochs``
+        more epochs, with its scaling, bins, optimizer state, loss weights and held-out
+        rows. Data and layers have to fit. If no new epoch is better, the networks stay
+        as they were. Rows stay held out from the same members only if ``X`` and ``y``
+        are the same as before, or all new; otherwise pass the splits as ``cv``.
 
     random_state : int, RandomState instance or None, default=None
-        Seed of folds, initial weights, batches and dropout.
+        Seed of folds, initial parameters, batches, dropout and sampler. Pass an int for
+        reproducible results.
 
     verbose : int, default=0
-        1 shows a progress bar with loss, score and mix.
+        1 shows a progress bar with loss, score and loss weights.
 
     Attributes
     ----------
@@ -175,24 +234,24 @@ class AdaptiveHybridClassifier(ClassifierMixin, BaseCommittee):
         Names of the features, if all are strings.
 
     feature_encoder_ : ColumnTransformer or None
-        Turns a table with categories into one of numbers; None if there are none.
+        Encoder of a table with categories; None if there are none.
 
     history_ : dict of list
         One value per epoch: ``epoch`` (from 1), ``loss``, ``score`` (NaN if nothing is
-        held out), ``weight_cross_entropy``, ``weight_focal``, ``weight_dice``. With
-        ``warm_start`` and ``partial_fit`` it grows from call to call.
+        held out), ``weight_cross_entropy``, ``weight_focal``, ``weight_dice``. It grows
+        from call to call with ``warm_start`` and ``partial_fit``.
 
     loss_weights_ : ndarray of shape (3,)
-        Mix of the best epoch.
+        Loss weights of the best epoch.
 
     n_iter_ : int
         Number of epochs run, in all calls.
 
     best_epoch_ : int
-        Epoch whose weights are kept, counted from 1.
+        Epoch whose parameters are kept, counted from 1.
 
     best_score_ : float
-        Its score.
+        Out-of-fold score of that epoch.
 
     threshold_ : float
         Probability of the rare class above which a row is predicted rare. Not used
@@ -201,12 +260,14 @@ class AdaptiveHybridClassifier(ClassifierMixin, BaseCommittee):
     oof_proba_ : ndarray of shape (n_samples, n_classes)
         Out-of-fold probabilities: for each row the mean logit of the members that
         held it out, calibrated. NaN for rows that were never held out or have weight
-        0, and for all rows where validation data are given. After ``partial_fit``
-        that of the last chunk.
+        0, and for all rows where validation data are given. After ``partial_fit`` they
+        are those of the last chunk.
 
     See Also
     --------
-    sklearn.neural_network.MLPClassifier : Cross-entropy alone.
+    skadaptive.compare : Comparison with other classifiers on the same folds.
+    skadaptive.evaluate : Measures with intervals on new rows.
+    sklearn.neural_network.MLPClassifier : Networks trained on cross-entropy alone.
     imblearn.ensemble.BalancedBaggingClassifier : Resampling around any classifier.
 
     Notes
@@ -216,51 +277,30 @@ class AdaptiveHybridClassifier(ClassifierMixin, BaseCommittee):
     ``decision_function`` is positive for ``classes_[1]`` as everywhere in
     scikit-learn.
 
-    Before they are mixed, the three loss terms are put on one scale: the one on
-    which each pulls as hard as cross-entropy where training begins.
-
     Out-of-fold predictions choose the epoch, the calibration and the threshold, and
-    the scale of the features is that of all rows: ``best_score_`` and ``oof_proba_``
-    are a little better than what new rows will show. Compare models on rows that
-    ``fit`` has not seen.
+    features are scaled by all rows: ``best_score_`` and ``oof_proba_`` are a little
+    better than what new rows will show. Compare models on rows that ``fit`` has not
+    seen.
 
-    A missing value counts as the median, beside a flag that tells the network, if the
-    feature has missing values in ``fit``. Features with heavy tails come to the network
-    twice, bent and as normal scores, and each feature also as its piecewise linear
-    encoding [3]_. Where the middle half of a feature, by size, is one value, as of an
-    amount that is mostly 0, the others have a scale and intervals of their own. Of more
-    than 200,000 rows so many, drawn at random, tell quantiles.
+    Tips for faster training: ``cv=5`` or ``cv=0.2`` instead of ten members,
+    ``n_bins=None`` on tables of hundreds of features, a smaller ``max_epochs``.
 
-    Inputs begin alike and are learnt faster the more of the class their feature alone
-    explains in a member's training rows, as trees choose features and networks do not
-    [5]_; in ``partial_fit`` all are learnt alike.
+    Tips for more accuracy: leave ``cv`` at 10 members or more, choose a ``scoring``
+    that is what you will report, and search over ``gamma``, ``alpha`` and
+    ``hidden_layer_sizes``; resampling rarely helps once the threshold is tuned.
 
-    What four steps move the weights of a hidden layer by is mostly in a few directions.
-    It is made flat, half of it in the first layer: its singular values come near to
-    each other while its norm stays, whatever the optimizer, as Muon does for momentum
-    [7]_. These weights also shrink by .1 of the learning rate in each step.
+    Tips for extreme rarity, below some 50 rare rows: ``cv`` with as many folds as
+    rare rows allow, ``calibration="sigmoid"``, and a threshold from known costs,
+    ``skadaptive.thresholds.expected_cost``, instead of a tuned one.
 
-    The weights that are judged after each epoch, kept and predict are a running average
-    over the latest three or so [4]_. Where there are 12 epochs or more, those three
-    before and after the best predict with it, by the mean of their logits [6]_. The
-    committee's probabilities are the mean of its members'.
-
-    Small data that fit in one batch are trained in float64, others in float32.
+    How the networks are built, trained and averaged, in the order of the data, stands
+    in ``docs/method.md``.
 
     References
     ----------
     .. [1] T.-Y. Lin et al., "Focal Loss for Dense Object Detection", ICCV 2017.
     .. [2] F. Milletari et al., "V-Net: Fully Convolutional Neural Networks for
        Volumetric Medical Image Segmentation", 3DV 2016.
-    .. [3] Y. Gorishniy et al., "On Embeddings for Numerical Features in Tabular Deep
-       Learning", NeurIPS 2022.
-    .. [4] P. Izmailov et al., "Averaging Weights Leads to Wider Optima and Better
-       Generalization", UAI 2018.
-    .. [5] L. Grinsztajn, E. Oyallon and G. Varoquaux, "Why do tree-based models still
-       outperform deep learning on typical tabular data?", NeurIPS 2022.
-    .. [6] G. Huang et al., "Snapshot Ensembles: Train 1, Get M for Free", ICLR 2017.
-    .. [7] K. Jordan et al., "Muon: An optimizer for hidden layers in neural networks",
-       2024.
 
     Examples
     --------
@@ -278,7 +318,7 @@ class AdaptiveHybridClassifier(ClassifierMixin, BaseCommittee):
 
     _parameter_constraints = {
         "hidden_layer_sizes": ["array-like"],
-        "activation": [StrOptions(set(inference.ACTIVATIONS))],
+        "activation": [StrOptions(set(ACTIVATIONS))],
         "n_bins": [
             StrOptions({"auto"}),
             Interval(Integral, 3, None, closed="left"),
@@ -326,34 +366,40 @@ class AdaptiveHybridClassifier(ClassifierMixin, BaseCommittee):
         "verbose": ["verbose"],
     }
 
-    def __init__(
+    # Set by fit and partial_fit; Any, as scikit-learn's labels may be of any type.
+    classes_: Any
+    _committee: Committee
+    _state: CommitteeState
+    _decision_offset: float | np.ndarray
+
+    def __init__(  # noqa: PLR0913, PLR0917 - as people know them from scikit-learn
         self,
-        hidden_layer_sizes=(64, 64, 64),
-        activation="silu",
-        n_bins="auto",
-        dropout=0.0,
-        gamma=2.0,
-        alpha=0.75,
-        loss_weights=(0.4, 0.4, 0.2),
-        adaptation="performance",
-        adaptation_rate=0.1,
-        scoring="f1",
-        class_weight=None,
-        categorical_features="from_dtype",
-        sampler=None,
-        cv="auto",
-        optimizer="adam",
-        learning_rate=0.04,
-        batch_size="auto",
-        max_epochs="auto",
-        early_stopping=True,
-        n_iter_no_change="auto",
-        threshold="tune",
-        calibration="sigmoid",
-        warm_start=False,
-        random_state=None,
-        verbose=0,
-    ):
+        hidden_layer_sizes: ArrayLike = (64, 64, 64),
+        activation: str = "silu",
+        n_bins: int | str | None = "auto",
+        dropout: float = 0.0,
+        gamma: float = 2.0,
+        alpha: float | ArrayLike = 0.75,
+        loss_weights: ArrayLike = (0.4, 0.4, 0.2),
+        adaptation: str | Callable = "performance",
+        adaptation_rate: float = 0.1,
+        scoring: str | Callable = "f1",
+        class_weight: Mapping | str | None = None,
+        categorical_features: ArrayLike | str | None = "from_dtype",
+        sampler: Any = None,
+        cv: Any = "auto",
+        optimizer: str | dict = "adam",
+        learning_rate: float = 0.04,
+        batch_size: int | str = "auto",
+        max_epochs: int | str = "auto",
+        early_stopping: bool = True,
+        n_iter_no_change: int | str = "auto",
+        threshold: str | float | Callable | None = "tune",
+        calibration: str | None = "sigmoid",
+        warm_start: bool = False,
+        random_state: RandomState = None,
+        verbose: int = 0,
+    ) -> None:
         self.hidden_layer_sizes = hidden_layer_sizes
         self.activation = activation
         self.n_bins = n_bins
@@ -383,15 +429,15 @@ class AdaptiveHybridClassifier(ClassifierMixin, BaseCommittee):
     @fit_context(prefer_skip_nested_validation=True)
     def fit(
         self,
-        X,
-        y,
-        sample_weight=None,
+        X: Table,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
         *,
-        X_val=None,
-        y_val=None,
-        sample_weight_val=None,
-        groups=None,
-    ):
+        X_val: Table | None = None,
+        y_val: ArrayLike | None = None,
+        sample_weight_val: ArrayLike | None = None,
+        groups: ArrayLike | None = None,
+    ) -> Self:
         """Fit the committee.
 
         Parameters
@@ -404,15 +450,15 @@ class AdaptiveHybridClassifier(ClassifierMixin, BaseCommittee):
         sample_weight : array-like of shape (n_samples,), default=None
             Non-negative weights; a row of weight 0 counts as absent.
         X_val : array-like or DataFrame of shape (n_val, n_features), default=None
-            Validation rows. Given these, every member trains on all of X, with its own
-            seed, and they take the part of the rows held out. ``cv`` then only says
-            how many members there are.
+            Validation rows, which take the place of held-out rows: every member trains
+            on all of X, from its own initial parameters, and ``cv`` only sets the
+            number of members.
         y_val : array-like of shape (n_val,), default=None
-            Their labels.
+            Labels of the validation rows.
         sample_weight_val : array-like of shape (n_val,), default=None
-            Their weights.
+            Sample weights of the validation rows.
         groups : array-like of shape (n_samples,), default=None
-            Rows of one group are held out together.
+            Group of each row; rows of one group are held out together.
 
         Returns
         -------
@@ -423,31 +469,35 @@ class AdaptiveHybridClassifier(ClassifierMixin, BaseCommittee):
         ValueError
             For invalid parameters or data, and if training diverges.
         ImportError
-            If TensorFlow is not installed. Nothing else needs it.
+            If TensorFlow is not installed. Nothing but training needs it.
 
         Warns
         -----
         UserWarning
             If nothing is held out although the threshold or the calibration needs it.
         """
-        with _as_it_was_on_error(self):
-            self._fit(X, y, sample_weight, (X_val, y_val, sample_weight_val), groups)
+        with _restored_on_error(self):
+            validation = X_val, y_val, sample_weight_val
+            self._fit(X, y, sample_weight, validation, groups)
         return self
 
     @fit_context(prefer_skip_nested_validation=True)
-    def partial_fit(self, X, y, classes=None, sample_weight=None):
-        """Learn from a chunk of data that arrive in chunks, or do not fit in memory.
+    def partial_fit(
+        self,
+        X: Table,
+        y: ArrayLike,
+        classes: ArrayLike | None = None,
+        sample_weight: ArrayLike | None = None,
+    ) -> Self:
+        """Learn from one chunk of data that arrive in chunks or do not fit in memory.
 
-        One pass over the chunk, which begins where the last call, of ``fit`` or of
-        ``partial_fit``, ended: with its weights, optimizer state and mix. A part of
-        the chunk is held out from each member as ``cv`` says, an int, a float or None;
-        a row that comes again in a later chunk is held out from the same member again.
-        (``fit`` holds out otherwise: rows of an earlier ``fit`` that come again in a
-        chunk, or the other way round with ``warm_start``, are judged by members that
-        have seen them.) The score of those rows moves the mix. Those of the latest
-        chunks, as many as make up half of the rows so far but 100,000 at most,
-        calibrate and tune the threshold. Medians and interquartile ranges are averages
-        over the chunks.
+        One pass over the chunk continues from where the last call, of ``fit`` or of
+        ``partial_fit``, ended: with its network parameters, optimizer state and loss
+        weights. A part of the chunk is held out from each member, as ``cv`` says: an
+        int, a float or None. The score of the held-out rows adapts the loss weights;
+        the held-out rows of the latest chunks, half of all rows so far but at most
+        100,000, calibrate the probabilities and tune the threshold. Medians and
+        interquartile ranges are averaged over the chunks.
 
         Parameters
         ----------
@@ -476,66 +526,77 @@ class AdaptiveHybridClassifier(ClassifierMixin, BaseCommittee):
         Notes
         -----
         The chunks should come in random order, and the first should have rows of every
-        class: it says which class is rare, which features have missing values or heavy
-        tails, and what the categories are. A ``sampler`` needs chunks with as many rows
-        of each class as it needs; the part of a member that is all of one class is
-        trained on as it is. ``max_epochs``, ``early_stopping`` and
-        ``warm_start`` are not used. The learning rate begins with ``learning_rate``
-        and falls with the square root of the steps, to a quarter.
+        class: it decides which class is rare, which features have missing values or
+        heavy tails, and what the categories are. A ``sampler`` needs enough rows of
+        each class in every chunk; the training part of a member that is all of one
+        class is not resampled. ``max_epochs``, ``early_stopping`` and ``warm_start``
+        are not used. The learning rate begins with ``learning_rate`` and falls with the
+        square root of the number of steps, to a quarter.
+
+        A row that comes again in a later chunk is held out from the same member again.
+        ``fit`` assigns rows otherwise: rows of an earlier ``fit`` that come again in a
+        chunk, or the other way round with ``warm_start``, are scored by members that
+        were trained on them.
         """
-        with _as_it_was_on_error(self):
+        with _restored_on_error(self):
             self._partial_fit(X, y, classes, sample_weight)
         return self
 
-    def predict(self, X):
+    def predict(self, X: Table) -> np.ndarray:
         """Predict class labels.
 
         Parameters
         ----------
         X : array-like or DataFrame of shape (n_samples, n_features)
+            Rows with the features of ``fit``.
 
         Returns
         -------
         ndarray of shape (n_samples,)
-            With two classes the rare one where its probability is above
-            ``threshold_``; otherwise the most probable class.
+            Predicted labels. With two classes a row is predicted rare if its
+            probability of the rare class is above ``threshold_``; otherwise the most
+            probable class is predicted.
         """
         decision = self.decision_function(X)
         return self.classes_[labels(decision.reshape(len(decision), -1))]
 
-    def predict_proba(self, X):
+    def predict_proba(self, X: Table) -> FloatArray:
         """Predict class probabilities.
 
         Parameters
         ----------
         X : array-like or DataFrame of shape (n_samples, n_features)
+            Rows with the features of ``fit``.
 
         Returns
         -------
         ndarray of shape (n_samples, n_classes)
-            In the order of ``classes_``.
+            Calibrated probabilities, in the order of ``classes_``.
         """
-        return inference.probabilities(self._logits(X))
+        return probabilities(self._logits(X))
 
-    def predict_log_proba(self, X):
+    def predict_log_proba(self, X: Table) -> FloatArray:
         """Predict logarithms of class probabilities, finite for any logit.
 
         Parameters
         ----------
         X : array-like or DataFrame of shape (n_samples, n_features)
+            Rows with the features of ``fit``.
 
         Returns
         -------
         ndarray of shape (n_samples, n_classes)
+            Log-probabilities, in the order of ``classes_``.
         """
-        return inference.log_probabilities(self._logits(X))
+        return log_probabilities(self._logits(X))
 
-    def decision_function(self, X):
-        """How far a row is from the decision, in log-odds.
+    def decision_function(self, X: Table) -> FloatArray:
+        """Compute the distance of each row from the decision, in log-odds.
 
         Parameters
         ----------
         X : array-like or DataFrame of shape (n_samples, n_features)
+            Rows with the features of ``fit``.
 
         Returns
         -------
@@ -548,31 +609,223 @@ class AdaptiveHybridClassifier(ClassifierMixin, BaseCommittee):
         return decision[:, 0] if decision.shape[1] == 1 else decision
 
     @property
-    def model_(self):
-        """The committee as a new ``keras.Model``: features → probabilities.
+    def model_(self) -> Any:
+        """The committee as a new ``keras.Model``: features to probabilities.
 
-        Categories come to it as numbers, the columns that they become after the other
-        features: ``feature_encoder_.transform(X)``.
-
-        Built of Keras's own layers at each access, float32 but for the scaling. Keras's
-        ``predict`` rounds its input to float32 before the model sees it; for features
-        of more than seven digits, such as time stamps, call the model itself.
+        The model is built of Keras's own layers at each access, float32 but for the
+        scaling. It takes categories as numbers, one-hot encoded after the other
+        features: ``feature_encoder_.transform(X)``. Keras's ``predict`` rounds its
+        input to float32 before the model sees it; for features of more than seven
+        digits, such as time stamps, call the model itself.
         """
         check_is_fitted(self)
-        return import_training_module("network").build_model(self._committee)
+        with keras_required():
+            from ._training.network import build_model
+        return build_model(self._committee)
 
-    def __sklearn_tags__(self):
+    def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.input_tags.allow_nan = True
         return tags
 
-    def _logits(self, X):
+    def _logits(self, X: Table) -> FloatArray:
         check_is_fitted(self)
         return self._committee.logits(self._as_numbers(X))
 
+    # ----------------------------------------------------------------- steps of fitting
+
+    def _fit(
+        self,
+        X: Table,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None,
+        validation: tuple,
+        groups: ArrayLike | None,
+    ) -> None:
+        continues = self.warm_start and hasattr(self, "_state")
+        table, target, weight = self._check_data(X, y, sample_weight, not continues)
+        # The unit of the weights means nothing, and squares of them may overflow.
+        unit = weight.max()
+        unit *= (weight[weight > 0] / unit).mean()
+        weight = weight / unit
+        indices = self._check_classes(target, weight, continues)
+        given = GivenRows(X, table, indices, weight, sample_weight is not None)
+        class_totals = np.bincount(indices, weight, len(self.classes_))
+        state = dataclasses.replace(
+            self._state if continues else self._new_state(class_totals),
+            weight_unit=unit,
+            class_totals=class_totals,
+            out_of_fold=OutOfFoldBuffer(),
+        )
+        if continues:
+            transform = self._same_transform()
+        else:
+            transform = InputTransform.fit(table, weight, self.n_bins)
+        fitted = fit_rows(
+            self,
+            given,
+            self._check_validation_data(*validation),
+            groups,
+            state,
+            transform,
+        )
+        self._take_over(fitted)
+        if self.cv is None and fitted.monitor.scorer is None:
+            self._warn_of_nothing_held_out()
+
+    def _partial_fit(
+        self,
+        X: Table,
+        y: ArrayLike,
+        classes: ArrayLike | None,
+        sample_weight: ArrayLike | None,
+    ) -> None:
+        is_first = check_partial_fit_first_call(self, classes)
+        if len(self.classes_) < 2:
+            raise ValueError(
+                f"classes must name at least two classes; got {classes!r}."
+            )
+        table, target, weight = self._check_data(X, y, sample_weight, is_first)
+        unit = weight[weight > 0].mean() if is_first else self._state.weight_unit
+        weight = weight / unit
+        # A row of weight 0 counts as absent, whatever its class.
+        target = np.where(weight > 0, target, self.classes_[0])
+        indices = self._class_indices(target, "y")
+        class_totals = np.bincount(indices, weight, len(self.classes_))
+        if is_first:
+            transform = InputTransform.fit(table, weight, self.n_bins)
+            state = self._new_state(class_totals)
+        else:
+            state = self._state
+            class_totals = class_totals + state.class_totals
+            share = weight.sum() / class_totals.sum()
+            transform = self._same_transform().updated(table, weight, share)
+        state = dataclasses.replace(state, weight_unit=unit, class_totals=class_totals)
+        given = GivenRows(X, table, indices, weight, sample_weight is not None)
+        self._take_over(fit_chunk(self, given, state, transform))
+        if is_first and self.cv is None:
+            self._warn_of_nothing_held_out()
+
+    def _take_over(self, fitted: FittedCommittee) -> None:
+        """Set everything that a fit leaves behind."""
+        monitor, decision = fitted.monitor, fitted.decision
+        best = monitor.best_epoch - 1
+        self._committee, self._state = fitted.committee, fitted.state
+        self._decision_offset = decision.offset
+        self.history_ = monitor.history
+        self.n_iter_ = len(monitor.history["epoch"])
+        self.best_epoch_ = monitor.best_epoch
+        self.best_score_ = monitor.best_score
+        self.loss_weights_ = np.array(
+            [monitor.history[f"weight_{term}"][best] for term in adaptation.TERMS]
+        )
+        self.threshold_ = decision.threshold
+        self.oof_proba_ = fitted.oof_proba
+
+    def _new_state(self, class_totals: np.ndarray) -> CommitteeState:
+        rng = check_random_state(self.random_state)
+        seeds = Seeds(*map(int, rng.randint(2**31 - 1, size=4)))
+        return CommitteeState(seeds, rare_class(class_totals), class_totals)
+
+    def _same_transform(self) -> InputTransform:
+        """The transform of the network to continue from; refuses another ``n_bins``."""
+        transform = self._committee.transform
+        n_bins = transform.encoding.n_bins or None
+        if self.n_bins != n_bins and (self.n_bins != "auto" or n_bins is None):
+            raise ValueError(
+                f"Training cannot go on with another network: n_bins was {n_bins} and "
+                f"is {self.n_bins!r}. Set that back, or fit anew with warm_start=False."
+            )
+        return transform
+
+    # --------------------------------------------------------------------------- checks
+
+    def _check_data(
+        self, X: Table, y: ArrayLike, sample_weight: ArrayLike | None, reset: bool
+    ) -> tuple[FloatArray, np.ndarray, FloatArray]:
+        """X and weights as arrays, y as it is."""
+        if y is None:
+            validate_data(self, X, y)  # scikit-learn's error
+        table, target = check_X_y(self._as_numbers(X, reset), y, **_FEATURES)
+        check_classification_targets(target)
+        weight = check_sample_weight(sample_weight, table)
+        if not weight.any():
+            raise ValueError("Sample weights are all zero: there is nothing to fit.")
+        return table, target, weight
+
+    def _as_numbers(self, X: Table, reset: bool = False) -> FloatArray:
+        """X as numbers, categories encoded; checks its columns, or learns them."""
+        if reset:
+            self.feature_encoder_ = make_encoder(self.categorical_features, X)
+        if self.feature_encoder_ is None:
+            return validate_data(self, X, reset=reset, **_FEATURES)
+        validate_data(self, X, reset=reset, skip_check_array=True)
+        return check_array(
+            self.feature_encoder_.transform(X), estimator=self, **_FEATURES
+        )
+
+    def _check_classes(
+        self, y: np.ndarray, weight: FloatArray, continues: bool
+    ) -> np.ndarray:
+        """Labels as class indices; sets ``classes_``."""
+        classes = np.unique(y[weight > 0])
+        if continues and not np.array_equal(classes, self.classes_):
+            raise ValueError(
+                f"Training goes on with the classes of the last fit, {self.classes_}; "
+                f"got {classes}. Fit anew with warm_start=False."
+            )
+        self.classes_ = classes
+        if len(classes) < 2:
+            raise ValueError(
+                "AdaptiveHybridClassifier needs at least two classes in y whose rows "
+                f"have weight; got one class, {classes.tolist()[0]!r}."
+            )
+        # A class without any weight counts as absent, like its rows.
+        return np.minimum(np.searchsorted(classes, y), len(classes) - 1)
+
+    def _class_indices(self, y: np.ndarray, name: str) -> np.ndarray:
+        """Labels as indices into ``classes_``, which has to hold them."""
+        unseen = np.setdiff1d(y, self.classes_)
+        if unseen.size:
+            raise ValueError(
+                f"{name} holds classes that are not known: {unseen.tolist()}. The "
+                f"classes are {self.classes_.tolist()}."
+            )
+        return np.searchsorted(self.classes_, y)
+
+    def _check_validation_data(
+        self,
+        X: Table | None,
+        y: ArrayLike | None,
+        sample_weight: ArrayLike | None,
+    ) -> GivenRows | None:
+        """Validation rows, checked; None if there are none."""
+        if X is None:
+            if y is not None or sample_weight is not None:
+                raise ValueError("y_val and sample_weight_val need X_val.")
+            return None
+        if y is None:
+            raise ValueError("X_val needs y_val, its labels.")
+        table = self._as_numbers(X)
+        target = column_or_1d(y, warn=True)
+        check_consistent_length(table, target)
+        indices = self._class_indices(target, "y_val")
+        weight = check_sample_weight(sample_weight, table)
+        weight = weight / weight[weight > 0].mean()
+        return GivenRows(X, table, indices, weight, sample_weight is not None)
+
+    def _warn_of_nothing_held_out(self) -> None:
+        if is_tuned(self.threshold) or self.calibration:
+            warn(
+                "Nothing is held out that could tune the threshold or calibrate: "
+                f"the threshold is {self.threshold_:g} and the probabilities are the "
+                "network's own. Hold rows out (cv, X_val), or say threshold=None, "
+                "calibration=None."
+            )
+
 
 @contextmanager
-def _as_it_was_on_error(estimator):
+def _restored_on_error(estimator: AdaptiveHybridClassifier) -> Iterator[None]:
     """Give the estimator its attributes back if fitting fails or is interrupted."""
     before = estimator.__dict__.copy()
     try:

@@ -24,7 +24,7 @@ from sklearn.model_selection import (
 from skadaptive import AdaptiveHybridClassifier
 from skadaptive._committee.inference import probabilities
 from skadaptive._parameters import auto_epochs
-from skadaptive._training import program
+from skadaptive._training.tensorflow_program import TensorFlowProgram
 
 # ---------------------------------------------------------------- fitted attributes
 
@@ -84,7 +84,7 @@ def test_keras_model_agrees_with_predict_proba(problem, quick, request, tmp_path
     X[:, 3] = np.sinh(4 * X[:, 3])
     X[::7, 2:4] = np.nan
     model = quick().fit(X, y)
-    assert model._committee.scaler.n_outputs == 9
+    assert model._committee.transform.scaler.n_outputs == 9
     network = model.model_
     assert isinstance(network, keras.Model)
     network.save(tmp_path / "network.keras")
@@ -523,7 +523,7 @@ def test_one_sided_held_out_rows(quick, binary):
 @pytest.fixture
 def interrupted(monkeypatch):
     """Ctrl-C in the third epoch."""
-    train = program.Program.train
+    train = TensorFlowProgram.train
     calls = []
 
     def stop(self, *args):
@@ -532,7 +532,7 @@ def interrupted(monkeypatch):
             raise KeyboardInterrupt
         return train(self, *args)
 
-    monkeypatch.setattr(program.Program, "train", stop)
+    monkeypatch.setattr(TensorFlowProgram, "train", stop)
     return calls
 
 
@@ -554,7 +554,7 @@ def test_interrupt_leaves_a_fitted_estimator_as_it_was(quick, binary, monkeypatc
     expected, state = model.predict_proba(X), dict(vars(model))
     with monkeypatch.context() as patch:
         patch.setattr(
-            program.Program,
+            TensorFlowProgram,
             "train",
             lambda *_: (_ for _ in ()).throw(KeyboardInterrupt),
         )
@@ -628,7 +628,7 @@ def test_batch_larger_than_the_data(quick, binary):
 def test_divergence_in_the_last_step(quick, binary, monkeypatch):
     """The loss of a step is that before its update: the weights must be looked at."""
     weights = property(lambda self: np.full(3, np.nan))
-    monkeypatch.setattr(program.Program, "weights", weights)
+    monkeypatch.setattr(TensorFlowProgram, "parameters", weights)
     with pytest.raises(ValueError, match="Training diverged in epoch 1"):
         quick().fit(*binary)
 
@@ -643,6 +643,8 @@ def test_members_start_apart(quick, binary):
 def test_linear_model(quick, binary):
     X, y = binary
     model = quick(hidden_layer_sizes=(), max_epochs=30).fit(X, y)
-    z = model.decision_function(model._committee.scaler.center + np.zeros((1, 6)))
+    z = model.decision_function(
+        model._committee.transform.scaler.center + np.zeros((1, 6))
+    )
     assert np.isfinite(z).all()
     assert average_precision_score(y, model.predict_proba(X)[:, 1]) > 2 * y.mean()

@@ -8,6 +8,7 @@ members' calibrated probabilities.
 """
 
 from dataclasses import dataclass
+from typing import Any, Protocol
 
 import numpy as np
 from scipy.optimize import minimize
@@ -15,6 +16,17 @@ from scipy.special import logit, logsumexp, softmax
 from sklearn.isotonic import IsotonicRegression
 
 from .._features.piecewise import interpolate
+
+
+class Calibration(Protocol):
+    """From the logits of a member to calibrated ones."""
+
+    def __call__(self, logits: np.ndarray) -> np.ndarray:
+        """Calibrate logits of shape (n_samples, n_outputs)."""
+
+    def on_tensors(self, logits: Any, ops: Any) -> Any:
+        """Calibrate tensors, with ``keras.ops``."""
+
 
 # Pulls the slope towards 1, in nats per squared unit of its logarithm: where the
 # classes are separated, maximum likelihood alone would make it infinite.
@@ -82,10 +94,6 @@ class SigmoidCalibration:
         """The same on tensors, with ``keras.ops``."""
         return self(logits)
 
-    def turned(self):
-        """The same for the logit of the other of two classes."""
-        return SigmoidCalibration(self.slope, -self.intercept)
-
 
 @dataclass(frozen=True)
 class IsotonicCalibration:
@@ -130,11 +138,6 @@ class IsotonicCalibration:
             column = logits[:, index : index + 1]
             columns.append(interpolate(column, *knots, ops) + 1e-3 * column)
         return ops.concatenate(columns, axis=1)
-
-    def turned(self):
-        """The same for the logit of the other of two classes."""
-        ((x, z),) = self.knots
-        return IsotonicCalibration([(-x[::-1], -z[::-1])])
 
 
 CALIBRATIONS = {"sigmoid": SigmoidCalibration, "isotonic": IsotonicCalibration}

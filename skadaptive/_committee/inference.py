@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import expit, log_softmax, ndtr, softmax
 
-from .._features.piecewise import PiecewiseLinearEncoding
-from .._features.scaling import RobustScaler
+from .._features.transform import InputTransform
+from .calibration import Calibration
 
 # Rows per matrix product. For 57,000 x 29 rows, 128-64-32, 8, 32 and 128 take 76, 74
 # and 72 ms; for one row 39, 53 and 117 us.
@@ -75,10 +75,10 @@ class Committee:
 
     Attributes
     ----------
-    scaler : RobustScaler
+    transform : InputTransform
+        From the features to the inputs of the networks.
     activation : str
         Key of :data:`ACTIVATIONS`.
-    encoding : PiecewiseLinearEncoding
     kernels : list of ndarray of shape (n_networks, n_inputs, n_units), float64
         One per layer, the output layer last. The networks of a member come together.
     biases : list of ndarray of shape (n_networks, n_units), float64
@@ -87,13 +87,12 @@ class Committee:
         Applied to the logits of each member; see ``_committee.calibration``.
     """
 
-    scaler: RobustScaler
+    transform: InputTransform
     activation: str
-    encoding: PiecewiseLinearEncoding
-    kernels: list
-    biases: list
+    kernels: list[np.ndarray]
+    biases: list[np.ndarray]
     n_members: int
-    calibration: object = None
+    calibration: Calibration | None = None
 
     @property
     def n_outputs(self):
@@ -126,7 +125,7 @@ class Committee:
         out = np.empty((len(X), self.n_outputs))
         for start in range(0, len(X), BLOCK * _PASS):
             rows = X[start : start + BLOCK * _PASS]
-            x = _blocks(self._inputs(rows))
+            x = _blocks(self.transform(rows))
             for index, (kernel, bias) in enumerate(layers):
                 if index:
                     x = ACTIVATIONS[self.activation](x)
@@ -151,13 +150,6 @@ class Committee:
         log_proba = log_probabilities(logits).reshape(*shape[:2], -1)
         mean = np.logaddexp.reduce(log_proba, axis=0) - np.log(len(log_proba))
         return mean[:, 1:] - mean[:, :1] if self.n_outputs == 1 else mean
-
-    def _inputs(self, X):
-        """Scaled features and their encoding, (n_samples, n_inputs)."""
-        x = self.scaler.transform(X)
-        if not self.encoding.n_encoded:
-            return x
-        return np.hstack([x, self.encoding.transform(x)])
 
 
 def probabilities(logits):

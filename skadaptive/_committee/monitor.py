@@ -1,13 +1,54 @@
-"""What each epoch's out-of-fold predictions decide: mix, best epoch, stop.
+"""What the out-of-fold score of each epoch decides: loss weights, best epoch, stop.
 
 Early stopping and the choice of the best epoch follow the score, never the loss,
-which changes its meaning as the mix moves.
+which changes its meaning as the loss weights move.
 """
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from ..adaptation import TERMS, next_weights, smooth
 from .folds import pool
+
+_KEYS = ("epoch", "loss", "score", *(f"weight_{term}" for term in TERMS))
+
+
+@dataclass(frozen=True)
+class Adaptation:
+    """How the loss weights follow the score.
+
+    Attributes
+    ----------
+    initial_weights : ndarray of shape (3,)
+        Loss weights at the start, to which a rule relaxes.
+    rule : str or callable
+        See :func:`skadaptive.adaptation.next_weights`.
+    rate : float
+        Step size in [0, 1].
+    """
+
+    initial_weights: np.ndarray
+    rule: str | Callable = "performance"
+    rate: float = 0.1
+
+
+@dataclass(frozen=True)
+class EarlierEpochs:
+    """What is known of the epochs of earlier calls, where training goes on.
+
+    Attributes
+    ----------
+    history : dict of list
+    loss_weights : ndarray of shape (3,) or None
+        Loss weights to go on with; None begins with the initial ones.
+    best_epoch : int
+    """
+
+    history: dict[str, list] = field(default_factory=dict)
+    loss_weights: np.ndarray | None = None
+    best_epoch: int = 0
 
 
 class Monitor:
@@ -15,34 +56,23 @@ class Monitor:
 
     Parameters
     ----------
-    folds : list of (train, test)
-    judge : Judge or None
+    rows : TrainingRows
+        Only its length and its folds count.
+    scorer : OutOfFoldScorer or None
         Scores the rows held out; None if there are none.
-    n_samples : int
-        Rows that the folds number.
-    loss_weights : ndarray of shape (3,)
-        Initial mix, to which a rule relaxes.
-    rule : str or callable
-        See :func:`skadaptive.adaptation.next_weights`.
-    rate : float
-        Adaptation rate.
+    adaptation : Adaptation
     patience : int or None
         Epochs without a rise of the smoothed score before training stops; None never
         stops.
-    history : dict of list, default=None
-        Epochs of earlier calls, where training goes on.
-    mix : ndarray of shape (3,), default=None
-        Mix to go on with; None begins with the initial one.
-    best_epoch : int, default=0
-        Of the earlier epochs.
+    earlier : EarlierEpochs, default=EarlierEpochs()
 
     Attributes
     ----------
     loss_weights : ndarray of shape (3,)
-        Mix of the next epoch.
+        Loss weights of the next epoch.
     history : dict of list
         ``epoch`` (from 1), ``loss``, ``score``, ``weight_cross_entropy``,
-        ``weight_focal``, ``weight_dice``: the weights that the epoch trained with.
+        ``weight_focal``, ``weight_dice``: the loss weights that the epoch trained with.
         ``score`` is NaN where nothing is held out.
     best_epoch : int
         The last epoch if nothing is held out.
@@ -52,39 +82,23 @@ class Monitor:
     """
 
     def __init__(
-        self,
-        folds,
-        judge,
-        n_samples,
-        loss_weights,
-        rule,
-        rate,
-        patience,
-        history=None,
-        mix=None,
-        best_epoch=0,
+        self, rows, scorer, adaptation, patience=None, earlier=EarlierEpochs()
     ):
-        self.judge = judge
-        self.loss_weights = loss_weights if mix is None else mix
-        self.best_epoch = best_epoch
+        self.scorer = scorer
+        self.loss_weights = adaptation.initial_weights
+        if earlier.loss_weights is not None:
+            self.loss_weights = earlier.loss_weights
+        self.best_epoch, self.best_score = earlier.best_epoch, np.nan
         self.stop = False
-        weights = [f"weight_{term}" for term in TERMS]
-        keys = ("epoch", "loss", "score", *weights)
-        self.history = {key: list(history[key]) if history else [] for key in keys}
-        self._folds = folds
-        self._n_samples = n_samples
-        self._initial = loss_weights
-        self._rule = rule
-        self._rate = rate
-        self._patience = patience
-        self.best_score = np.nan
+        self.history = {key: list(earlier.history.get(key, [])) for key in _KEYS}
+        self._rows, self._adaptation, self._patience = rows, adaptation, patience
         self._best_smoothed, self._best_logits = -np.inf, None
-        # Scores that can be compared: chunks of a stream without one say nothing.
+        # A chunk of a stream that could not be scored has NaN, which must not count.
         self._scores = [score for score in self.history["score"] if np.isfinite(score)]
         self._last_rise = len(self.history["epoch"])
 
     def begin(self, logits):
-        """Judge the network to go on from, the best so far.
+        """Score the network to go on from, which is the best one so far.
 
         Parameters
         ----------
@@ -92,7 +106,7 @@ class Monitor:
             Each member's predictions for the rows it holds out.
         """
         self._best_logits = self._pooled(logits)
-        self.best_score = self._best_smoothed = self.judge.score(self._best_logits)
+        self.best_score = self._best_smoothed = self.scorer.score(self._best_logits)
         # Those of earlier calls may be of other rows, or by another scorer.
         self._scores = [self.best_score]
 
@@ -116,35 +130,35 @@ class Monitor:
         self.history["loss"].append(loss)
         for term, weight in zip(TERMS, self.loss_weights, strict=True):
             self.history[f"weight_{term}"].append(float(weight))
-        if self.judge is None:
+        if self.scorer is None:
             self.history["score"].append(np.nan)
             self.best_epoch = epoch
             return True
         pooled = self._pooled(logits)
-        self.history["score"].append(self.judge.score(pooled))
+        self.history["score"].append(self.scorer.score(pooled))
         self._scores.append(self.history["score"][-1])
         self.loss_weights = next_weights(
-            self._rule,
+            self._adaptation.rule,
             self._scores,
             self.loss_weights,
-            self._initial,
-            self._rate,
+            self._adaptation.initial_weights,
+            self._adaptation.rate,
         )
         # The smoothed score is less of a lucky draw.
         score = smooth(self._scores)[-1]
         if score == self._best_smoothed:
-            ties = self.judge.tie_breakers
-            better = ties(pooled) > ties(self._best_logits)
+            ties = self.scorer.tie_breakers
+            is_best = ties(pooled) > ties(self._best_logits)
         else:
-            better = score > self._best_smoothed
-            self._last_rise = epoch if better else self._last_rise
-        if better:
+            is_best = score > self._best_smoothed
+            self._last_rise = epoch if is_best else self._last_rise
+        if is_best:
             self._best_smoothed, self._best_logits = score, pooled
             self.best_epoch, self.best_score = epoch, self._scores[-1]
         if self._patience is not None:
             self.stop = epoch - self._last_rise >= self._patience
-        return better
+        return is_best
 
     def _pooled(self, logits):
-        pooled = pool(self._n_samples, self._folds, logits)
+        pooled = pool(len(self._rows), self._rows.folds, logits)
         return pooled[~np.isnan(pooled[:, 0])]

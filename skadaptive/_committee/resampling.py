@@ -1,9 +1,9 @@
-"""Resampling of what is trained on, and of nothing else.
+"""Resampling of the training rows, and of nothing else.
 
-A sampler in front of a classifier resamples before the classifier splits, so the
-rows that judge it are synthetic, or neighbours of synthetic ones. Here every
-committee member gets its own sampler, which sees that member's training rows alone;
-the rows held out keep their natural shares.
+A sampler in front of a classifier resamples before the classifier splits, so the rows
+that judge it are synthetic, or neighbours of synthetic ones. Here every committee
+member gets a sampler of its own, which sees that member's training rows alone; the
+held-out rows keep their natural class shares.
 """
 
 import numpy as np
@@ -12,7 +12,7 @@ from sklearn.base import clone
 from .._sklearn_compat import safe_indexing
 
 
-def resample(sampler, X, table, y, classes, folds, seed, as_numbers):
+def resample(sampler, X, rows, classes, seed, as_numbers):
     """Resample the training rows of each fold.
 
     Parameters
@@ -21,25 +21,21 @@ def resample(sampler, X, table, y, classes, folds, seed, as_numbers):
         Cloned for every fold, with a seed of its own.
     X : array-like or DataFrame of shape (n_samples, n_features)
         The rows as the user gave them, for the sampler.
-    table : ndarray of shape (n_rows, n_features)
-        The same as numbers; validation rows may follow.
-    y : ndarray of shape (n_rows,)
-        Class indices.
+    rows : TrainingRows
+        The same as numbers; validation rows may follow. A training part that is all of
+        one class, as in a chunk of a stream, stays as it is.
     classes : ndarray of shape (n_classes,)
         The labels themselves, which a sampler may know.
-    folds : list of (train, test)
-        A part that is all of one class, as in a chunk of a stream, stays as it is.
     seed : int
     as_numbers : callable
-        Turns rows like those of X into rows of the table.
+        Turns rows like those of X into numbers.
 
     Returns
     -------
-    made : list of (ndarray, ndarray)
-        Rows, and their classes, that are not rows of the table but to be appended to
-        it, in this order.
+    synthetic : list of (ndarray, ndarray)
+        Rows, and their class indices, that are to be appended in this order.
     folds : list of (train, test)
-        ``train`` may name rows appended, and rows more than once.
+        ``train`` may name appended rows, and rows more than once.
 
     Raises
     ------
@@ -47,32 +43,34 @@ def resample(sampler, X, table, y, classes, folds, seed, as_numbers):
         If the sampler leaves a class out or makes something that is not finite.
     """
     rng = np.random.RandomState(seed)
-    made, resampled, n_rows = [], [], len(table)
-    for train, test in folds:
-        if len(np.unique(y[train])) < 2:
-            resampled.append((train, test))
+    synthetic, folds, n_rows = [], [], len(rows)
+    for train, test in rows.folds:
+        n_classes = len(np.unique(rows.y[train]))
+        if n_classes < 2:
+            folds.append((train, test))
             continue
-        own = clone(sampler)
-        if "random_state" in own.get_params():
-            own.set_params(random_state=rng.randint(2**31 - 1))
-        part = safe_indexing(X, train), classes[y[train]]
-        part_X, part_y = own.fit_resample(*part)
-        part_y = np.searchsorted(classes, part_y)
-        if len(np.unique(part_y)) < len(np.unique(y[train])):
+        clone_ = clone(sampler)
+        if "random_state" in clone_.get_params():
+            clone_.set_params(random_state=rng.randint(2**31 - 1))
+        new_X, new_y = clone_.fit_resample(
+            safe_indexing(X, train), classes[rows.y[train]]
+        )
+        new_y = np.searchsorted(classes, new_y)
+        n_left = len(np.unique(new_y))
+        if n_left < n_classes:
             raise ValueError(
-                f"sampler={sampler!r} leaves {np.unique(part_y).size} of "
-                f"{np.unique(y[train]).size} classes to train on. Choose another "
-                "sampling_strategy, or sampler=None."
+                f"sampler={sampler!r} leaves {n_left} of {n_classes} classes to train "
+                "on. Choose another sampling_strategy, or sampler=None."
             )
-        part_X = as_numbers(part_X)
-        picked = getattr(own, "sample_indices_", None)
-        # Smoothed over-sampling tells which rows it started from, but moves them.
+        new_X = as_numbers(new_X)
+        picked = getattr(clone_, "sample_indices_", None)
+        # Smoothed over-sampling says which rows it started from, but moves them.
         if picked is not None and np.array_equal(
-            part_X, table[train[picked]], equal_nan=True
+            new_X, rows.X[train[picked]], equal_nan=True
         ):
-            resampled.append((train[picked], test))
+            folds.append((train[picked], test))
         else:
-            made.append((part_X, part_y))
-            resampled.append((np.arange(n_rows, n_rows + len(part_y)), test))
-            n_rows += len(part_y)
-    return made, resampled
+            synthetic.append((new_X, new_y))
+            folds.append((np.arange(n_rows, n_rows + len(new_y)), test))
+            n_rows += len(new_y)
+    return synthetic, folds

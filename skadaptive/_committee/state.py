@@ -1,136 +1,229 @@
-"""What a fitted estimator remembers in order to go on training, as plain arrays.
+"""What a fitted estimator keeps in order to go on training, as plain arrays.
 
-``warm_start`` and ``partial_fit`` begin where the last call ended: with its weights,
-the optimizer's state, the seeds that say which row is held out from whom, and the
-latest out-of-fold logits, from which calibration and threshold are learnt.
+``warm_start`` and ``partial_fit`` begin where the last call ended: with its network
+parameters, the state of the optimizer, the seeds that say which row is held out from
+which member, and the latest out-of-fold logits, from which calibration and threshold
+are learnt. Nothing here needs Keras, so a fitted estimator is unpickled without it.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 import numpy as np
 
-# Out-of-fold rows remembered at most.
-_N_RECENT = 100_000
+# Out-of-fold rows that are kept at most.
+_MOST_ROWS = 100_000
+
+
+class NetworkLayout(NamedTuple):
+    """What the shapes of the network parameters depend on.
+
+    Attributes
+    ----------
+    n_columns : int
+        Columns of the scaled features.
+    n_encoded, n_bins : int
+        Columns that are encoded piecewise linearly, and the bins of each.
+    n_outputs : int
+        1 for two classes, otherwise one per class.
+    hidden_layer_sizes : tuple of int
+    n_members : int
+    activation : str
+    """
+
+    n_columns: int
+    n_encoded: int
+    n_bins: int
+    n_outputs: int
+    hidden_layer_sizes: tuple[int, ...]
+    n_members: int
+    activation: str
+
+    @property
+    def shapes(self) -> list[tuple[int, ...]]:
+        """Shapes of one member's parameters.
+
+        First a learnable scale per input, (n_inputs,), then kernel and bias of each
+        layer, the output layer last. Inputs are the columns of the scaled features and
+        then, feature by feature, their encoding.
+        """
+        n_inputs = self.n_columns + self.n_encoded * self.n_bins
+        units = (n_inputs, *self.hidden_layer_sizes, self.n_outputs)
+        layers = zip(units[:-1], units[1:], strict=True)
+        return [(n_inputs,)] + [
+            shape for n_in, n_out in layers for shape in ((n_in, n_out), (n_out,))
+        ]
+
+    @property
+    def sizes(self) -> list[int]:
+        """Number of parameters in each of the shapes."""
+        return [int(np.prod(shape)) for shape in self.shapes]
+
+    @property
+    def fan_in(self) -> list[int]:
+        """Inputs of each layer, where all bins of a feature count as one input."""
+        return [self.n_columns + self.n_encoded, *self.hidden_layer_sizes]
+
+    @property
+    def hidden_kernels(self) -> range:
+        """Places of the hidden kernels among the shapes."""
+        return range(1, 2 * len(self.hidden_layer_sizes), 2)
+
+
+class Seeds(NamedTuple):
+    """Seeds of what is random in a fit; ``batches`` serves dropout, too."""
+
+    folds: int
+    parameters: int
+    batches: int
+    sampler: int
 
 
 @dataclass(frozen=True)
 class TrainingState:
-    """Weights of a committee, and its optimizer's.
+    """Parameters of a committee's networks, and the state of their optimizer.
 
     Attributes
     ----------
-    network : tuple
-        Numbers of columns, of encoded ones and their bins, and of outputs, sizes of the
-        hidden layers, number of members, activation: what the weights fit.
-    weights : ndarray of shape (n_members * n_weights,)
-        As ``_training.network.unflatten`` takes them.
-    averages : list of ndarray of shape (n_members * n_weights,), float64
-        What predicts: their running average over the epochs up to this one, and those
-        at epochs before and after.
-    factors : ndarray of shape (n_members * n_weights,), float64
-        How far a unit step of the optimizer moves each weight.
+    layout : NetworkLayout
+    parameters : ndarray of shape (n_members * n_parameters,)
+        Of each member, one after the other, in the order of ``layout.shapes``.
+    averages : list of ndarray of shape (n_members * n_parameters,), float64
+        What predicts: the exponential moving average of the parameters at the best
+        epoch, and those at epochs before and after it.
+    step_sizes : ndarray of shape (n_members * n_parameters,), float64
+        How far a unit step of the optimizer moves each parameter.
     optimizer : str
         Its configuration, as JSON.
-    slots : list of ndarray
-        Its variables.
+    optimizer_state : list of ndarray or None
+        Its variables; None before the first step.
+    n_steps : int
+        Steps that it has taken.
     batch_size : int
         Rows per step, for the chunks to come.
     """
 
-    network: tuple
-    weights: np.ndarray
-    averages: list
-    factors: np.ndarray
+    layout: NetworkLayout
+    parameters: np.ndarray
+    averages: list[np.ndarray]
+    step_sizes: np.ndarray
     optimizer: str
-    slots: list
+    optimizer_state: list[np.ndarray] | None
+    n_steps: int
     batch_size: int
 
 
-@dataclass(frozen=True)
-class Progress:
-    """How far training has come.
+class OutOfFoldRows(NamedTuple):
+    """Held-out rows of one call of ``fit`` or ``partial_fit``.
 
     Attributes
     ----------
-    state : TrainingState or None
-        None before training.
-    initial_weights : ndarray of shape (3,)
-        Mix to which the rule relaxes.
-    loss_weights : ndarray of shape (3,)
-        Mix of the next epoch.
-    seeds : ndarray of shape (4,)
-        Of folds, initial weights, batches and dropout, and the sampler.
+    logits : ndarray of shape (n_kept, n_outputs)
+        Uncalibrated.
+    y : ndarray of shape (n_kept,)
+        Class indices.
+    weight : ndarray of shape (n_kept,)
+        Sample weights, at the natural class shares.
+    n_rows : int
+        Number of rows before any were left out.
+    """
+
+    logits: np.ndarray
+    y: np.ndarray
+    weight: np.ndarray
+    n_rows: int
+
+
+@dataclass(frozen=True)
+class OutOfFoldBuffer:
+    """The latest held-out rows, from which calibration and threshold are learnt.
+
+    Attributes
+    ----------
+    calls : tuple of OutOfFoldRows
+        Those that are kept, the earliest first.
+    n_seen : int
+        Rows of all calls, including those that are no longer kept.
+    """
+
+    calls: tuple[OutOfFoldRows, ...] = ()
+    n_seen: int = 0
+
+    @property
+    def logits(self) -> np.ndarray:
+        """Logits of all kept rows, ndarray of shape (n_kept, n_outputs)."""
+        return np.concatenate([call.logits for call in self.calls])
+
+    @property
+    def y(self) -> np.ndarray:
+        """Class indices of all kept rows, ndarray of shape (n_kept,)."""
+        return np.concatenate([call.y for call in self.calls])
+
+    @property
+    def weight(self) -> np.ndarray:
+        """Sample weights of all kept rows, ndarray of shape (n_kept,)."""
+        return np.concatenate([call.weight for call in self.calls])
+
+    def append(self, logits, y, weight) -> "OutOfFoldBuffer":
+        """Add the rows of a call and drop early ones, which an earlier network scored.
+
+        The latest half of all rows seen is kept. A call is dropped as a whole, but
+        never the last one, nor one that alone has rows of some class.
+        """
+        calls = (*self.calls, OutOfFoldRows(logits, y, weight, len(y)))
+        n_seen = self.n_seen + len(y)
+        while len(calls) > 1:
+            later = np.concatenate([call.y for call in calls[1:]])
+            n_later = sum(call.n_rows for call in calls[1:])
+            if 2 * n_later < n_seen or np.setdiff1d(calls[0].y, later).size:
+                break
+            calls = calls[1:]
+        return OutOfFoldBuffer(calls, n_seen)
+
+    def subsampled(self) -> "OutOfFoldBuffer":
+        """Keep at most 100,000 rows, drawn at random from each call in proportion.
+
+        Where rows are left out, the weights of the others rise to make up for them.
+        """
+        share = _MOST_ROWS / max(1, sum(len(call.y) for call in self.calls))
+        if share >= 1:
+            return self
+        rng = np.random.default_rng(0)
+        calls = []
+        for logits, y, weight, n_rows in self.calls:
+            kept = rng.choice(len(y), int(share * len(y)), replace=False)
+            rows = logits[kept], y[kept], weight[kept] / share
+            calls.append(OutOfFoldRows(*rows, n_rows))
+        return replace(self, calls=tuple(calls))
+
+
+@dataclass(frozen=True)
+class CommitteeState:
+    """How far the training of an estimator has come.
+
+    Attributes
+    ----------
+    seeds : Seeds
     rare : int
         Index of the rare class.
-    unit : float
+    class_totals : ndarray of shape (n_classes,)
+        Weight of each class so far, in units of ``weight_unit``.
+    weight_unit : float
         Sample weight that counts as 1.
-    totals : ndarray of shape (n_classes,)
-        Weight of each class so far, in units.
-    recent : list of (logits, y, weight, n_rows)
-        Uncalibrated out-of-fold logits, what they should have been, the natural weights
-        and of how many rows these are left, for each call.
-    n_seen : int
-        Out-of-fold rows so far, those that are forgotten included.
+    initial_loss_weights : ndarray of shape (3,) or None
+        Loss weights to which the adaptation relaxes; None before training.
+    loss_weights : ndarray of shape (3,) or None
+        Loss weights of the next epoch; None before training.
+    out_of_fold : OutOfFoldBuffer
+    training : TrainingState or None
+        None before training.
     """
 
-    state: TrainingState
-    initial_weights: np.ndarray
-    loss_weights: np.ndarray
-    seeds: np.ndarray
+    seeds: Seeds
     rare: int
-    unit: float
-    totals: np.ndarray
-    recent: list
-    n_seen: int
-
-
-def remember(recent, n_seen, logits, y, weight):
-    """Add out-of-fold rows, and forget early ones, which an earlier network judged.
-
-    The latest half of all rows seen is kept. A call is forgotten as a whole, but never
-    the last, nor one that alone has rows of a class.
-
-    Parameters
-    ----------
-    recent : list of (logits, y, weight, n_rows)
-    n_seen : int
-        Rows seen before.
-    logits : ndarray of shape (n_samples, n_outputs)
-    y, weight : ndarray of shape (n_samples,)
-
-    Returns
-    -------
-    list of (logits, y, weight, n_rows)
-    """
-    recent = [*recent, (logits, y, weight, len(y))]
-    n_seen = n_seen + len(y)
-    while len(recent) > 1:
-        later = np.concatenate([call[1] for call in recent[1:]])
-        n_later = sum(n_rows for *_, n_rows in recent[1:])
-        if 2 * n_later < n_seen or np.setdiff1d(recent[0][1], later).size:
-            break
-        recent = recent[1:]
-    return recent
-
-
-def shortened(recent):
-    """At most 100,000 rows, each call's share drawn at random.
-
-    Parameters
-    ----------
-    recent : list of (logits, y, weight, n_rows)
-
-    Returns
-    -------
-    list of (logits, y, weight, n_rows)
-        Where rows are left out the weights of the others are raised.
-    """
-    share = _N_RECENT / max(1, sum(len(call[1]) for call in recent))
-    if share >= 1:
-        return recent
-    rng = np.random.default_rng(0)
-    kept = []
-    for logits, y, weight, n_rows in recent:
-        drawn = rng.choice(len(y), int(share * len(y)), replace=False)
-        kept.append((logits[drawn], y[drawn], weight[drawn] / share, n_rows))
-    return kept
+    class_totals: np.ndarray
+    weight_unit: float = 1.0
+    initial_loss_weights: np.ndarray | None = None
+    loss_weights: np.ndarray | None = None
+    out_of_fold: OutOfFoldBuffer = field(default_factory=OutOfFoldBuffer)
+    training: TrainingState | None = None

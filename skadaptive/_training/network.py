@@ -1,16 +1,15 @@
 """The committee of MLPs, in Keras.
 
-Two views of one network: :func:`committee_logits`, the forward pass that is traced
-into the training program, over plain tensors; and :func:`build_model`, the trained
-committee as a ``keras.Model`` made of Keras's own layers, for saving, exporting and
-looking inside. The NumPy view is ``_committee.inference``; a test holds the three
-against each other.
+Two views of one network: :func:`committee_logits`, the forward pass over plain tensors
+that the training program traces; and :func:`build_model`, the trained committee as a
+``keras.Model`` of Keras's own layers, for saving, exporting and inspection. The NumPy
+view is ``_committee.inference``; a test holds the three against each other.
 
 On one thread all members go through one batched matrix product per layer: with a
-product for each a program takes .6 s to trace instead of .3 and steps up to a sixth
-longer. On two threads a product for each is as quick or quicker, .8 of the time for
-182,276 x 29 rows, 128-64-32 and dropout: there TensorFlow runs members side by side and
-fuses bias and activation with the product.
+product for each member a program takes 0.6 s to trace instead of 0.3 s and steps take
+up to a sixth longer. On two threads a product for each is as quick or quicker, 0.8 of
+the time for 182,276 x 29 rows, 128-64-32 and dropout: TensorFlow then runs the members
+side by side and fuses bias and activation with the product.
 """
 
 import keras
@@ -20,126 +19,110 @@ from keras import ops
 from .._features.piecewise import interpolate
 from .._features.scaling import BOUND
 
-
-def weight_shapes(n_columns, n_encoded, n_bins, hidden_layer_sizes, n_outputs):
-    """Shapes of one member's weights.
-
-    First a learnable factor per input, (n_inputs,), then kernel and bias per layer, the
-    output layer last. Inputs are the columns of the scaled features and then, feature
-    by feature, their encoding.
-    """
-    units = (n_columns + n_encoded * n_bins, *hidden_layer_sizes, n_outputs)
-    layers = zip(units[:-1], units[1:], strict=True)
-    return [units[:1]] + [
-        shape for n_in, n_out in layers for shape in ((n_in, n_out), (n_out,))
-    ]
+# Step sizes relative to a kernel of one input, as in RealMLP (Holzmüller et al., 2024,
+# arXiv:2407.04491).
+_INPUT_SCALE_STEP = 6.0
+_BIAS_STEP = 0.1
 
 
-def step_factors(shapes, n_bins, n_encoded, relative):
-    """How far a unit step of the optimizer moves each weight of the committee.
+def step_sizes(layout, relative_rates):
+    """How far a unit step of the optimizer moves each parameter of the committee.
 
-    The optimizer works on weights divided by these factors: 1 / sqrt(n_in) for a
-    kernel, which is the neural tangent parametrization, 6 for the factors of the
-    inputs and 0.1 for biases, as in RealMLP (Holzmüller et al., 2024,
-    arXiv:2407.04491). One learning rate then suits narrow and wide layers alike. For
-    the first kernel an encoded feature counts once, see ``_features.piecewise``.
-    The 6 is multiplied by how fast an input moves compared with the others, see
+    The optimizer works on parameters divided by these sizes: 1 / sqrt(fan_in) for a
+    kernel, which is the neural tangent parametrization, 6 for the input scales and 0.1
+    for biases. One learning rate then suits narrow and wide layers alike. The 6 is
+    multiplied by the relative learning rate of the input's feature, see
     ``_features.relevance``.
 
     Parameters
     ----------
-    shapes : list of tuple
-        From :func:`weight_shapes`.
-    n_bins : int
-        Columns by which a feature is encoded.
-    n_encoded : int
-        Features that are encoded.
-    relative : ndarray of shape (n_members, n_inputs)
-        1 for an input that moves as fast as any.
+    layout : NetworkLayout
+    relative_rates : ndarray of shape (n_members, n_inputs)
+        Learning rate of each input scale relative to the others.
 
     Returns
     -------
-    ndarray of shape (n_members * n_weights,)
+    ndarray of shape (n_members * n_parameters,)
     """
-    layers = [
-        1.0 / np.sqrt(n_in) if n_in else 0.1
-        for n_in in _fan_in(shapes, n_bins, n_encoded)
+    by_shape = [
+        step
+        for n_inputs in layout.fan_in
+        for step in (1.0 / np.sqrt(n_inputs), _BIAS_STEP)
     ]
-    layers = np.repeat(layers, [np.prod(shape, dtype=int) for shape in shapes[1:]])
-    layers = np.broadcast_to(layers, (len(relative), len(layers)))
-    return np.hstack([6.0 * relative, layers]).ravel()
+    layers = np.repeat(by_shape, layout.sizes[1:])
+    layers = np.broadcast_to(layers, (layout.n_members, len(layers)))
+    return np.hstack([_INPUT_SCALE_STEP * relative_rates, layers]).ravel()
 
 
-def initial_weights(rng, shapes, n_bins, n_encoded, n_members, activation, output_bias):
-    """Initial weights of all members in one vector.
+def initial_parameters(rng, layout, output_bias):
+    """Initial parameters of all members in one vector.
 
     Hidden kernels are normal with the variance that keeps signals at their size:
-    2 / n_in for the ReLU family (He et al., 2015), 1 / n_in for SELU (Klambauer et
-    al., 2017) and tanh. The output kernel starts at 0 and its bias at the log-odds
-    of the class shares, so that training begins at the prevalence.
+    2 / fan_in for the ReLU family (He et al., 2015), 1 / fan_in for SELU (Klambauer et
+    al., 2017) and tanh. The output kernel starts at 0 and its bias at the log-odds of
+    the class shares, so that training begins at the prevalence.
 
     Parameters
     ----------
     rng : numpy.random.Generator
-    shapes : list of tuple
-        From :func:`weight_shapes`.
-    n_bins, n_encoded
-        See :func:`step_factors`.
-    n_members : int
-    activation : str
+    layout : NetworkLayout
     output_bias : ndarray of shape (n_outputs,)
 
     Returns
     -------
-    ndarray of shape (n_members * n_weights,)
+    ndarray of shape (n_members * n_parameters,)
     """
-    gain = 1.0 if activation in ("selu", "tanh") else 2.0
-    fan_in = _fan_in(shapes, n_bins, n_encoded)
+    gain = 1.0 if layout.activation in ("selu", "tanh") else 2.0
+    input_scales, *shapes = layout.shapes
     parts = []
-    for _ in range(n_members):
-        parts.append(np.ones(shapes[0]))
-        for shape, n_in in zip(shapes[1:-2], fan_in):
-            if n_in:
-                deviation = np.sqrt(gain / n_in)
-                parts.append(rng.normal(scale=deviation, size=shape).ravel())
-            else:
-                parts.append(np.zeros(shape))
+    for _ in range(layout.n_members):
+        parts.append(np.ones(input_scales))
+        for kernel, bias, n_inputs in zip(
+            shapes[:-2:2], shapes[1:-2:2], layout.fan_in[:-1], strict=True
+        ):
+            deviation = np.sqrt(gain / n_inputs)
+            parts.append(rng.normal(scale=deviation, size=kernel).ravel())
+            parts.append(np.zeros(bias))
         parts.append(np.zeros(np.prod(shapes[-2])))
         parts.append(output_bias)
     return np.concatenate(parts)
 
 
-def _fan_in(shapes, n_bins, n_encoded):
-    """Inputs of each layer: a number for its kernel, then None for its bias."""
-    (n_inputs,), *layers = shapes
-    found = [shape[0] if len(shape) == 2 else None for shape in layers]
-    # The encoding of a feature weighs as much as one column.
-    return [n_inputs - n_encoded * (n_bins - 1), *found[1:]]
+def kernels_and_biases(vector, shapes, n_networks):
+    """Kernels and biases of each layer from one vector of parameters.
 
+    The input scales become part of the first kernel.
 
-def unflatten(vector, shapes, n_members):
-    """Kernels (n_members, n_in, n_out) and biases (n_members, n_out) per layer.
+    Parameters
+    ----------
+    vector : ndarray of shape (n_networks * n_parameters,)
+    shapes : list of tuple
+        Of one network's parameters, see ``NetworkLayout.shapes``.
+    n_networks : int
 
-    The factors of the inputs become part of the first kernel.
+    Returns
+    -------
+    kernels : list of ndarray of shape (n_networks, n_in, n_out)
+    biases : list of ndarray of shape (n_networks, n_out)
     """
     ends = np.cumsum([np.prod(shape, dtype=int) for shape in shapes])
-    columns = np.split(vector.reshape(n_members, -1), ends[:-1], axis=1)
-    factors, *stacked = [
-        column.reshape(n_members, *shape)
+    columns = np.split(vector.reshape(n_networks, -1), ends[:-1], axis=1)
+    scales, *layers = [
+        column.reshape(n_networks, *shape)
         for column, shape in zip(columns, shapes, strict=True)
     ]
-    kernels, biases = stacked[::2], stacked[1::2]
-    kernels[0] = kernels[0] * factors[:, :, None]
+    kernels, biases = layers[::2], layers[1::2]
+    kernels[0] = kernels[0] * scales[:, :, None]
     return kernels, biases
 
 
-def committee_logits(weights, inputs, activation, masks=None, together=True):
+def committee_logits(parameters, inputs, activation, masks=None, together=True):
     """Forward pass of every member.
 
     Parameters
     ----------
-    weights : list of tensor of shape (n_members, ...)
-        As in :func:`weight_shapes`.
+    parameters : list of tensor of shape (n_members, ...)
+        In the order of ``NetworkLayout.shapes``.
     inputs : tensor of shape (n_members, batch, n_inputs)
         Scaled features and their encoding.
     activation : str
@@ -156,25 +139,26 @@ def committee_logits(weights, inputs, activation, masks=None, together=True):
     activate = keras.activations.get(activation)
     masks = masks or []
     if together and inputs.shape[0] > 1:
-        logits = _logits(weights, inputs, activate, masks)
+        logits = _logits(parameters, inputs, activate, masks)
         return ops.transpose(logits, (1, 0, 2))
-    weights, masks = (
-        list(zip(*map(ops.unstack, parts), strict=True)) for parts in (weights, masks)
+    parameters, masks = (
+        list(zip(*map(ops.unstack, parts), strict=True))
+        for parts in (parameters, masks)
     )
-    masks = masks or [()] * len(weights)
-    members = zip(weights, ops.unstack(inputs), masks, strict=True)
-    logits = [_logits(part, x, activate, mask) for part, x, mask in members]
+    masks = masks or [()] * len(parameters)
+    members = zip(parameters, ops.unstack(inputs), masks, strict=True)
+    logits = [_logits(member, x, activate, mask) for member, x, mask in members]
     return ops.stack(logits, axis=1)
 
 
-def _logits(weights, x, activate, masks):
-    """Of one member, or of all with one more axis in front of everything."""
-    factor, *layers = weights
+def _logits(parameters, x, activate, masks):
+    """Logits of one member, or of all with one more axis in front of everything."""
+    scales, *layers = parameters
     kernels, biases = layers[::2], layers[1::2]
     if x.ndim == 3:
         biases = [bias[:, None] for bias in biases]
-    # Not on the inputs, whose gradient would then be needed.
-    kernels[0] = kernels[0] * factor[..., None]
+    # The inputs themselves are not scaled, for their gradient would then be needed.
+    kernels[0] = kernels[0] * scales[..., None]
     for layer, (kernel, bias) in enumerate(zip(kernels, biases, strict=True)):
         x = ops.matmul(x, kernel) + bias
         if layer + 1 < len(kernels):
@@ -197,7 +181,7 @@ def build_model(committee):
         (batch, n_features), unscaled → (batch, n_classes) probabilities. The layers
         carry the axis (batch, n_networks, n_units).
     """
-    scaler = committee.scaler
+    scaler, encoding = committee.transform.scaler, committee.transform.encoding
     n_members, n_features = committee.n_members, len(scaler.center)
     n_networks, n_outputs = len(committee.kernels[0]), committee.n_outputs
     # In float64: in float32 a time stamp in seconds has a grain of 128. Operations, as
@@ -213,8 +197,8 @@ def build_model(committee):
     for feature in scaler.missing:
         columns.append(ops.cast(ops.isnan(inputs[:, feature : feature + 1]), x.dtype))
     x = ops.concatenate(columns, axis=1)
-    if committee.encoding.n_encoded:
-        x = ops.concatenate([x, committee.encoding.transform(x, ops)], axis=1)
+    if encoding.n_encoded:
+        x = ops.concatenate([x, encoding.transform(x, ops)], axis=1)
     x = ops.cast(x, "float32")
     # Whatever the global policy of Keras says.
     options = {"dtype": "float32"}

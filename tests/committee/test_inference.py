@@ -22,6 +22,7 @@ from skadaptive._features.piecewise import (
     PiecewiseLinearEncoding,
 )
 from skadaptive._features.scaling import RobustScaler
+from skadaptive._features.transform import InputTransform
 
 
 def committee(
@@ -40,9 +41,10 @@ def committee(
     scaler = RobustScaler(rng.normal(size=units[0]), rng.uniform(0.5, 2, size=units[0]))
     rows = rng.normal(size=(100, units[0]))
     return Committee(
-        scaler,
+        InputTransform(
+            scaler, PiecewiseLinearEncoding.fit(scaler, rows, np.ones(100), n_bins)
+        ),
         activation,
-        PiecewiseLinearEncoding.fit(scaler, rows, np.ones(100), n_bins),
         [
             rng.normal(size=(n_networks, a, b)) / np.sqrt(a)
             for a, b in zip(sizes[:-1], sizes[1:], strict=True)
@@ -71,7 +73,7 @@ def test_rows_that_all_members_are_sure_of_keep_their_order(rng):
     net = committee(rng, units=(1,), n_bins=None)
     slopes = np.array([900.0, 1000.0, 1100.0])[:, None, None]
     net = dataclasses.replace(net, kernels=[slopes])
-    logits = net.logits(net.scaler.center + np.linspace(-9, 9, 200)[:, None])
+    logits = net.logits(net.transform.scaler.center + np.linspace(-9, 9, 200)[:, None])
     assert (np.diff(logits[:, 0]) > 0).all()
     assert logits[0, 0] < -1000 and logits[-1, 0] > 1000
 

@@ -2,11 +2,12 @@
 
 import numpy as np
 
-from skadaptive._committee.monitor import Monitor
+from skadaptive._committee.monitor import Adaptation, Monitor
+from skadaptive._committee.rows import TrainingRows
 
 
 class Told:
-    """A scorer that knows score and tie breaker of each epoch; logits are its number."""
+    """A scorer that knows score and tie breaker of each epoch, its logits."""
 
     def __init__(self, verdicts):
         self.verdicts = verdicts
@@ -21,9 +22,8 @@ class Told:
 def monitored(verdicts, patience=None):
     """A monitor that has seen these (score, tie breaker) pairs."""
     folds = [(np.arange(2), np.arange(2, 4))]
-    monitor = Monitor(
-        folds, Told(verdicts), 4, np.full(3, 1 / 3), "performance", 0.1, patience
-    )
+    rows = TrainingRows(np.zeros((4, 1)), np.zeros(4), np.ones(4), folds)
+    monitor = Monitor(rows, Told(verdicts), Adaptation(np.full(3, 1 / 3)), patience)
     better = []
     for epoch in range(len(verdicts)):
         better.append(monitor.observe(1.0, [np.full((2, 1), epoch)]))

@@ -3,48 +3,69 @@
 import numpy as np
 import pytest
 
-from skadaptive._committee.state import remember, shortened
+from skadaptive._committee.state import NetworkLayout, OutOfFoldBuffer
 
 
-def test_latest_half_is_remembered():
-    def call(n_rows):
-        return np.zeros((n_rows, 1)), np.zeros(n_rows, dtype=int), np.ones(n_rows)
+def rows(n_rows, label=0):
+    return np.zeros((n_rows, 1)), np.full(n_rows, label), np.ones(n_rows)
 
-    def kept(*sizes):
-        recent, n_seen = [], 0
-        for size in sizes:
-            recent = remember(recent, n_seen, *call(size))
-            n_seen += size
-        return [len(y) for _, y, *_ in recent]
 
+def kept(*sizes):
+    buffer = OutOfFoldBuffer()
+    for size in sizes:
+        buffer = buffer.append(*rows(size))
+    assert buffer.n_seen == sum(sizes)
+    return [len(call.y) for call in buffer.calls]
+
+
+def test_the_latest_half_of_the_rows_is_kept():
     assert kept(100) == [100]
     assert kept(100, 100) == [100]
     assert kept(*[100] * 10) == [100] * 5
     assert kept(1000, 10) == [1000, 10]
     assert kept(10, 1000) == [1000]
-    # Unless the only rows of a class would go.
-    logits, y, weight = call(100)
-    rare = remember([], 0, logits, y + 1, weight)
-    assert len(remember(rare, 100, *call(100))) == 2
 
 
-def test_no_more_than_needed_is_remembered(rng):
+def test_the_only_rows_of_a_class_are_kept():
+    buffer = OutOfFoldBuffer().append(*rows(100, label=1)).append(*rows(100))
+    assert len(buffer.calls) == 2
+    assert np.unique(buffer.y).tolist() == [0, 1]
+
+
+def test_many_rows_are_subsampled_at_their_weight(rng):
     y = (np.arange(300_000) < 3_000).astype(int)  # in order
-    recent = [(rng.normal(size=(300_000, 1)), y, np.ones(300_000), 300_000)] * 2
-    kept = shortened(recent)
-    assert sum(len(labels) for _, labels, *_ in kept) == 100_000
-    for _, labels, weight, _ in kept:
-        assert weight.sum() == pytest.approx(300_000, rel=1e-3)
-        assert np.average(labels) == pytest.approx(0.01, rel=0.2)
-    assert shortened(kept) == kept
+    call = rng.normal(size=(300_000, 1)), y, np.ones(300_000)
+    buffer = OutOfFoldBuffer().append(*call)
+    buffer = OutOfFoldBuffer(2 * buffer.calls, 600_000).subsampled()
+    assert len(buffer.y) == len(buffer.logits) == len(buffer.weight) == 100_000
+    for call in buffer.calls:
+        assert call.n_rows == 300_000
+        assert call.weight.sum() == pytest.approx(300_000, rel=1e-3)
+        assert np.average(call.y) == pytest.approx(0.01, rel=0.2)
+    assert buffer.subsampled() is buffer
 
 
 def test_calibration_uses_all_rows_of_a_fit(quick, binary, monkeypatch):
-    """Though not all are remembered; rare rows may come first."""
-    monkeypatch.setattr("skadaptive._committee.state._N_RECENT", 100)
+    """Though not all are kept; rare rows may come first."""
+    monkeypatch.setattr("skadaptive._committee.state._MOST_ROWS", 100)
     X, y = binary
     order = np.argsort(-y, kind="stable")
     model = quick().fit(X[order], y[order])
-    assert len(model._state.recent[0][1]) == 100
+    assert len(model._state.out_of_fold.y) == 100
     monkeypatch.undo()
     assert model.threshold_ == quick().fit(X[order], y[order]).threshold_
+
+
+@pytest.mark.parametrize("hidden", [(), (5,), (5, 4)])
+def test_layout_of_the_parameters(hidden):
+    layout = NetworkLayout(3, 2, 4, 1, hidden, 2, "relu")
+    n_inputs = 3 + 2 * 4
+    units = [n_inputs, *hidden, 1]
+    assert layout.shapes[0] == (n_inputs,)
+    assert layout.shapes[1::2] == list(zip(units[:-1], units[1:], strict=True))
+    assert layout.shapes[2::2] == [(n,) for n in units[1:]]
+    assert layout.sizes == [int(np.prod(shape)) for shape in layout.shapes]
+    # The four bins of a feature count once.
+    assert layout.fan_in == [3 + 2, *hidden]
+    kernels = [layout.shapes[i] for i in layout.hidden_kernels]
+    assert kernels == layout.shapes[1:-2:2]

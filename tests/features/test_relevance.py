@@ -137,19 +137,21 @@ def one_tells(rng):
 
 def input_steps(model):
     """Factors of the inputs' steps, (n_members, n_inputs), in units of the usual 6."""
-    state, committee = model._state.state, model._committee
+    state, committee = model._state.training, model._committee
     n_inputs = len(committee.kernels[0][0])
-    return state.factors.reshape(committee.n_members, -1)[:, :n_inputs] / 6
+    return state.step_sizes.reshape(committee.n_members, -1)[:, :n_inputs] / 6
 
 
 def test_all_inputs_of_a_feature_move_at_its_pace(quick, one_tells):
     X, y = one_tells
     model = quick(max_epochs=1, n_bins=4).fit(X, y)
-    scaler, encoding = model._committee.scaler, model._committee.encoding
+    transform = model._committee.transform
+    scaler, encoding = transform.scaler, transform.encoding
     steps = input_steps(model)
     # Five features, normal scores and flag of the third; then each feature encoded.
     assert_array_equal(scaler.features, [0, 1, 2, 3, 4, 2, 2])
     of = np.r_[scaler.features, scaler.features[encoding.columns].repeat(4)]
+    assert_array_equal(transform.input_features, of)
     assert steps.shape[1] == len(of) == 27
     for feature in range(5):
         own = steps[:, of == feature]

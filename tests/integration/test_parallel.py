@@ -24,7 +24,7 @@ def threads_used(**environment):
     """
     code = """
 import json
-from skadaptive._training.program import _intra_op_threads
+from skadaptive._training.tensorflow_program import _intra_op_threads
 from tensorflow.config.threading import *
 get = get_intra_op_parallelism_threads, get_inter_op_parallelism_threads
 print(json.dumps([*(function() for function in get), _intra_op_threads()]))

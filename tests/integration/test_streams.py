@@ -14,7 +14,7 @@ from sklearn.model_selection import StratifiedKFold
 from skadaptive._committee.folds import chunk_folds
 from skadaptive._committee.state import remember, shortened
 from skadaptive._features.scaling import RobustScaler
-from skadaptive._training import program
+from skadaptive._training.tensorflow_program import TensorFlowProgram
 
 PLAIN = {"threshold": None, "calibration": None}
 
@@ -123,10 +123,9 @@ def test_one_pass_per_call(quick, binary):
     X, y = binary
     model = quick(batch_size=32)
     for calls, n_rows in enumerate((400, 100, 30), start=1):
-        before = int(model._state.state.slots[0]) if calls > 1 else 0
+        before = model._state.training.n_steps if calls > 1 else 0
         model.partial_fit(X[:n_rows], y[:n_rows], classes=[0, 1])
-        # The first of an optimizer's variables counts its steps.
-        steps = int(model._state.state.slots[0]) - before
+        steps = model._state.training.n_steps - before
         largest = max(
             len(train) for train, _ in chunk_folds(3, X[:n_rows], y[:n_rows] >= 0)
         )
@@ -139,7 +138,7 @@ def test_state_of_the_optimizer_is_kept(quick, binary):
     X, y = binary
     whole = quick().partial_fit(X, y, classes=[0, 1])
     forgetful = pickle.loads(pickle.dumps(whole))
-    for slot in forgetful._state.state.slots:
+    for slot in forgetful._state.training.optimizer_state:
         slot[...] = 0  # as before the first step
     whole.partial_fit(X, y)
     forgetful.partial_fit(X, y)
@@ -154,7 +153,7 @@ def test_scaling_is_refined(quick, rng):
     y = np.arange(400) % 2
     model = quick().partial_fit(first, y[:100], classes=[0, 1])
     model.partial_fit(second, y[100:])
-    scaler = model._committee.scaler
+    scaler = model._committee.transform.scaler
     parts = [RobustScaler.fit(X, np.ones(len(X))) for X in (first, second)]
     expected = 0.25 * parts[0].center + 0.75 * parts[1].center
     assert_allclose(scaler.center[:2], expected[:2])
@@ -165,8 +164,8 @@ def test_scaling_is_refined(quick, rng):
     assert_allclose(scaler.scale[2], parts[1].scale[2])
     # And a chunk in which it is constant, or missing, tells nothing.
     model.partial_fit(late, y[:50])
-    assert_allclose(model._committee.scaler.center, scaler.center)
-    assert_allclose(model._committee.scaler.scale, scaler.scale)
+    assert_allclose(model._committee.transform.scaler.center, scaler.center)
+    assert_allclose(model._committee.transform.scaler.scale, scaler.scale)
 
 
 def test_score_of_each_chunk_moves_the_mix(quick, stream):
@@ -332,7 +331,7 @@ def test_interrupted_chunk_never_came(quick, binary, monkeypatch):
     history = {key: list(values) for key, values in model.history_.items()}
     with monkeypatch.context() as patch:
         patch.setattr(
-            program.Program,
+            TensorFlowProgram,
             "predict",
             lambda *_: (_ for _ in ()).throw(KeyboardInterrupt),
         )

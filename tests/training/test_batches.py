@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 
-from skadaptive._training.loop import (
+from skadaptive._training.batches import (
     auto_batch_size,
     epoch_batches,
     stratified_order,
@@ -62,11 +62,3 @@ def test_one_epoch_is_one_pass_for_every_member(rng):
 )
 def test_auto_batch_size(n_rows, batch_size):
     assert auto_batch_size(n_rows) == batch_size
-
-
-@pytest.fixture
-def rows(rng):
-    X = rng.normal(size=(65, 4)).astype("float32")
-    target = np.c_[X[:, 0] > 1, np.ones(65)].astype("float32")
-    X[-1] = target[-1] = 0
-    return {"X": X, "target": target}

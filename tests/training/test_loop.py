@@ -6,25 +6,8 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from skadaptive._training.loop import (
-    _aligned,
-    _tensor,
-)
-from skadaptive._training.program import Program
-
-
-@pytest.fixture
-def encoding(rng):
-    centers = np.sort(rng.normal(size=(2, 3))).astype("float32")
-    return np.array([0, 3], "int32"), centers, np.full((2, 3), 2.0, "float32")
-
-
-@pytest.fixture
-def rows(rng):
-    X = rng.normal(size=(65, 4)).astype("float32")
-    target = np.c_[X[:, 0] > 1, np.ones(65)].astype("float32")
-    X[-1] = target[-1] = 0
-    return {"X": X, "target": target}
+from skadaptive._training.program import aligned_zeros
+from skadaptive._training.tensorflow_program import TensorFlowProgram, _tensor
 
 
 def test_dropout_changes_training_only(quick, binary):
@@ -50,17 +33,17 @@ def test_the_average_of_the_weights_predicts(quick, binary):
             scoring=lambda *_, left=iter(scores): next(left),
         ).fit(X, y)
         assert model.best_epoch_ == best
-        states.append(model._state.state)
+        states.append(model._state.training)
         # The bias of the output is each member's last weight.
         (kept,) = states[-1].averages
         kept = kept.reshape(3, -1)[:, -1]
         assert_allclose(model._committee.biases[-1][:, 0], kept)
-    average = states[0].weights
+    average = states[0].parameters
     assert_allclose(states[0].averages[0], average)
     for state, share in zip(states[1:], (9 / 12, 9 / 13), strict=True):
-        average = average + share * (state.weights - average)
+        average = average + share * (state.parameters - average)
         assert_allclose(state.averages[0], average, rtol=1e-5, atol=1e-7)
-    assert np.abs(average - states[2].weights).max() > 1e-3
+    assert np.abs(average - states[2].parameters).max() > 1e-3
 
 
 def test_rows_encoded_at_once_or_batch_by_batch(quick, binary, monkeypatch):
@@ -77,7 +60,7 @@ def test_the_table_of_rows_is_not_copied(dtype):
 
     if tf.config.list_logical_devices("GPU"):
         pytest.skip("rows are copied to the GPU")
-    rows = _aligned((7, 3), dtype)
+    rows = aligned_zeros((7, 3), dtype)
     assert rows.ctypes.data % 64 == 0 and not rows.any()
     tensor = _tensor(rows)
     rows[2, 1] = 5
@@ -149,7 +132,7 @@ def test_averages_three_epochs_before_and_after_the_best_predict_too(quick, bina
         ).fit(X, y)
         assert model.best_epoch_ == best
         networks = model._committee.biases[-1].reshape(3, -1)
-        return networks, model._state.state.averages
+        return networks, model._state.training.averages
 
     averages = {best: fitted(best)[1][0] for best in (4, 7, 10, 13)}
     for best, expected in (
@@ -213,13 +196,13 @@ def test_optimizer_configuration(quick, binary):
 
 def test_learning_rate_is_flat_and_then_falls(quick, binary, monkeypatch):
     """Over half of the steps each, along a cosine to 0."""
-    seen, train = [], Program.train
+    seen, train = [], TensorFlowProgram.train
 
-    def spy(self, rows, encoding, batches, learning_rates, *rest):
+    def spy(self, data, batches, learning_rates, *rest):
         seen.append(learning_rates)
-        return train(self, rows, encoding, batches, learning_rates, *rest)
+        return train(self, data, batches, learning_rates, *rest)
 
-    monkeypatch.setattr(Program, "train", spy)
+    monkeypatch.setattr(TensorFlowProgram, "train", spy)
     quick(max_epochs=6, early_stopping=False, learning_rate=0.1).fit(*binary)
     flat, falling = np.split(np.concatenate(seen), 2)
     assert_array_equal(flat, np.full(len(flat), 0.1))

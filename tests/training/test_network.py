@@ -10,10 +10,12 @@ from skadaptive._committee.inference import (
     Committee,
     probabilities,
 )
+from skadaptive._committee.state import NetworkLayout
 from skadaptive._features.piecewise import (
     PiecewiseLinearEncoding,
 )
 from skadaptive._features.scaling import RobustScaler
+from skadaptive._features.transform import InputTransform
 
 
 def committee(
@@ -32,9 +34,10 @@ def committee(
     scaler = RobustScaler(rng.normal(size=units[0]), rng.uniform(0.5, 2, size=units[0]))
     rows = rng.normal(size=(100, units[0]))
     return Committee(
-        scaler,
+        InputTransform(
+            scaler, PiecewiseLinearEncoding.fit(scaler, rows, np.ones(100), n_bins)
+        ),
         activation,
-        PiecewiseLinearEncoding.fit(scaler, rows, np.ones(100), n_bins),
         [
             rng.normal(size=(n_networks, a, b)) / np.sqrt(a)
             for a, b in zip(sizes[:-1], sizes[1:], strict=True)
@@ -64,9 +67,7 @@ def test_three_views_of_one_network(activation, n_outputs, n_each, rng):
     kernels = [net.kernels[0] / factors[:, :, None], *net.kernels[1:]]
     layers = zip(kernels, net.biases, strict=True)
     weights = [factors, *(part for layer in layers for part in layer)]
-    scaled = net.scaler.transform(X)
-    inputs = np.hstack([scaled, net.encoding.transform(scaled)])
-    inputs = ops.convert_to_tensor(np.stack([inputs] * len(factors)))
+    inputs = ops.convert_to_tensor(np.stack([net.transform(X)] * len(factors)))
     trained, apart = (
         ops.convert_to_numpy(
             committee_logits(weights, inputs, activation, together=together)
@@ -84,20 +85,14 @@ def test_three_views_of_one_network(activation, n_outputs, n_each, rng):
 
 def test_an_encoded_feature_counts_once_in_the_first_layer():
     """In the size of its kernel at the start, and in how fast that moves."""
-    from skadaptive._training.network import (
-        initial_weights,
-        step_factors,
-        weight_shapes,
-    )
+    from skadaptive._training.network import initial_parameters, step_sizes
 
     for n_columns, n_encoded, n_bins in ((6, 0, 0), (6, 2, 5)):
-        shapes = weight_shapes(n_columns, n_encoded, n_bins, (400, 8), 1)
+        layout = NetworkLayout(n_columns, n_encoded, n_bins, 1, (400, 8), 1, "selu")
         n_inputs, fan_in = n_columns + n_encoded * n_bins, n_columns + n_encoded
         kernel = slice(n_inputs, n_inputs + 400 * n_inputs)
-        start = initial_weights(
-            np.random.default_rng(0), shapes, n_bins, n_encoded, 1, "selu", [0.0]
-        )
+        start = initial_parameters(np.random.default_rng(0), layout, [0.0])
         assert_allclose(start[kernel].std(), fan_in**-0.5, rtol=0.05)
-        factors = step_factors(shapes, n_bins, n_encoded, np.full((1, n_inputs), 0.5))
-        assert_allclose(factors[kernel], fan_in**-0.5)
-        assert_allclose(factors[:n_inputs], 3)
+        sizes = step_sizes(layout, np.full((1, n_inputs), 0.5))
+        assert_allclose(sizes[kernel], fan_in**-0.5)
+        assert_allclose(sizes[:n_inputs], 3)

@@ -10,40 +10,44 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.model_selection import GridSearchCV
 
-from skadaptive._training.loop import (
-    epoch_batches,
-)
+from skadaptive._committee.state import NetworkLayout
+from skadaptive._features.piecewise import PiecewiseLinearEncoding
+from skadaptive._training.batches import epoch_batches
 from skadaptive._training.network import committee_logits
 from skadaptive._training.orthogonalization import orthogonalize
-from skadaptive._training.program import Architecture, Pool, Program, pool, traces
+from skadaptive._training.program import Architecture, Pool, aligned_zeros, traces
+from skadaptive._training.tensorflow_program import TensorFlowProgram, pool
 
 # ------------------------------------------------------------------------- program
 
 
 @pytest.fixture
 def architecture():
-    return Architecture(
+    layout = NetworkLayout(
         n_columns=4,
         n_encoded=2,
         n_bins=3,
-        encodes=True,
-        hidden_layer_sizes=(8, 8, 8),
         n_outputs=1,
+        hidden_layer_sizes=(8, 8, 8),
         n_members=2,
-        batch_size=64,
         activation="silu",
-        dropout=False,
+    )
+    return Architecture(
+        layout,
+        encodes=True,
+        batch_size=64,
+        has_dropout=False,
         optimizer='"adam"',
         dtype="float32",
     )
 
 
-def weights_by_name(vector, architecture):
-    """Views of the weights of all members: the inputs' factors, kernels and biases."""
-    ends = np.cumsum([np.prod(shape) for shape in architecture.weight_shapes])
-    parts = np.split(vector.reshape(2, -1), ends[:-1], axis=1)
+def by_name(vector, architecture):
+    """Views of the parameters of all members: input scales, kernels and biases."""
+    layout = architecture.layout
+    parts = np.split(vector.reshape(2, -1), np.cumsum(layout.sizes)[:-1], axis=1)
     kinds = [f"{kind} {layer}" for layer in range(4) for kind in ("kernel", "bias")]
-    names, shapes = ["factors", *kinds], architecture.weight_shapes
+    names, shapes = ["input scales", *kinds], layout.shapes
     return {
         name: part.reshape(2, *shape)
         for name, part, shape in zip(names, parts, shapes, strict=True)
@@ -56,7 +60,8 @@ HIDDEN = ["kernel 0", "kernel 1", "kernel 2"]
 @pytest.fixture
 def encoding(rng):
     centers = np.sort(rng.normal(size=(2, 3))).astype("float32")
-    return np.array([0, 3], "int32"), centers, np.full((2, 3), 2.0, "float32")
+    slopes = np.full((2, 3), 2.0, "float32")
+    return PiecewiseLinearEncoding(np.array([0, 3], "int32"), centers, slopes)
 
 
 @pytest.fixture
@@ -65,6 +70,20 @@ def rows(rng):
     target = np.c_[X[:, 0] > 1, np.ones(65)].astype("float32")
     X[-1] = target[-1] = 0
     return {"X": X, "target": target}
+
+
+@pytest.fixture
+def load(rows, encoding):
+    """Bring the rows to a program."""
+
+    def load(program):
+        dtype = program.architecture.dtype
+        tables = {name: aligned_zeros(rows[name].shape, dtype) for name in rows}
+        for name, table in tables.items():
+            table[...] = rows[name]
+        return program.load(tables, encoding)
+
+    return load
 
 
 def loss(*loss_weights):
@@ -77,42 +96,42 @@ def loss(*loss_weights):
     }
 
 
-def moved_by(program, rows, encoding, start, loss_weights, factors=None, n_steps=1):
+def moved_by(program, data, start, loss_weights, step_sizes=None, n_steps=1):
     """How far steps of the compiled program go, always from the same start."""
-    program.reset(start, np.ones_like(start) if factors is None else factors)
+    program.reset(start, np.ones_like(start) if step_sizes is None else step_sizes)
     batches = epoch_batches([np.arange(64)] * 2, n_steps, 64, filler=64)
     rates, mix = [0.01] * n_steps, loss(*loss_weights)
-    program.train(rows, encoding, batches, rates, mix, 0.0, (0, 1))
-    return program.weights - start
+    program.train(data, batches, rates, mix, 0.0, (0, 1))
+    return program.parameters - start
 
 
-def test_changed_mix_changes_the_next_step(architecture, rows, encoding, rng):
-    program = Program(architecture)
-    start = rng.normal(scale=0.3, size=program.weights.shape)
+def test_changed_mix_changes_the_next_step(architecture, load, rng):
+    program = TensorFlowProgram(architecture)
+    start = rng.normal(scale=0.3, size=program.parameters.shape)
     before = traces[architecture]
-    first = moved_by(program, rows, encoding, start, (0.4, 0.4, 0.2))
-    again = moved_by(program, rows, encoding, start, (0.4, 0.4, 0.2))
-    other = moved_by(program, rows, encoding, start, (0.1, 0.2, 0.7))
-    none = moved_by(program, rows, encoding, start, (0.0, 0.0, 0.0))
+    first = moved_by(program, load(program), start, (0.4, 0.4, 0.2))
+    again = moved_by(program, load(program), start, (0.4, 0.4, 0.2))
+    other = moved_by(program, load(program), start, (0.1, 0.2, 0.7))
+    none = moved_by(program, load(program), start, (0.0, 0.0, 0.0))
     assert_array_equal(first, again)
     assert np.abs(first - other).max() > 1e-4
     # Only the decay of hidden kernels is left.
-    start = weights_by_name(start, architecture)
-    for name, moved in weights_by_name(none, architecture).items():
+    start = by_name(start, architecture)
+    for name, moved in by_name(none, architecture).items():
         decay = 1e-3 * start[name] if name in HIDDEN else 0
         assert_allclose(moved, -decay, atol=1e-6)
     # The second program traces once, for all four mixes.
     assert traces[architecture] - before == 1
 
 
-def test_a_step_is_as_far_as_the_factor(architecture, rows, encoding, rng):
+def test_a_step_is_as_far_as_its_step_size(architecture, load, rng):
     """Of Adam, whose first step is the learning rate whatever the gradient."""
-    program = Program(architecture)
-    start = rng.normal(scale=0.3, size=program.weights.shape)
-    factors = rng.uniform(0.5, 5, size=start.shape)
-    moved = moved_by(program, rows, encoding, start, (1.0, 0.0, 0.0), factors)
-    decay = weights_by_name(1e-3 * start / factors, architecture)
-    moved = weights_by_name(moved / factors, architecture)
+    program = TensorFlowProgram(architecture)
+    start = rng.normal(scale=0.3, size=program.parameters.shape)
+    step_sizes = rng.uniform(0.5, 5, size=start.shape)
+    moved = moved_by(program, load(program), start, (1.0, 0.0, 0.0), step_sizes)
+    decay = by_name(1e-3 * start / step_sizes, architecture)
+    moved = by_name(moved / step_sizes, architecture)
     for name in HIDDEN:
         # Of some units there is no gradient, and small ones drown in epsilon.
         mean_square = np.square(moved[name] + decay[name]).mean(axis=(1, 2))
@@ -124,22 +143,22 @@ def test_a_step_is_as_far_as_the_factor(architecture, rows, encoding, rng):
 
 
 @pytest.mark.parametrize("n_steps", [1, 3, 4])
-def test_steps_of_hidden_kernels_are_flattened(
-    n_steps, architecture, rows, encoding, rng, monkeypatch
+def test_updates_of_hidden_kernels_are_orthogonalized(
+    n_steps, architecture, load, rng, monkeypatch
 ):
-    """Half of that of the first, and no other weight's; up to four steps together."""
-    start = rng.normal(scale=0.3, size=Program(architecture).weights.shape)
+    """By half for the first, and no other parameter; up to four steps together."""
+    start = rng.normal(scale=0.3, size=TensorFlowProgram(architecture).parameters.shape)
 
     def moved():
-        program, mix = Program(architecture), (1.0, 0.0, 0.0)
-        found = moved_by(program, rows, encoding, start, mix, n_steps=n_steps)
-        return weights_by_name(found, architecture)
+        program, mix = TensorFlowProgram(architecture), (1.0, 0.0, 0.0)
+        found = moved_by(program, load(program), start, mix, n_steps=n_steps)
+        return by_name(found, architecture)
 
     found = moved()
     monkeypatch.setattr(
-        "skadaptive._training.program.orthogonalize", lambda steps, *_: steps
+        "skadaptive._training.tensorflow_program.orthogonalize", lambda steps, *_: steps
     )
-    expected, start_of = moved(), weights_by_name(start, architecture)
+    expected, start_of = moved(), by_name(start, architecture)
     for name, share in zip(HIDDEN, (0.5, 1.0, 1.0), strict=True):
         decay = 1e-3 * n_steps * start_of[name]
         raw = expected[name] + decay
@@ -150,9 +169,7 @@ def test_steps_of_hidden_kernels_are_flattened(
         assert_allclose(moved, expected[name], atol=2e-5, err_msg=name)
 
 
-def test_every_fourth_step_and_the_last_flattens(
-    architecture, rows, encoding, monkeypatch
-):
+def test_every_fourth_step_and_the_last_orthogonalizes(architecture, load, monkeypatch):
     import tensorflow as tf
 
     times = tf.Variable(0)
@@ -161,26 +178,29 @@ def test_every_fourth_step_and_the_last_flattens(
         times.assign_add(1)
         return orthogonalize(steps, share)
 
-    monkeypatch.setattr("skadaptive._training.program.orthogonalize", counting)
-    program = Program(architecture)
-    start = np.full_like(program.weights, 0.1)
+    monkeypatch.setattr(
+        "skadaptive._training.tensorflow_program.orthogonalize", counting
+    )
+    program = TensorFlowProgram(architecture)
+    start = np.full_like(program.parameters, 0.1)
     # Twice each: the first kernels, and the others, which are of one shape.
     for n_steps, expected in ((1, 2), (4, 2), (5, 4), (8, 4), (9, 6)):
         times.assign(0)
-        moved_by(program, rows, encoding, start, (1.0, 0.0, 0.0), n_steps=n_steps)
+        moved_by(program, load(program), start, (1.0, 0.0, 0.0), n_steps=n_steps)
         assert times.numpy() == expected
 
 
-def test_members_do_not_touch_each_other(architecture, rows, encoding, rng):
+def test_members_do_not_touch_each_other(architecture, load, rng):
     """A member's update depends on its own rows alone."""
-    program = Program(architecture)
-    start = rng.normal(scale=0.3, size=program.weights.shape)
+    program = TensorFlowProgram(architecture)
+    start = rng.normal(scale=0.3, size=program.parameters.shape)
 
     def update(second):
         program.reset(start, np.ones_like(start))
         batch = epoch_batches([np.arange(40), second], 1, 64, filler=64)
-        program.train(rows, encoding, batch, [0.01], loss(0.4, 0.4, 0.2), 0.0, (0, 1))
-        return np.split(program.weights, 2)
+        mix = loss(0.4, 0.4, 0.2)
+        program.train(load(program), batch, [0.01], mix, 0.0, (0, 1))
+        return np.split(program.parameters, 2)
 
     a, b = update(np.arange(40)), update(np.arange(20, 60))
     assert_allclose(a[0], b[0], rtol=1e-6)
@@ -188,8 +208,9 @@ def test_members_do_not_touch_each_other(architecture, rows, encoding, rng):
 
 
 def test_dropout_drops_the_share_it_should(architecture, rng):
-    sizes = {"hidden_layer_sizes": (64, 32), "n_members": 1, "batch_size": 32}
-    program = Program(replace(architecture, dropout=True, **sizes))
+    layout = architecture.layout._replace(hidden_layer_sizes=(64, 32), n_members=1)
+    options = {"layout": layout, "batch_size": 32, "has_dropout": True}
+    program = TensorFlowProgram(replace(architecture, **options))
     masks, offsets = program._draw_masks(50, np.float32(0.3), np.array([1, 2]))
     assert [m.shape[1] for m in masks] == [64, 32]
     for mask in masks:
@@ -201,12 +222,10 @@ def test_dropout_drops_the_share_it_should(architecture, rng):
     assert offsets.numpy().max() + 32 <= masks[0].shape[0]
 
 
-def test_members_together_or_apart(architecture, rows, encoding, rng, monkeypatch):
+def test_members_together_or_apart(architecture, load, rng, monkeypatch):
     """One product for all of them or one each, with the same units dropped."""
-    architecture = replace(architecture, dropout=True, dtype="float64")
-    rows = {name: rows[name].astype("float64") for name in rows}
-    encoding = encoding[0], *(part.astype("float64") for part in encoding[1:])
-    start = rng.normal(scale=0.3, size=Program(architecture).weights.shape)
+    architecture = replace(architecture, has_dropout=True, dtype="float64")
+    start = rng.normal(scale=0.3, size=TensorFlowProgram(architecture).parameters.shape)
     batches = epoch_batches([np.arange(64)] * 2, 2, 64, filler=64)
     ends, together = {}, []
 
@@ -214,16 +233,19 @@ def test_members_together_or_apart(architecture, rows, encoding, rng, monkeypatc
         together.append(kwargs["together"])
         return committee_logits(*args, **kwargs)
 
-    monkeypatch.setattr("skadaptive._training.program.committee_logits", forward)
+    monkeypatch.setattr(
+        "skadaptive._training.tensorflow_program.committee_logits", forward
+    )
     for n_threads, rate in ((1, 0.4), (2, 0.4), (1, 0.0)):
         monkeypatch.setattr(
-            "skadaptive._training.program._intra_op_threads", lambda n=n_threads: n
+            "skadaptive._training.tensorflow_program._intra_op_threads",
+            lambda n=n_threads: n,
         )
-        program = Program(architecture)
+        program = TensorFlowProgram(architecture)
         program.reset(start, np.ones_like(start))
         mix = loss(0.4, 0.4, 0.2)
-        program.train(rows, encoding, batches, [0.01, 0.01], mix, rate, (0, 1))
-        ends[n_threads, rate] = program.weights
+        program.train(load(program), batches, [0.01, 0.01], mix, rate, (0, 1))
+        ends[n_threads, rate] = program.parameters
     assert together == [True, False, True]
     assert_allclose(ends[1, 0.4], ends[2, 0.4], atol=1e-9)
     assert np.abs(ends[1, 0.4] - ends[1, 0.0]).max() > 1e-3
@@ -278,8 +300,8 @@ def test_no_warning_of_retracing_over_architectures(quick, binary, caplog):
 
 
 def test_pool_is_bounded_and_forgets_the_oldest(architecture):
-    small = Pool(2)
-    kinds = [replace(architecture, n_columns=n) for n in (1, 2, 3)]
+    small = Pool(lambda kind: object(), size=2)
+    kinds = [replace(architecture, batch_size=n) for n in (1, 2, 3)]
     for kind in kinds:
         with small.checkout(kind):
             pass

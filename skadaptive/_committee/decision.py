@@ -1,0 +1,120 @@
+"""From out-of-fold logits to calibration, decision threshold and decision offset."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from numbers import Real
+
+import numpy as np
+from scipy.special import logit
+
+from ..thresholds import OF_SCORER, f1
+from .calibration import CALIBRATIONS, Calibration
+from .inference import probabilities
+from .threshold_tuning import tune_threshold
+
+# A class is rare below this share. From there on F1 would be that of the class which
+# happens to be named, and what a tuned threshold gains by a row or two is chance.
+_RARE = 0.45
+
+
+def is_tuned(threshold) -> bool:
+    """Whether this value of the parameter ``threshold`` asks for tuning."""
+    return callable(threshold) or threshold == "tune"
+
+
+@dataclass(frozen=True)
+class DecisionRule:
+    """How an estimator's parameters say to calibrate and to decide.
+
+    Attributes
+    ----------
+    threshold : {"tune"}, float, callable or None
+    calibration : {"sigmoid", "isotonic"} or None
+    scoring : str or callable
+        See :class:`skadaptive.AdaptiveHybridClassifier`.
+    class_factors : ndarray of shape (n_classes,)
+        Class weights, which are costs of errors here.
+    rare : int
+        Index of the rare class.
+    """
+
+    threshold: str | float | Callable | None
+    calibration: str | None
+    scoring: str | Callable
+    class_factors: np.ndarray
+    rare: int
+
+    @property
+    def criterion(self) -> Callable:
+        """Criterion for which the threshold is tuned."""
+        if callable(self.threshold):
+            return self.threshold
+        return OF_SCORER.get(self.scoring, f1) if isinstance(self.scoring, str) else f1
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What was decided on the out-of-fold rows.
+
+    Attributes
+    ----------
+    calibration : callable or None
+    threshold : float
+        Probability of the rare class above which a row is predicted rare.
+    offset : float or ndarray of shape (n_classes,)
+        What is added to the logits before the greatest wins.
+    """
+
+    calibration: Calibration | None
+    threshold: float
+    offset: float | np.ndarray
+
+
+def decide(rows, rule, has_all_classes):
+    """Calibrate the logits and choose the threshold.
+
+    Parameters
+    ----------
+    rows : OutOfFoldBuffer
+        Held-out rows at their natural class shares.
+    rule : DecisionRule
+    has_all_classes : bool
+        Whether the rows say anything about each class. Without that there is no
+        calibration and no tuning.
+
+    Returns
+    -------
+    Decision
+    """
+    logits, y, weight = rows.logits, rows.y, rows.weight
+    factors, rare = rule.class_factors, rule.rare
+    calibration = None
+    if has_all_classes and rule.calibration is not None:
+        calibration = CALIBRATIONS[rule.calibration].fit(logits, y, weight)
+    # Class weights are costs of errors: where they are equal, the most probable class
+    # is the one to choose.
+    threshold = float(1 - factors[rare] / factors.sum())
+    is_binary = len(factors) == 2
+    if isinstance(rule.threshold, Real):
+        threshold = float(rule.threshold)
+    elif is_binary and has_all_classes and _calls_for_tuning(rule, y == rare, weight):
+        threshold = tune_threshold(
+            rule.criterion,
+            (y == rare).astype(int),
+            probabilities(calibration(logits) if calibration else logits)[:, rare],
+            weight,
+            neutral=threshold,
+            class_weight=(factors[1 - rare], factors[rare]),
+            calibrated=rule.calibration is not None,
+        )
+    if not is_binary:
+        return Decision(calibration, threshold, np.log(factors))
+    sign = -1.0 if rare == 0 else 1.0
+    return Decision(calibration, threshold, -sign * logit(threshold))
+
+
+def _calls_for_tuning(rule, is_rare, weight):
+    """Whether there is a criterion for these rows: F1 wants a class that is rare."""
+    if rule.threshold == "tune":
+        return np.average(is_rare, weights=weight) < _RARE
+    return callable(rule.threshold)

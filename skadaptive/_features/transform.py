@@ -1,0 +1,72 @@
+"""From the features to the inputs of the network."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from .piecewise import PiecewiseLinearEncoding
+from .scaling import RobustScaler
+
+
+@dataclass(frozen=True)
+class InputTransform:
+    """Scaling of the features, and the piecewise linear encoding of what it returns.
+
+    Attributes
+    ----------
+    scaler : RobustScaler
+    encoding : PiecewiseLinearEncoding
+    """
+
+    scaler: RobustScaler
+    encoding: PiecewiseLinearEncoding
+
+    @classmethod
+    def fit(cls, X, sample_weight, n_bins) -> "InputTransform":
+        """Learn scaling and encoding.
+
+        Parameters
+        ----------
+        X : ndarray of shape (n_samples, n_features)
+            NaN where missing.
+        sample_weight : ndarray of shape (n_samples,)
+            Rows of weight 0 do not count.
+        n_bins : int, "auto" or None
+            See :class:`skadaptive.AdaptiveHybridClassifier`.
+        """
+        X, sample_weight = _without_weight_0(X, sample_weight)
+        scaler = RobustScaler.fit(X, sample_weight)
+        encoding = PiecewiseLinearEncoding.fit(scaler, X, sample_weight, n_bins)
+        return cls(scaler, encoding)
+
+    def updated(self, X, sample_weight, share) -> "InputTransform":
+        """Average the scaling with that of a chunk, which has this share of all rows.
+
+        The encoding stays, since the network parameters belong to its bins.
+        """
+        X, sample_weight = _without_weight_0(X, sample_weight)
+        chunk = RobustScaler.fit(X, sample_weight, scores=False)
+        return replace(self, scaler=self.scaler.refined(chunk, share))
+
+    @property
+    def n_features(self) -> int:
+        return len(self.scaler.center)
+
+    @property
+    def input_features(self) -> np.ndarray:
+        """Index of the feature that each input comes from, (n_inputs,)."""
+        columns, encoding = self.scaler.features, self.encoding
+        return np.r_[columns, np.repeat(columns[encoding.columns], encoding.n_bins)]
+
+    def __call__(self, X) -> np.ndarray:
+        """Inputs of the network, ndarray of shape (n_samples, n_inputs)."""
+        scaled = self.scaler.transform(X)
+        if not self.encoding.n_encoded:
+            return scaled
+        return np.hstack([scaled, self.encoding.transform(scaled)])
+
+
+def _without_weight_0(X, sample_weight):
+    """Leave out rows of weight 0, without a copy if there are none."""
+    kept = sample_weight > 0
+    return (X, sample_weight) if kept.all() else (X[kept], sample_weight[kept])

@@ -1,0 +1,35 @@
+"""Learning rate schedules: the share of the learning rate at each step."""
+
+import numpy as np
+
+
+def flat_then_cosine(progress):
+    """Share of the learning rate after this share of the training, both in [0, 1].
+
+    It is 1 for the first half and then falls to 0 along half a cosine. In half the
+    epochs it is as good as the four cosine cycles of RealMLP (docs/benchmark.md), whose
+    own schedule of dropout and weight decay this is (Holzmüller et al., 2024,
+    arXiv:2407.04491).
+    """
+    return 0.5 * (1 + np.cos(np.pi * np.maximum(0.0, 2 * progress - 1)))
+
+
+def inverse_square_root(n_done, n_steps, progress):
+    """Share of the learning rate in a stream, whose length nobody knows.
+
+    It falls with the square root of the steps so far, to a quarter: high enough for the
+    first chunks to be learnt from, and then low enough for a network that is fit for
+    use after every chunk. It was measured against a constant share and against cycles
+    over each chunk in docs/benchmark.md.
+
+    Parameters
+    ----------
+    n_done : int
+        Steps before this chunk.
+    n_steps : int
+        Steps in this chunk.
+    progress : ndarray
+        Share of them that is done.
+    """
+    step = n_done + n_steps * progress
+    return np.maximum(0.25, 1.0 / np.sqrt(1.0 + step / 100.0))

@@ -1,0 +1,373 @@
+"""The training program in TensorFlow.
+
+- A whole epoch is one call of a ``tf.while_loop``, without XLA, which on CPU is slower
+  for this loop by a factor of 15 to 20.
+- The mix, gamma, alpha, the learning rate, the dropout rate, parameters and batches go
+  in as tensors, and the number of rows is open. The batch size is not: batches are
+  filled up to it, because with known shapes the gradients need a sixth less time, no
+  broadcasting being worked out at every step.
+- All parameters of all members are one vector, so that the optimizer's update is a
+  dozen operations and not a dozen per layer and member.
+- Rows come encoded, where memory allows: to encode every batch anew takes a tenth to a
+  fifth of the time.
+"""
+
+import json
+import os
+from contextlib import suppress
+from functools import cached_property
+
+import joblib
+import keras
+import numpy as np
+import tensorflow as tf
+
+from .._features.piecewise import encode
+from ..losses import hybrid
+from .network import committee_logits
+from .orthogonalization import orthogonalize
+from .program import Pool, traces
+
+if keras.backend.backend() != "tensorflow":
+    raise ImportError(
+        "AdaptiveHybridClassifier trains with Keras on TensorFlow, but Keras runs on "
+        f"{keras.backend.backend()!r} in this process: set KERAS_BACKEND=tensorflow "
+        "before Keras is imported."
+    )
+
+
+def limit_threads():
+    """Use no more threads than OMP_NUM_THREADS says, unless TensorFlow is told more.
+
+    joblib and Dask set it in their workers, so that workers and threads together do not
+    outnumber the cores. TensorFlow reads its own variables alone, and would start as
+    many threads as there are cores in each worker. Without effect once it has started.
+    """
+    given = os.environ.get("OMP_NUM_THREADS", "")
+    for kind in ("intra", "inter"):
+        get, set_ = (
+            getattr(tf.config.threading, f"{verb}_{kind}_op_parallelism_threads")
+            for verb in ("get", "set")
+        )
+        is_set = get() or f"TF_NUM_{kind.upper()}OP_THREADS" in os.environ
+        if given.isdigit() and int(given) > 0 and not is_set:
+            with suppress(RuntimeError):
+                set_(int(given))
+
+
+def _intra_op_threads():
+    """Threads that TensorFlow shares one operation out among."""
+    configured = tf.config.threading.get_intra_op_parallelism_threads()
+    given = os.environ.get("TF_NUM_INTRAOP_THREADS", "")
+    return configured or (int(given) if given.isdigit() else 0) or joblib.cpu_count()
+
+
+limit_threads()
+
+# Steps per call of the compiled loop: Ctrl-C is heard between calls.
+_STEPS_PER_CALL = 4096
+# Held-out rows per member and call when predicting.
+_ROWS_PER_CALL = 16384
+# Rows of ready-made dropout masks, in batches. Every step starts at a random row of
+# them. Drawing fresh numbers per step costs five members 0.4 s of 1.4 s an epoch.
+_MASK_BATCHES = 8
+
+# How much of the first kernel's update is orthogonalized. All of it gains more in the
+# mean over the tables and on fewer of them, none of it less (docs/benchmark.md).
+_FIRST_SHARE = 0.5
+# Steps whose sum is orthogonalized: one by one each takes a tenth to a quarter more
+# time and is no better (docs/benchmark.md).
+_STEPS_TOGETHER = 4
+# How fast hidden kernels decay, in units of the learning rate (Loshchilov & Hutter,
+# 2019, "Decoupled Weight Decay Regularization", arXiv:1711.05101).
+_WEIGHT_DECAY = 0.1
+
+
+class TensorFlowProgram:
+    """Training and prediction compiled for one architecture.
+
+    The methods are those of ``program.TrainingProgram``.
+
+    Parameters
+    ----------
+    architecture : Architecture
+    """
+
+    def __init__(self, architecture):
+        self.architecture = architecture
+        layout = architecture.layout
+        self._shapes, self._sizes = layout.shapes, layout.sizes
+        self._n_members = layout.n_members
+        # Hidden kernels that are orthogonalized together: the first by itself, then
+        # those of one shape.
+        first, *others = [*layout.hidden_kernels] or [None]
+        self._kernel_groups = [] if first is None else [[first]]
+        self._kernel_groups += [
+            [i for i in others if self._shapes[i] == shape]
+            for shape in dict.fromkeys(self._shapes[i] for i in others)
+        ]
+        size = self._n_members * sum(self._sizes)
+        real = tf.as_dtype(architecture.dtype)
+        # By how much each parameter decays in a step, in units of the learning rate.
+        decay = [
+            _WEIGHT_DECAY if i in layout.hidden_kernels else 0.0
+            for i in range(len(self._sizes))
+        ]
+        self._decay = tf.constant(
+            np.tile(np.repeat(decay, self._sizes), self._n_members), real
+        )
+        self._step_sizes = tf.Variable(tf.ones(size, real), trainable=False)
+        # The optimizer's view of the parameters: divided by the step sizes.
+        self._scaled = keras.Variable(
+            np.zeros(size), dtype=architecture.dtype, name="weights"
+        )
+        self.optimizer = keras.optimizers.get(json.loads(architecture.optimizer))
+        self.optimizer.build([self._scaled])
+        self._fresh_optimizer_state = self.optimizer_state
+        self._train_signature, self._predict_signature = self._signatures(size, real)
+
+    def _signatures(self, size, real):
+        """Types of the arguments of the traced functions."""
+        architecture, layout = self.architecture, self.architecture.layout
+        (n_inputs,), encoding = self._shapes[0], ()
+        if architecture.encodes:
+            n_inputs = layout.n_columns
+            table = tf.TensorSpec((layout.n_encoded, layout.n_bins), real)
+            columns = tf.TensorSpec((layout.n_encoded,), tf.int32)
+            encoding = (columns, table, table)
+        rows = {
+            "X": tf.TensorSpec((None, n_inputs), real),
+            "target": tf.TensorSpec((None, 2), real),  # y, weight
+        }
+        data = rows, encoding
+        shape = (None, self._n_members, architecture.batch_size)
+        loss = {
+            "loss_weights": tf.TensorSpec((3,), real),
+            "gamma": tf.TensorSpec((), real),
+            "alpha": tf.TensorSpec((None,), real),
+            "smooth": tf.TensorSpec((), real),
+            "total_weight": tf.TensorSpec((self._n_members,), real),
+        }
+        train = (
+            data,
+            tf.TensorSpec(shape, tf.int32),
+            tf.TensorSpec((None,), tf.float32),
+            loss,
+            tf.TensorSpec((), real),
+            tf.TensorSpec((2,), tf.int32),
+        )
+        numbers = tf.TensorSpec((self._n_members, None), tf.int32)
+        return train, (tf.TensorSpec((size,), real), data, numbers)
+
+    @cached_property
+    def _train(self):
+        return _compiled(self._trace_train, self._train_signature)
+
+    @cached_property
+    def _predict(self):
+        return _compiled(self._trace_predict, self._predict_signature)
+
+    @property
+    def parameters(self):
+        """Parameters of all members, ndarray of shape (n_members * n_parameters,)."""
+        return self._scaled.numpy() * self._step_sizes.numpy()
+
+    @property
+    def optimizer_state(self):
+        """The optimizer's variables, list of ndarray."""
+        return [np.asarray(variable.numpy()) for variable in self.optimizer.variables]
+
+    def reset(self, parameters, step_sizes, optimizer_state=None):
+        """See ``TrainingProgram.reset``."""
+        step_sizes = step_sizes.astype(self.architecture.dtype)
+        self._step_sizes.assign(step_sizes)
+        self._scaled.assign(parameters / step_sizes)
+        for variable, value in zip(
+            self.optimizer.variables,
+            optimizer_state or self._fresh_optimizer_state,
+            strict=True,
+        ):
+            variable.assign(value)
+
+    def load(self, rows, encoding=None):
+        """See ``TrainingProgram.load``; tensors of the rows, and of the encoding."""
+        tensors = {name: _tensor(value) for name, value in rows.items()}
+        if encoding is None:
+            return tensors, ()
+        real = self.architecture.dtype
+        return tensors, (
+            tf.constant(encoding.columns),
+            tf.constant(encoding.centers, real),
+            tf.constant(encoding.slopes, real),
+        )
+
+    def train(self, data, batches, learning_rates, loss, dropout, seed):
+        """See ``TrainingProgram.train``."""
+        total = 0.0
+        dtype = self.architecture.dtype
+        loss = {name: np.asarray(value, dtype) for name, value in loss.items()}
+        for start in range(0, len(batches), _STEPS_PER_CALL):
+            steps = slice(start, start + _STEPS_PER_CALL)
+            total += float(
+                self._train(
+                    data,
+                    batches[steps],
+                    np.asarray(learning_rates[steps], "float32"),
+                    loss,
+                    np.asarray(dropout, dtype),
+                    # Each call of an epoch draws masks of its own.
+                    np.asarray([seed[0] ^ start, seed[1]], "int32"),
+                )
+            )
+        return total / len(batches)
+
+    def predict(self, parameters, data, rows):
+        """See ``TrainingProgram.predict``."""
+        parameters = tf.constant(parameters, self.architecture.dtype)
+        parts = [
+            self._predict(
+                parameters, data, rows[:, start : start + _ROWS_PER_CALL]
+            ).numpy()
+            for start in range(0, rows.shape[1], _ROWS_PER_CALL)
+        ]
+        return np.concatenate(parts)
+
+    def _trace_train(self, data, batches, learning_rates, loss, dropout, seed):
+        traces[self.architecture] += 1
+        rows, encoding = data
+        n_steps, width = tf.shape(batches)[0], self.architecture.batch_size
+        masks, offsets = self._draw_masks(n_steps, dropout, seed)
+
+        def step(index, total, before):
+            batch = batches[index]
+            X = tf.gather(rows["X"], batch)
+            # Losses take the batch axis first.
+            target = tf.transpose(tf.gather(rows["target"], batch), (1, 0, 2))
+            y, weight = tf.unstack(target, 2, axis=-1)
+            mask = None
+            if masks:
+                starts = tf.unstack(offsets[index], self._n_members)
+                mask = [
+                    tf.stack([m[start : start + width] for start in starts])
+                    for m in masks
+                ]
+            scaled = tf.convert_to_tensor(self._scaled.value)
+            with tf.GradientTape(watch_accessed_variables=False) as tape:
+                tape.watch(scaled)
+                logits = self._logits(scaled * self._step_sizes, X, encoding, mask)
+                value = tf.reduce_sum(hybrid(y, logits, weight, **loss))
+            self.optimizer.learning_rate.assign(learning_rates[index])
+            self.optimizer.apply([tape.gradient(value, scaled)], [self._scaled])
+            if self._kernel_groups:
+                n_done, rate = index % _STEPS_TOGETHER + 1, learning_rates[index]
+                before = tf.cond(
+                    (n_done == _STEPS_TOGETHER) | (index + 1 == n_steps),
+                    lambda: self._orthogonalize_steps(before, n_done, rate),
+                    lambda: before,
+                )
+            return index + 1, total + value, before
+
+        start = tf.convert_to_tensor(self._scaled.value)
+        _, total, _ = tf.while_loop(
+            lambda index, *_: index < n_steps,
+            step,
+            (tf.constant(0), tf.zeros((), start.dtype), start),
+            parallel_iterations=1,
+        )
+        return total / self._n_members
+
+    def _orthogonalize_steps(self, before, n_steps, learning_rate):
+        """Orthogonalize the sum of the last steps of hidden kernels; decay the kernels.
+
+        Parameters
+        ----------
+        before : tensor of shape (n_members * n_parameters,)
+            Parameters before these steps, divided by the step sizes.
+        n_steps : tensor, int
+        learning_rate : tensor
+            Learning rate of the last of them.
+
+        Returns
+        -------
+        tensor of shape (n_members * n_parameters,)
+            What they are now.
+        """
+        updates = self._by_shape(self._scaled.value - before)
+        for group in self._kernel_groups:
+            share = _FIRST_SHARE if group[0] == 1 else 1.0
+            stacked = orthogonalize(tf.concat([updates[i] for i in group], 0), share)
+            for i, update in zip(group, tf.split(stacked, len(group)), strict=True):
+                updates[i] = update
+        parts = [tf.reshape(update, (self._n_members, -1)) for update in updates]
+        update = tf.reshape(tf.concat(parts, axis=1), (-1,))
+        rate = tf.cast(n_steps, before.dtype) * tf.cast(learning_rate, before.dtype)
+        after = before + (update - rate * self._decay * before)
+        self._scaled.assign(after)
+        return after
+
+    def _trace_predict(self, parameters, data, numbers):
+        rows, encoding = data
+        return self._logits(parameters, tf.gather(rows["X"], numbers), encoding)
+
+    def _logits(self, parameters, X, encoding, masks=None):
+        if encoding:
+            X = tf.concat([X, encode(X, *encoding, keras.ops)], axis=-1)
+        return committee_logits(
+            self._by_shape(parameters),
+            X,
+            self.architecture.layout.activation,
+            masks,
+            together=_intra_op_threads() == 1,
+        )
+
+    def _by_shape(self, vector):
+        """One tensor for each of the shapes, (n_members, *shape), from a vector."""
+        members = tf.reshape(vector, (self._n_members, -1))
+        columns = tf.split(members, self._sizes, axis=1)
+        return [
+            tf.reshape(column, (self._n_members, *shape))
+            for column, shape in zip(columns, self._shapes, strict=True)
+        ]
+
+    def _draw_masks(self, n_steps, rate, seed):
+        """Dropout factors, (rows, units) per hidden layer, and where steps start."""
+        sizes = self.architecture.layout.hidden_layer_sizes
+        if not (self.architecture.has_dropout and sizes):
+            return None, None
+        width = self.architecture.batch_size
+        n_rows = _MASK_BATCHES * width
+        uniform = tf.random.stateless_uniform(
+            (n_rows, sum(sizes)), seed, dtype=self.architecture.dtype
+        )
+        kept = tf.cast(uniform >= rate, uniform.dtype) / (1 - rate)
+        shape = (n_steps, self._n_members)
+        offsets = tf.random.stateless_uniform(
+            shape, seed * [-1, 1], 0, n_rows - width + 1, tf.int32
+        )
+        return tf.split(kept, list(sizes), axis=1), offsets
+
+
+def _compiled(function, signature):
+    """Trace a function once, for arguments of this structure.
+
+    It is called as a concrete function: TensorFlow counts the traces of a
+    ``tf.function`` by its source line, and would warn of retracing where a search goes
+    through architectures, each traced once.
+    """
+    traced = tf.function(function, jit_compile=False, autograph=False)
+    concrete = traced.get_concrete_function(*signature)
+
+    def call(*arguments):
+        return concrete(*tf.nest.map_structure(tf.convert_to_tensor, arguments))
+
+    return call
+
+
+def _tensor(array):
+    """A tensor of an aligned array: on the GPU if there is one, else without a copy."""
+    if tf.config.list_logical_devices("GPU"):
+        return tf.constant(array)
+    return tf.experimental.dlpack.from_dlpack(array.__dlpack__())
+
+
+pool = Pool(TensorFlowProgram)
