@@ -45,6 +45,15 @@ def test_many_rows_are_subsampled_at_their_weight(rng):
     assert buffer.subsampled() is buffer
 
 
+def test_a_long_stream_forgets_its_early_chunks():
+    buffer = OutOfFoldBuffer()
+    for call in range(30):
+        logits, y = np.full((40_000, 1), call), np.arange(40_000) % 2
+        buffer = buffer.append(logits, y, np.ones(40_000)).subsampled()
+    calls = [int(call.logits[0, 0]) for call in buffer.calls]
+    assert calls == list(range(15, 30))
+
+
 def test_calibration_uses_all_rows_of_a_fit(quick, binary, monkeypatch):
     """Though not all are kept; rare rows may come first."""
     monkeypatch.setattr("skadaptive._committee.state._MOST_ROWS", 100)

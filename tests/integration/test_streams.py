@@ -12,7 +12,6 @@ from sklearn.metrics import average_precision_score, f1_score, log_loss
 from sklearn.model_selection import StratifiedKFold
 
 from skadaptive._committee.folds import chunk_folds
-from skadaptive._committee.state import remember, shortened
 from skadaptive._features.scaling import RobustScaler
 from skadaptive._training.tensorflow_program import TensorFlowProgram
 
@@ -231,7 +230,7 @@ def test_weights_have_one_unit_for_all_chunks(quick, binary):
         later.partial_fit(X, y, [0, 1], sample_weight=np.full(400, factor))
     assert_allclose(unit.predict_proba(X), plain.predict_proba(X), atol=1e-5)
     # Rows of a hundredth of the weight move the scaling a hundredth as far.
-    assert later._state.totals.sum() == pytest.approx(404)
+    assert later._state.class_totals.sum() == pytest.approx(404)
 
 
 def test_fit_then_chunks(quick, stream):
@@ -255,16 +254,6 @@ def test_chunks_are_resampled(sampler, quick, stream):
     assert average_precision_score(y_fresh, proba) > 5 * y_fresh.mean()
     # Calibrated at the natural shares all the same.
     assert proba.mean() == pytest.approx(y_fresh.mean(), abs=0.03)
-
-
-def test_a_long_stream_forgets_its_early_chunks():
-    """Also once fewer rows are left of each than there were."""
-    recent = []
-    for call in range(30):
-        chunk = np.full((40_000, 1), call), np.arange(40_000) % 2, np.ones(40_000)
-        recent = shortened(remember(recent, call * 40_000, *chunk))
-    calls = [int(logits[0, 0]) for logits, *_ in recent]
-    assert calls == list(range(15, 30))
 
 
 @pytest.mark.parametrize(

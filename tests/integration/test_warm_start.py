@@ -9,7 +9,8 @@ from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
 from sklearn.metrics import average_precision_score
 
-from skadaptive._committee.monitor import Monitor
+from skadaptive._committee.monitor import Adaptation, EarlierEpochs, Monitor
+from skadaptive._committee.rows import TrainingRows
 
 # ------------------------------------------------------------------------- warm start
 
@@ -170,16 +171,12 @@ def test_warm_start_is_judged_on_the_rows_at_hand():
     keys = ("epoch", "loss", "score")
     mix = ("weight_cross_entropy", "weight_focal", "weight_dice")
     logits, fold = [np.zeros((2, 1))], (np.arange(2), np.arange(2, 4))
+    history = {key: [0.9, 0.9] for key in (*keys, *mix)}
     monitor = Monitor(
-        [fold],
+        TrainingRows(np.zeros((4, 1)), np.zeros(4), np.ones(4), [fold]),
         Judge(),
-        n_samples=4,
-        loss_weights=np.array([0.4, 0.4, 0.2]),
-        rule="performance",
-        rate=0.1,
-        patience=None,
-        history={key: [0.9, 0.9] for key in (*keys, *mix)},
-        best_epoch=2,
+        Adaptation(np.array([0.4, 0.4, 0.2])),
+        earlier=EarlierEpochs(history, best_epoch=2),
     )
     monitor.begin(logits)
     assert monitor.best_score == 0.5
