@@ -19,7 +19,7 @@ from .._features.piecewise import interpolate
 
 
 class Calibration(Protocol):
-    """From the logits of a member to calibrated ones."""
+    """A map from the logits of a member to calibrated logits."""
 
     def __call__(self, logits: np.ndarray) -> np.ndarray:
         """Calibrate logits of shape (n_samples, n_outputs)."""
@@ -37,7 +37,7 @@ _RIDGE = 1e-4
 class SigmoidCalibration:
     """Platt scaling: ``slope * logits + intercept``, the slope positive.
 
-    With several outputs one slope for all and an intercept for each: temperature
+    Several outputs share one slope and have an intercept each, which is temperature
     scaling that also corrects the class shares.
 
     Attributes
@@ -84,14 +84,14 @@ class SigmoidCalibration:
             return sample_weight @ loss / total + _RIDGE * log_slope**2, gradient
 
         start = np.zeros(1 + n_outputs)
-        found = minimize(objective, start, jac=True, method="L-BFGS-B").x
-        return cls(float(np.exp(found[0])), found[1:])
+        best = minimize(objective, start, jac=True, method="L-BFGS-B").x
+        return cls(float(np.exp(best[0])), best[1:])
 
     def __call__(self, logits):
         return self.slope * logits + self.intercept
 
     def on_tensors(self, logits, ops):
-        """The same on tensors, with ``keras.ops``."""
+        """Calibrate tensors, with ``keras.ops``."""
         return self(logits)
 
 
@@ -99,8 +99,8 @@ class SigmoidCalibration:
 class IsotonicCalibration:
     """Isotonic regression of the labels on each output, as log-odds.
 
-    Between the steps it is linear, and within a step it still rises, by a thousandth
-    of the logit, so that rows which it would tie keep their order.
+    Between the steps it is linear, and within a step it still rises by a thousandth of
+    the logit, so that rows which a step would tie keep their order.
 
     Attributes
     ----------
@@ -108,12 +108,12 @@ class IsotonicCalibration:
         Logits and calibrated log-odds, one pair per output.
     """
 
-    knots: list
+    knots: list[tuple[np.ndarray, np.ndarray]]
 
     @classmethod
     def fit(cls, logits, y, sample_weight):
         """Fit to labels; see :meth:`SigmoidCalibration.fit`."""
-        # No probability is more extreme than one row among all could tell.
+        # No probability is closer to 0 or 1 than one row among all can show.
         edge = 1.0 / (len(y) + 2.0)
         knots = []
         for output in range(logits.shape[1]):
@@ -132,7 +132,7 @@ class IsotonicCalibration:
         return np.stack(columns, axis=1)
 
     def on_tensors(self, logits, ops):
-        """The same on tensors, with ``keras.ops``."""
+        """Calibrate tensors, with ``keras.ops``."""
         columns = []
         for index, knots in enumerate(self.knots):
             column = logits[:, index : index + 1]

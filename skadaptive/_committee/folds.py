@@ -1,7 +1,7 @@
-"""Who trains on what, and who judges: the folds of the committee.
+"""The folds of the committee: the training rows and the held-out rows of each member.
 
-One committee member per fold: it trains on the fold's training rows and judges
-the rows held out. ``cv`` says how, in scikit-learn's words.
+There is one committee member per fold. It trains on the fold's training rows and is
+validated on the rows held out. ``cv`` says how rows are split, as in scikit-learn.
 
 A fold is a pair (train, test) of integer index arrays into the rows given to
 ``fit``. The pooled out-of-fold prediction of a row is the average over the members
@@ -20,8 +20,8 @@ from sklearn.model_selection import (
 
 from .._warnings import warn
 
-# Rows up to which "auto" makes ten folds, beyond which five: members that train on nine
-# tenths, and twice as many, are worth their time where rows are few
+# Rows up to which "auto" makes ten folds; above there are five. Twice as many members,
+# each trained on nine tenths of the rows, are worth their time where rows are few
 # (docs/benchmark.md).
 _FEW_ROWS = 4000
 
@@ -38,7 +38,7 @@ def make_folds(cv, X, y, sample_weight, groups, seed):
     cv : int, float, splitter, iterable of (train, test), "auto" or None
         See :class:`~skadaptive.AdaptiveHybridClassifier`.
     X : array-like of shape (n_samples, n_features)
-        Handed to a splitter.
+        Passed to a splitter.
     y : ndarray of shape (n_samples,)
         Class indices.
     sample_weight : ndarray of shape (n_samples,)
@@ -80,7 +80,7 @@ def make_folds(cv, X, y, sample_weight, groups, seed):
     if isinstance(cv, str | Real):
         own = None if groups is None else groups[kept]
         try:
-            splits = _own_splits(cv, y[kept], own, seed)
+            splits = _stratified_splits(cv, y[kept], own, seed)
         except ValueError as error:  # say, a held-out share of less than one row
             raise NothingHeldOut(str(error).rstrip(".")) from error
         folds = [(kept[train], kept[test]) for train, test in splits]
@@ -110,22 +110,22 @@ def make_folds(cv, X, y, sample_weight, groups, seed):
 
 
 def auto_folds(n_rows):
-    """Folds of ``cv="auto"``, where the rarest class has as many rows."""
+    """Number of folds of ``cv="auto"``, if the rarest class has as many rows."""
     return 10 if n_rows <= _FEW_ROWS else 5
 
 
 def chunk_folds(cv, X, sample_weight):
     """Split a chunk of a stream among the committee members.
 
-    A row is held out by its content: wherever and in whatever order it comes again, in
-    a second pass over the stream or twice in a chunk, no member trains on it that
-    judges it. And a chunk may be as small, or as short of a class, as it happens to be.
+    A row is assigned by a hash of its content: in whatever chunk and order it comes
+    again, it is held out from the same member. A chunk may be of any size and may lack
+    a class.
 
     Parameters
     ----------
     cv : int, float, "auto" or None
-        Number of members, "auto" five; or the share held out from one; None holds
-        nothing out.
+        An int: the number of members. "auto": five members. A float: one member and
+        the share of rows that it holds out. None: one member that holds nothing out.
     X : ndarray of shape (n_samples, n_features)
     sample_weight : ndarray of shape (n_samples,)
         Rows of weight 0 are in no fold.
@@ -138,13 +138,13 @@ def chunk_folds(cv, X, sample_weight):
     Raises
     ------
     ValueError
-        If ``cv`` is a splitter or an iterable, which know nothing of chunks.
+        If ``cv`` is a splitter or an iterable, which cannot split a stream.
     """
     kept = np.flatnonzero(sample_weight > 0)
     if cv is None:
         return [(kept, kept[:0])]
     if isinstance(cv, str):
-        cv = 5  # nobody knows how many rows will come
+        cv = 5  # the number of rows to come is not known
     if not isinstance(cv, Real):
         raise ValueError(
             "partial_fit holds rows out of each chunk itself: cv must be an int, a "
@@ -152,14 +152,14 @@ def chunk_folds(cv, X, sample_weight):
         )
     if isinstance(cv, Integral) and cv < 2:
         raise ValueError(f"cv must be at least 2 if it is an int; got {cv!r}.")
-    # As float32, in whatever type they come; adding 0 makes -0.0 look like 0.0.
+    # Rows hash alike as float32 and float64; adding 0 turns -0.0 into 0.0.
     with np.errstate(over="ignore"):
         rows = pd.DataFrame(X[kept].astype(np.float32) + np.float32(0.0))
-    place = pd.util.hash_pandas_object(rows, index=False).to_numpy()
+    hashes = pd.util.hash_pandas_object(rows, index=False).to_numpy()
     if isinstance(cv, Integral):
-        held_out = [place % cv == member for member in range(cv)]
+        held_out = [hashes % cv == member for member in range(cv)]
     else:
-        held_out = [place < cv * 2.0**64]
+        held_out = [hashes < cv * 2.0**64]
     return [(kept[~out], kept[out]) for out in held_out]
 
 
@@ -187,8 +187,8 @@ def pool(n_samples, folds, predictions):
         return total / count
 
 
-def _own_splits(cv, y, groups, seed):
-    """Shuffled and stratified: rows often come ordered, and samplers append theirs."""
+def _stratified_splits(cv, y, groups, seed):
+    """Splits that are stratified and shuffled, since rows often come ordered."""
     if groups is None:
         fewest, units = np.unique(y, return_counts=True)[1].min(), "rows"
     else:
@@ -204,7 +204,7 @@ def _own_splits(cv, y, groups, seed):
         splitter = StratifiedShuffleSplit(1, test_size=share, random_state=seed)
         return list(splitter.split(y, y))
     if share is not None:
-        # One of so many folds: a shuffle split by groups would not stratify.
+        # The first of several folds, since a shuffle split by groups cannot stratify.
         cv = int(np.clip(round(1 / share), 2, fewest))
     elif fewest < cv:
         warn(
@@ -218,7 +218,7 @@ def _own_splits(cv, y, groups, seed):
 
 
 def _checked_split(split, sample_weight):
-    """Row numbers, with weight, of a user's (train, test), integers or masks."""
+    """Row numbers of a user's (train, test), integers or masks, without weight 0."""
     n_samples, parts = len(sample_weight), []
     try:
         train, test = split
@@ -244,15 +244,15 @@ def _checked_split(split, sample_weight):
     train, test = parts[0], np.unique(parts[1])
     if np.intersect1d(train, test).size:
         raise ValueError(
-            "A split of cv holds rows out that it also trains on, so they could not "
-            "judge."
+            "A split of cv holds rows out that it also trains on, so they cannot "
+            "validate the member. Its train and test rows must not overlap."
         )
-    # A bootstrap trains on some rows twice; judging them twice would tell no more.
+    # A bootstrap may train on a row twice, but a held-out row counts once.
     return train, test
 
 
 def n_members(cv, X, y, sample_weight, groups):
-    """How many members ``cv`` asks for, where validation data are given."""
+    """Number of members that ``cv`` asks for, where validation data are given."""
     if isinstance(cv, str):
         return auto_folds(np.count_nonzero(sample_weight))
     if cv is None or isinstance(cv, Real) and not isinstance(cv, Integral):

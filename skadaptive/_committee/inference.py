@@ -1,7 +1,6 @@
-"""The forward pass in NumPy, over the weights that training left behind.
+"""Prediction in NumPy, without Keras.
 
-A fitted estimator predicts with this module alone: no TensorFlow, no graph, no
-session, and what is pickled is plain arrays.
+A fitted estimator predicts with this module alone, and what is pickled is plain arrays.
 
 Sums run in float64. Rows go through the matrix products in blocks of one fixed
 shape, padded where needed: BLAS picks its kernel by shape, and a row alone would
@@ -19,8 +18,8 @@ from .calibration import Calibration
 # Rows per matrix product. For 57,000 x 29 rows, 128-64-32, 8, 32 and 128 take 76, 74
 # and 72 ms; for one row 39, 53 and 117 us.
 BLOCK = 8
-# Blocks per pass, so that the activations of a committee's networks stay in cache.
-_PASS = 32
+# Blocks per pass: the activations of a committee's networks then stay in the cache.
+_BLOCKS_PER_PASS = 32
 
 
 def _relu(x):
@@ -38,7 +37,7 @@ def _elu(x):
 
 
 def _silu(x):
-    # In place, which takes a quarter of the time of x * expit(x).
+    # Working in place takes a quarter of the time of x * expit(x).
     denominator = np.negative(x)
     with np.errstate(over="ignore"):
         np.exp(denominator, out=denominator)
@@ -47,7 +46,7 @@ def _silu(x):
 
 
 def _gelu(x):
-    # Exact, as keras.activations.gelu by default (Hendrycks & Gimpel, 2016).
+    # The exact form, Keras's default (Hendrycks & Gimpel, 2016).
     return np.multiply(x, ndtr(x), out=x)
 
 
@@ -70,8 +69,8 @@ ACTIVATIONS = {
 class Committee:
     """A trained committee of MLPs.
 
-    A member is one network or several, of different epochs of its training, whose mean
-    logits are the member's. The committee's probabilities are the mean of its members'.
+    A member is an ensemble of one to three networks, snapshots of its training, whose
+    logits are averaged. The committee's probabilities are the mean of its members'.
 
     Attributes
     ----------
@@ -80,10 +79,10 @@ class Committee:
     activation : str
         Key of :data:`ACTIVATIONS`.
     kernels : list of ndarray of shape (n_networks, n_inputs, n_units), float64
-        One per layer, the output layer last. The networks of a member come together.
+        One per layer, the output layer last. The networks of a member are neighbours.
     biases : list of ndarray of shape (n_networks, n_units), float64
     n_members : int
-    calibration : callable or None
+    calibration : Calibration or None
         Applied to the logits of each member; see ``_committee.calibration``.
     """
 
@@ -106,8 +105,8 @@ class Committee:
         X : ndarray of shape (n_samples, n_features)
             Unscaled features.
         member : int, default=None
-            One member, uncalibrated; None takes the mean of the calibrated
-            probabilities of all.
+            The uncalibrated logits of this member. None: the logits of the mean of all
+            members' calibrated probabilities.
 
         Returns
         -------
@@ -123,8 +122,8 @@ class Committee:
             for kernel, bias in zip(self.kernels, self.biases, strict=True)
         ]
         out = np.empty((len(X), self.n_outputs))
-        for start in range(0, len(X), BLOCK * _PASS):
-            rows = X[start : start + BLOCK * _PASS]
+        for start in range(0, len(X), BLOCK * _BLOCKS_PER_PASS):
+            rows = X[start : start + BLOCK * _BLOCKS_PER_PASS]
             x = _blocks(self.transform(rows))
             for index, (kernel, bias) in enumerate(layers):
                 if index:
@@ -132,7 +131,7 @@ class Committee:
                 x = np.matmul(x, kernel)
                 x += bias
             x = x.reshape(-1, n_each, x[0].size // self.n_outputs, self.n_outputs)
-            # Of one, a mean takes as long as a layer does for one row.
+            # The mean over one network takes as long as a layer does for one row.
             x = x.mean(axis=1) if n_each > 1 else x[:, 0]
             x = x[0] if member is not None else self._pooled(x)
             out[start : start + len(rows)] = x[: len(rows)]
@@ -146,7 +145,7 @@ class Committee:
             logits = self.calibration(logits)
         if shape[0] == 1:
             return logits
-        # Of logarithms, so that the mean of certain members keeps its order.
+        # Logarithms keep the order where all members are certain.
         log_proba = log_probabilities(logits).reshape(*shape[:2], -1)
         mean = np.logaddexp.reduce(log_proba, axis=0) - np.log(len(log_proba))
         return mean[:, 1:] - mean[:, :1] if self.n_outputs == 1 else mean

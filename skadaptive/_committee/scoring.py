@@ -1,7 +1,7 @@
-"""From out-of-fold logits to the score that drives the training.
+"""The score of out-of-fold logits, which drives the training.
 
-Any scikit-learn scorer judges a stand-in that answers with predictions already
-made: nothing is predicted twice, and every scorer means what it means elsewhere.
+A scikit-learn scorer gets a stand-in classifier that returns predictions already made:
+nothing is predicted twice, and every scorer means what it means elsewhere.
 """
 
 import warnings
@@ -16,7 +16,7 @@ from ..thresholds import OF_SCORER
 from .inference import log_probabilities, probabilities
 from .threshold_tuning import best_score
 
-# Names made for two classes, and what stands for them with more.
+# Scorers for two classes, and their counterparts for more.
 _MULTICLASS = {
     "f1": "f1_macro",
     "precision": "precision_macro",
@@ -62,7 +62,7 @@ def labels(logits):
 
 
 class OutOfFoldScorer:
-    """Score of pooled out-of-fold logits, the greater the better.
+    """Compute the score of pooled out-of-fold logits, the greater the better.
 
     Parameters
     ----------
@@ -72,18 +72,18 @@ class OutOfFoldScorer:
         classes "f1" and its like are macro averages. A callable gets the user's own
         labels, and columns in the order of ``classes``.
     X : array-like of shape (n_samples, n_features)
-        The rows to be judged, for callables that look at them; a name needs none.
+        The held-out rows, for callables that use them; a name needs none.
     y : ndarray of shape (n_samples,)
         Class indices, into ``classes``.
     classes : ndarray of shape (n_classes,)
     rare : int
         Index of the rare class. A single output of the network is its logit.
     sample_weight : ndarray of shape (n_samples,), default=None
-        Handed on to scorers that take it.
+        Passed to scorers that take it.
     tuned : bool, default=False
         Whether the threshold is tuned once training is over. If so, a score that
-        depends on it, such as F1, is the one at the best threshold: at 0.5 it is 0
-        for as long as no row reaches that, and jumps with every row that does.
+        depends on the threshold, such as F1, is computed at the best threshold: at 0.5
+        it is 0 until a row reaches that, and jumps with every row that does.
     """
 
     def __init__(self, scoring, X, y, classes, rare, sample_weight=None, tuned=False):
@@ -102,8 +102,9 @@ class OutOfFoldScorer:
             self._scorer, self._target = get_scorer(name), self._index
             self._classes = np.arange(len(classes))
             self._X = np.empty((len(y), 0))
-        # Where counts tell the score, they do in a hundredth of the scorer's time, 2 ms
-        # an epoch that go into its checks: a fifth of a fit of 2,000 rows.
+        # Where the score follows from the counts of the confusion matrix, these take a
+        # hundredth of the scorer's time, whose checks take 2 ms an epoch: a fifth of a
+        # fit of 2,000 rows.
         self._criterion = None
         if binary and not callable(scoring):
             self._criterion = OF_SCORER.get(scoring)
@@ -113,7 +114,7 @@ class OutOfFoldScorer:
             self._keywords["sample_weight"] = sample_weight
 
     def score(self, logits):
-        """The scorer's answer.
+        """Score the held-out rows.
 
         Parameters
         ----------
@@ -126,7 +127,7 @@ class OutOfFoldScorer:
         Raises
         ------
         ValueError
-            If it is not a finite number.
+            If the score is not a finite number.
         """
         if self._criterion is not None:
             weight = self._sample_weight
@@ -139,7 +140,7 @@ class OutOfFoldScorer:
             return float(self._criterion(tp, fp, fn, tn))
         predicted = _Predicted(self._sign * logits, self._classes)
         with warnings.catch_warnings():
-            # Early in training no row may be predicted rare: a score of 0, not news.
+            # Early in training no row may be predicted rare, which is a score of 0.
             warnings.simplefilter("ignore")
             try:
                 score = self._scorer(predicted, self._X, self._target, **self._keywords)
@@ -160,11 +161,11 @@ class OutOfFoldScorer:
         return score
 
     def tie_breakers(self, logits):
-        """What decides between two equal scores.
+        """Further scores, which decide between epochs of equal score.
 
-        F1 is 0 for as long as no row passes the threshold, which with a very rare
-        class takes many epochs; and on rows that are easy to tell apart, such as
-        synthetic ones, it is soon 1 for good, while the network still learns.
+        F1 is 0 until a row passes the threshold, which with a very rare class takes
+        many epochs; and on rows that are easy to classify, such as synthetic ones, it
+        is soon 1 for good, while the network still learns.
 
         Parameters
         ----------
@@ -176,7 +177,7 @@ class OutOfFoldScorer:
             Average precision, of the rare class or the mean over the classes, and
             the negative log loss.
         """
-        # In float32, copies of one row rank alike whatever their rounding.
+        # In float32, copies of one row have equal rank whatever their rounding.
         ranking = logits.astype(np.float32)
         if logits.shape[1] == 1:
             truth, ranking = self._index, ranking[:, 0]

@@ -5,13 +5,16 @@ The threshold is the one that serves a criterion of :mod:`skadaptive.thresholds`
 
 import numpy as np
 
-# Thresholds looked at, at even shares of the rare rows.
+# Candidate thresholds, at even shares of the rare rows.
 _N_THRESHOLDS = 200
-# Bootstrap samples that tell how sure the best threshold is.
+# Bootstrap samples for the standard error of a score.
 _N_BOOTSTRAPS = 100
-# Rare rows as many as calibrated probabilities count for. With all or none of the say
-# F1 was the same or .006 lower on tables of 30 to 1,000 rare rows (docs/benchmark.md).
+# Pseudo-count: calibrated probabilities weigh as much as this many observed rare rows.
+# With probabilities alone, or labels alone, F1 was the same or .006 lower on tables of
+# 30 to 1,000 rare rows (docs/benchmark.md).
 _N_EXPECTED = 500
+#: Standard errors by which a threshold nearer to the neutral one may fall short.
+NOISE = 0.25
 
 
 def tune_threshold(
@@ -24,16 +27,17 @@ def tune_threshold(
     class_weight=(1.0, 1.0),
     calibrated=False,
 ):
-    """Threshold that serves a criterion best.
+    """Choose the threshold with the best score of a criterion.
 
-    Few rare rows tell little of where it lies. If probabilities are calibrated they say
-    themselves how many rows above a threshold are rare (Lewis, 1995, "Evaluating and
-    optimizing autonomous text classification systems"), and in the counts that the
-    criterion is given they stand beside the labels, as if they were 500 rare rows.
+    Few rare rows determine it badly. Calibrated probabilities give the expected number
+    of rare rows above a threshold without any labels (Lewis, 1995, "Evaluating and
+    optimizing autonomous text classification systems"). If there are such, the counts
+    for the criterion combine labels and probabilities, the latter with the weight of
+    500 rare rows.
 
-    Otherwise, of the thresholds that are not worse than the best by more than
-    ``NOISE`` standard errors of the difference, the one nearest ``neutral`` is taken.
-    The standard error comes from a Poisson bootstrap of the counts between thresholds.
+    Otherwise the threshold nearest to ``neutral`` is taken among those that are not
+    worse than the best by more than ``NOISE`` standard errors of the difference. The
+    standard error comes from a Poisson bootstrap of the counts between thresholds.
 
     Parameters
     ----------
@@ -46,18 +50,18 @@ def tune_threshold(
         Probabilities of the rare class.
     sample_weight : ndarray of shape (n_samples,)
     neutral : float, default=0.5
-        The threshold where nothing speaks for another.
+        The threshold that is taken if the data give no reason for another.
     class_weight : pair of float, default=(1.0, 1.0)
-        What a row of the other class, and of the rare one, weighs besides.
+        Additional weight of the rows of the other class and of the rare class.
     calibrated : bool, default=False
-        Whether ``proba`` are.
+        Whether ``proba`` are calibrated.
 
     Returns
     -------
     float
         In (0, 1). Rows above it are to be predicted rare.
     """
-    # A weighted count varies like a count of rows of one weight, here of each class.
+    # A weighted count has the variance of a count of rows of this weight, per class.
     weights = [sample_weight[y == label] for label in (1, 0)]
     unit = np.array([[np.sum(w**2) / w.sum()] for w in weights])
     rare = y
@@ -67,8 +71,8 @@ def tune_threshold(
     costs = np.array(class_weight[::-1])[:, None]
     thresholds, counts = _counts_between(y, rare, proba, sample_weight, neutral)
     unit, counts = costs * unit, costs * counts
-    # One more row of each class that could be anywhere: that there was none above a
-    # threshold does not mean that there never will be.
+    # One more row of each class is spread over all bins: no false alarm above a
+    # threshold so far does not mean that there never will be one.
     counts += unit / counts.shape[1]
     scores = criterion(*_confusion(counts))
     best = np.argmax(scores)
@@ -83,13 +87,9 @@ def tune_threshold(
 
 
 def best_score(criterion, y, proba, sample_weight):
-    """Score at the best threshold; parameters as of :func:`tune_threshold`."""
+    """Score at the best threshold; the parameters are those of ``tune_threshold``."""
     _, counts = _counts_between(y, y, proba, sample_weight, 0.5)
     return float(criterion(*_confusion(counts)).max())
-
-
-#: Standard errors by which a threshold nearer the neutral one may fall short.
-NOISE = 0.25
 
 
 def _counts_between(y, rare, proba, sample_weight, neutral):
@@ -100,8 +100,8 @@ def _counts_between(y, rare, proba, sample_weight, neutral):
     # Midway between probabilities of rare rows: elsewhere no criterion is best.
     levels = np.unique(np.quantile(proba[y == 1], np.linspace(0, 1, _N_THRESHOLDS)))
     midway = (levels[1:] + levels[:-1]) / 2
-    found = np.unique(np.r_[levels[0] / 2, midway, (levels[-1] + 1) / 2, neutral])
-    thresholds = found[(found > 0) & (found < 1)]
+    candidates = np.r_[levels[0] / 2, midway, (levels[-1] + 1) / 2, neutral]
+    thresholds = np.unique(candidates[(candidates > 0) & (candidates < 1)])
     bins = np.searchsorted(thresholds, proba, side="left")
     size = len(thresholds) + 1
     counts = [

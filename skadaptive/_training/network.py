@@ -169,7 +169,7 @@ def _logits(parameters, x, activate, masks):
 
 
 def build_model(committee):
-    """A trained committee as a Keras model of standard layers.
+    """Build a Keras model of standard layers from a trained committee.
 
     Parameters
     ----------
@@ -184,8 +184,8 @@ def build_model(committee):
     scaler, encoding = committee.transform.scaler, committee.transform.encoding
     n_members, n_features = committee.n_members, len(scaler.center)
     n_networks, n_outputs = len(committee.kernels[0]), committee.n_outputs
-    # In float64: in float32 a time stamp in seconds has a grain of 128. Operations, as
-    # the layers made for it, Normalization and Rescaling, round to float32.
+    # Features are scaled in float64: in float32 a time stamp in seconds has a resolution
+    # of 128 s. Keras's Normalization and Rescaling layers would round to float32.
     inputs = keras.Input((n_features,), dtype="float64", name="features")
     x = (inputs - scaler.center) * scaler.scale
     x = x / ops.sqrt(1.0 + ops.square(x / BOUND))
@@ -200,7 +200,7 @@ def build_model(committee):
     if encoding.n_encoded:
         x = ops.concatenate([x, encoding.transform(x, ops)], axis=1)
     x = ops.cast(x, "float32")
-    # Whatever the global policy of Keras says.
+    # The layers stay in float32 whatever Keras's global dtype policy is.
     options = {"dtype": "float32"}
     x = keras.layers.RepeatVector(n_networks, name="networks", **options)(x)
     layers = zip(committee.kernels, committee.biases, strict=True)
@@ -221,7 +221,7 @@ def build_model(committee):
     if committee.calibration is not None:
         x = committee.calibration.on_tensors(x, ops)
     if n_outputs == 1:
-        # Both classes, as predict_proba gives them.
+        # Both classes have a column, as in predict_proba.
         x = ops.concatenate([-x, x], axis=-1)
         x = keras.layers.Activation("sigmoid", name="member_proba", **options)(x)
     else:
