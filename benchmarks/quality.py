@@ -358,7 +358,7 @@ def main():
     parser.add_argument("--report", action="store_true", help="run nothing")
     parser.add_argument("--max-rows", type=int, default=np.inf)
     parser.add_argument("--jobs", type=int, default=1, help="threads of tree ensembles")
-    parser.add_argument("--out", type=Path, default="benchmarks/results/quality.csv")
+    parser.add_argument("--out", type=Path, default="results/quality.csv")
     options = parser.parse_args()
     warnings.simplefilter("ignore")
     table = recorded(options) if options.report else run(options)

@@ -488,7 +488,7 @@ def main():
     )
     parser.add_argument("--sets", nargs="+", default=["mammography"], metavar="NAME")
     parser.add_argument(
-        "--out", type=Path, default=Path("benchmarks/results"), metavar="DIR"
+        "--out", type=Path, default=Path("results"), metavar="DIR"
     )
     options = parser.parse_args()
     if options.data:

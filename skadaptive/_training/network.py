@@ -184,8 +184,8 @@ def build_model(committee):
     scaler, encoding = committee.transform.scaler, committee.transform.encoding
     n_members, n_features = committee.n_members, len(scaler.center)
     n_networks, n_outputs = len(committee.kernels[0]), committee.n_outputs
-    # Features are scaled in float64: in float32 a time stamp in seconds has a resolution
-    # of 128 s. Keras's Normalization and Rescaling layers would round to float32.
+    # Scaling runs in float64: in float32 a time stamp in seconds has a resolution of
+    # 128 s. Keras's Normalization and Rescaling layers would round to float32.
     inputs = keras.Input((n_features,), dtype="float64", name="features")
     x = (inputs - scaler.center) * scaler.scale
     x = x / ops.sqrt(1.0 + ops.square(x / BOUND))
