@@ -90,6 +90,6 @@ def moving_average(average, parameters, epoch):
     """
     if average is None:
         return parameters.astype(np.float64)
-    # The ramp of TensorFlow's ExponentialMovingAverage, whose decay is (1 + n) / (10 + n).
+    # TensorFlow's ExponentialMovingAverage has the same ramp, decay (1 + n) / (10 + n).
     share = max(_AVERAGE_SHARE, 9 / (10 + epoch))
     return average + share * (parameters - average)
