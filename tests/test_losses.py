@@ -4,6 +4,7 @@
 """
 
 import importlib.util
+import inspect
 import os
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from keras import ops
 from numpy.testing import assert_allclose
 from scipy.special import expit, log_softmax, softmax
 
+from skadaptive import AdaptiveHybridClassifier
 from skadaptive.losses import (
     HybridLoss,
     cross_entropy,
@@ -36,7 +38,7 @@ def reference_cross_entropy(y, z, w):
     return _mean(-_log_p(y, z), w)
 
 
-def reference_focal(y, z, w, gamma=2.0, alpha=0.25):
+def reference_focal(y, z, w, gamma=2.0, alpha=0.75):
     log_p = _log_p(y, z)
     if np.ndim(alpha):
         a = np.asarray(alpha)[y]
@@ -302,6 +304,14 @@ def test_scales_equalise_the_pull_where_training_begins(prevalence, gamma):
         )
         pulls.append(scale * np.abs(pulled).sum())
     assert_allclose(pulls, pulls[0], rtol=0.01)
+
+
+@pytest.mark.parametrize("loss", [focal, hybrid, HybridLoss])
+def test_defaults_are_those_of_the_estimator(loss):
+    expected = inspect.signature(AdaptiveHybridClassifier).parameters
+    given = inspect.signature(loss).parameters
+    for name in given.keys() & {"loss_weights", "gamma", "alpha"}:
+        assert given[name].default == expected[name].default, name
 
 
 # ---------------------------------------------------------------------- HybridLoss
