@@ -23,7 +23,7 @@ from ._assessment.cross_validation import (
 from ._assessment.measures import measure_title
 from ._assessment.statistics import corrected_t_test, half_width, holm
 from ._committee.folds import NothingHeldOut, make_folds
-from ._features.categories import from_dtype
+from ._features.categories import categorical_columns
 from ._io.tables import Finding as Finding
 from ._io.tables import inspect_table
 from ._report.formatting import join_names
@@ -548,7 +548,7 @@ def _check_columns(X):
     repeated = X.columns[X.columns.duplicated()]
     if len(repeated):
         raise ValueError(f"X has columns of the same name: {', '.join(repeated)}.")
-    categories = set(X.columns[from_dtype(X)])
+    categories = set(X.columns[categorical_columns(X)])
     for name in X.columns.difference(categories, sort=False):
         column = X[name]
         if pd.api.types.is_datetime64_any_dtype(column):

@@ -22,7 +22,7 @@ from sklearn.neural_network import MLPClassifier
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from sklearn.utils.validation import check_is_fitted
 
-from ._features.categories import from_dtype, one_hot
+from ._features.categories import categorical_columns, one_hot
 from ._sklearn_compat import safe_indexing
 from .classifier import AdaptiveHybridClassifier
 
@@ -156,7 +156,7 @@ def table_pipeline(*steps, impute=True, scale=True):
     prepare = ColumnTransformer(
         [
             ("numbers", numbers, _number_columns),
-            ("categories", one_hot(), from_dtype),
+            ("categories", one_hot(), categorical_columns),
             ("dates", dates, _date_columns),
         ]
     )
@@ -189,7 +189,7 @@ def raw_pipeline(X, classifier):
 
 def _number_columns(X):
     """Those of numbers that are not all missing, with which not all trees can deal."""
-    others = {*from_dtype(X), *_date_columns(X)}
+    others = {*categorical_columns(X), *_date_columns(X)}
     columns = [i for i in range(X.shape[1]) if i not in others]
     return [i for i in columns if pd.notna(safe_indexing(X, i, axis=1)).any()]
 

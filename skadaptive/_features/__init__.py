@@ -1,7 +1,7 @@
-"""What becomes of a column before the network sees it.
+"""From the columns of a table to the inputs of the network.
 
-Categories become indicator columns, numbers are scaled and encoded piecewise linearly,
-and each feature gets its relevance, from which its learning rate follows.
+Categories are one-hot encoded, numbers are scaled and piecewise linearly encoded, and
+the relevance of each feature sets the learning rate of its inputs.
 
-May import: NumPy, SciPy, pandas, scikit-learn. Nothing else of this package.
+May import: NumPy, SciPy, pandas, scikit-learn, ``_sklearn_compat`` and ``_typing``.
 """

@@ -1,25 +1,28 @@
-"""Categorical features: which they are, and one column for each category."""
+"""Categorical features: detection and one-hot encoding."""
 
 from numbers import Integral
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from scipy.sparse import issparse
 from sklearn.compose import ColumnTransformer
-from sklearn.pipeline import make_pipeline
+from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder
 from sklearn.utils import check_array
 
 from .._sklearn_compat import n_features_of
+from .._typing import FloatArray, Table
 
-# Columns that a feature becomes at most; the rarest categories share the last.
+# Most columns that one feature is encoded to; the rarest categories share the last one.
 _MAX_CATEGORIES = 64
 
-_DTYPES = {"category", "str", "string", "String", "Categorical", "Enum"}
+# Names of the dtypes of strings and categories in pandas and polars.
+_CATEGORICAL_DTYPES = {"category", "str", "string", "String", "Categorical", "Enum"}
 
 
-def make_encoder(categorical_features, X):
-    """An encoder fitted to a table, or None if it has no categories.
+def make_encoder(categorical_features: Any, X: Table) -> ColumnTransformer | None:
+    """Fit a one-hot encoder to a table; None if it has no categorical features.
 
     Parameters
     ----------
@@ -30,27 +33,32 @@ def make_encoder(categorical_features, X):
     Returns
     -------
     ColumnTransformer or None
-        To a table of numbers: other features first, then 0 and 1 for each category.
-        Categories that it has not seen are all 0, or with the rare ones if there are
-        such.
+        Its output holds the numeric features first, then an indicator column for each
+        category. The indicators of a category that ``fit`` has not seen are all 0,
+        unless rare categories share a column, which the unseen one then joins.
 
     Raises
     ------
     ValueError
-        If there are no such features.
+        If ``categorical_features`` names columns that the table does not have.
     """
-    columns = _positions(categorical_features, X)
-    if not columns:
+    categorical = _categorical_indices(categorical_features, X)
+    if not categorical:
         return None
-    others = [i for i in range(n_features_of(X)) if i not in columns]
-    numbers = FunctionTransformer(_numbers)
+    numeric = [i for i in range(n_features_of(X)) if i not in categorical]
     return ColumnTransformer(
-        [("others", numbers, others), ("categories", one_hot(), columns)]
+        [
+            ("numbers", FunctionTransformer(_as_numbers), numeric),
+            ("categories", one_hot(), categorical),
+        ]
     ).fit(X)
 
 
-def one_hot():
-    """One column for each category, one for the rare ones together, one for missing.
+def one_hot() -> Pipeline:
+    """Make a one-hot encoder that pools rare categories.
+
+    Every feature gets a column for each frequent category, one for all rare categories
+    together, and one for missing values.
 
     Returns
     -------
@@ -61,26 +69,27 @@ def one_hot():
         max_categories=_MAX_CATEGORIES,
         sparse_output=False,
     )
-    return make_pipeline(FunctionTransformer(_without_na), encoder)
+    return make_pipeline(FunctionTransformer(_na_to_nan), encoder)
 
 
-def _numbers(X):
+def _as_numbers(X: Table) -> FloatArray:
     return check_array(X, dtype=(np.float64, np.float32), ensure_all_finite="allow-nan")
 
 
-def _without_na(X):
-    """pandas.NA, which cannot be sorted among strings, as NaN."""
+def _na_to_nan(X: Table) -> Table:
+    """Replace pandas.NA by NaN, because the encoder cannot sort NA among strings."""
     if isinstance(X, pd.DataFrame):
         return X.astype(object).where(X.notna(), np.nan)
     return X
 
 
-def _positions(categorical_features, X):
-    """Numbers of the categorical columns."""
-    if categorical_features is None or issparse(X):  # which is refused later on
+def _categorical_indices(categorical_features: Any, X: Any) -> list[int]:
+    """Indices of the categorical columns, from any form of the parameter."""
+    # Sparse tables have no categories; the validation of the data refuses them later.
+    if categorical_features is None or issparse(X):
         return []
     if isinstance(categorical_features, str):  # "from_dtype"
-        return from_dtype(X)
+        return categorical_columns(X)
     features = np.asarray(categorical_features)
     n_features = n_features_of(X)
     if features.dtype == bool and features.shape == (n_features,):
@@ -97,26 +106,27 @@ def _positions(categorical_features, X):
     return sorted({f if isinstance(f, int) else names.index(f) for f in wanted})
 
 
-def from_dtype(X):
-    """Numbers of the columns of a table whose dtype is that of categories.
+def categorical_columns(X: Any) -> list[int]:
+    """Find the columns that hold strings or have a categorical dtype.
 
     Parameters
     ----------
     X : array-like or DataFrame of shape (n_samples, n_features)
-        Without dtypes of its columns it has none.
+        An array has one dtype for all columns, and so no categorical ones.
 
     Returns
     -------
     list of int
+        Column indices, in increasing order.
     """
     if not hasattr(X, "dtypes") or not hasattr(X, "columns"):
         return []
     columns = X.iloc if hasattr(X, "iloc") else X
-    return [i for i in range(X.shape[1]) if _is_category(columns[:, i])]
+    return [i for i in range(X.shape[1]) if _is_categorical(columns[:, i])]
 
 
-def _is_category(column):
+def _is_categorical(column: Any) -> bool:
     dtype = str(column.dtype).partition("(")[0].partition("[")[0]
     if dtype == "object":
         return pd.api.types.infer_dtype(column, skipna=True) in ("string", "mixed")
-    return dtype in _DTYPES
+    return dtype in _CATEGORICAL_DTYPES

@@ -1,50 +1,59 @@
-"""Piecewise linear encoding: every feature also by the interval that it falls in.
+"""Piecewise linear encoding of the features, and interpolation between knots.
 
-A network of smooth units is slow to learn that a feature tells at one threshold and
-nowhere else, as trees see at once. So each feature also comes as one column for each of
-``n_bins`` intervals between its quantiles: constant below the interval and above it,
-and rising in between (Gorishniy, Rubachev & Babenko, 2022, "On Embeddings for Numerical
-Features in Tabular Deep Learning", arXiv:2203.05556, section 3.2; here from -1 to 1,
-divided by the square root of n_bins).
+A network of smooth units learns slowly that the class depends on one threshold of a
+feature, which a tree finds at once. So each feature is also encoded as ``n_bins``
+columns, one for each bin between its quantiles: a column is constant below and above
+its bin and rises linearly inside (Gorishniy, Rubachev & Babenko, 2022, "On Embeddings
+for Numerical Features in Tabular Deep Learning", arXiv:2203.05556, section 3.2). Here
+it rises from -1 to 1, divided by the square root of n_bins.
 
-What is encoded is the scaled feature, or its normal score where it has heavy tails. A
-value that dominates a feature ends two intervals and takes up none: quantiles are those
-of the other values.
+The encoding takes the scaled feature, or its normal scores if it has heavy tails. The
+bins of a feature with a dominant value (see ``scaling``) lie between the quantiles of
+its other values, and the dominant value is one more edge.
 """
 
 from dataclasses import dataclass
+from types import ModuleType
+from typing import Any
 
 import numpy as np
 
-from .scaling import others, quantiles
+from .._typing import FloatArray, IntArray
+from .scaling import RobustScaler, quantiles, values_except
 
-# Knots that a feature has at least: a flag gains nothing from being cut up.
-_MIN_KNOTS = 4
+# Distinct quantiles that a feature must have: a flag gains nothing from an encoding.
+_MIN_EDGES = 4
 
-# Intervals of a feature and of all features together under n_bins="auto".
-_FEWEST_BINS, _MOST_BINS, _MOST_IN_ALL = 4, 16, 512
+# Bins of each feature, and of all features together, under n_bins="auto".
+_MIN_BINS, _MAX_BINS, _MAX_BINS_IN_ALL = 4, 16, 512
 
 
 @dataclass(frozen=True)
 class PiecewiseLinearEncoding:
-    """Encoding learnt from weighted rows.
+    """Piecewise linear encoding fitted to weighted rows.
 
     Attributes
     ----------
     columns : ndarray of shape (n_encoded,), int32
-        Columns of the scaled features that are encoded.
+        Indices of the scaled columns that are encoded.
     centers, slopes : ndarray of shape (n_encoded, n_bins), float64
-        Of each interval, its middle and the slope in it; both are 0 for an interval
-        that is not there, where a feature has few distinct quantiles.
+        Middle of each bin and slope in it. Both are 0 for the bins that a feature lacks
+        because it has few distinct quantiles.
     """
 
-    columns: np.ndarray
-    centers: np.ndarray
-    slopes: np.ndarray
+    columns: IntArray
+    centers: FloatArray
+    slopes: FloatArray
 
     @classmethod
-    def fit(cls, scaler, X, sample_weight, n_bins):
-        """Learn the intervals.
+    def fit(
+        cls,
+        scaler: RobustScaler,
+        X: FloatArray,
+        sample_weight: FloatArray,
+        n_bins: Any,
+    ) -> "PiecewiseLinearEncoding":
+        """Fit the bins.
 
         Parameters
         ----------
@@ -62,19 +71,19 @@ class PiecewiseLinearEncoding:
         """
         if n_bins is None:
             return cls(np.empty(0, np.int32), np.empty((0, 0)), np.empty((0, 0)))
-        knots = _distinct_knots(
-            scaler, X, sample_weight, _MOST_BINS if n_bins == "auto" else n_bins
+        by_column = _distinct_edges(
+            scaler, X, sample_weight, _MAX_BINS if n_bins == "auto" else n_bins
         )
         if n_bins == "auto":
-            n_bins = auto_bins(len(knots))
-            if n_bins < _MOST_BINS:
-                knots = _distinct_knots(scaler, X, sample_weight, n_bins)
-        columns = list(knots)
-        edges = [
-            np.r_[found, np.repeat(found[-1], n_bins + 1 - len(found))]
-            for found in knots.values()
+            n_bins = auto_bins(len(by_column))
+            if n_bins < _MAX_BINS:
+                by_column = _distinct_edges(scaler, X, sample_weight, n_bins)
+        columns = list(by_column)
+        padded = [
+            np.r_[edges, np.repeat(edges[-1], n_bins + 1 - len(edges))]
+            for edges in by_column.values()
         ]
-        edges = np.reshape(edges, (len(columns), n_bins + 1))
+        edges = np.reshape(padded, (len(columns), n_bins + 1))
         widths = np.diff(edges)
         centers = np.where(widths > 0, (edges[:, :-1] + edges[:, 1:]) / 2, 0.0)
         # All columns of a feature together weigh as much as the feature itself.
@@ -83,20 +92,22 @@ class PiecewiseLinearEncoding:
         return cls(np.array(columns, np.int32), centers, slopes)
 
     @property
-    def n_encoded(self):
+    def n_encoded(self) -> int:
+        """Number of columns that are encoded."""
         return len(self.columns)
 
     @property
-    def n_bins(self):
+    def n_bins(self) -> int:
+        """Number of bins of each column; 0 without an encoding."""
         return self.centers.shape[1]
 
     @property
-    def n_outputs(self):
-        """Number of columns of what :meth:`transform` returns."""
+    def n_outputs(self) -> int:
+        """Number of columns that :meth:`transform` returns."""
         return self.n_encoded * self.n_bins
 
-    def transform(self, x, ops=np):
-        """Encoded features.
+    def transform(self, x: Any, ops: ModuleType = np) -> Any:
+        """Encode scaled features.
 
         Parameters
         ----------
@@ -112,33 +123,38 @@ class PiecewiseLinearEncoding:
         return encode(x, self.columns, self.centers, self.slopes, ops)
 
 
-def auto_bins(n_encoded):
-    """Intervals of each feature, where so many features are encoded.
+def auto_bins(n_encoded: int) -> int:
+    """Number of bins per feature under ``n_bins="auto"``.
 
-    16; less where it would be more than 512 in all, since the first layer then takes
-    most of the time, but no less than 4. On six tables of 36 to 122 features average
-    precision differs by less than two standard errors (docs/benchmark.md).
+    The number is 16. It is smaller if the features would have more than 512 bins
+    together, because the first layer would then take most of the time, but at least 4.
+    On six tables of 36 to 122 features average precision differs by less than two
+    standard errors (docs/benchmark.md).
     """
-    share = _MOST_IN_ALL // max(1, n_encoded)
-    return int(np.clip(share, _FEWEST_BINS, _MOST_BINS))
+    share = _MAX_BINS_IN_ALL // max(1, n_encoded)
+    return int(np.clip(share, _MIN_BINS, _MAX_BINS))
 
 
-def _distinct_knots(scaler, X, sample_weight, n_bins):
-    """Of each feature that is encoded, its column and the quantiles that differ."""
+def _distinct_edges(
+    scaler: RobustScaler, X: FloatArray, sample_weight: FloatArray, n_bins: int
+) -> dict[int, FloatArray]:
+    """Distinct bin edges of each feature that is encoded, by its scaled column."""
     edges = quantiles(X, np.arange(n_bins + 1) / n_bins, sample_weight)
     for feature in scaler.dominant:
         value = scaler.center[feature]
-        rest, weight = others(X[:, feature], sample_weight, value)
+        rest, weight = values_except(value, X[:, feature], sample_weight)
         between = quantiles(rest[:, None], np.linspace(0, 1, n_bins), weight)
         edges[:, feature] = [*between[:, 0], value]
-    # Scaling is increasing, so these are the quantiles of what it returns.
-    found = scaler.transform(edges)
-    knots = {int(column): np.unique(found[:, column]) for column in scaler.views}
-    return {c: values for c, values in knots.items() if len(values) >= _MIN_KNOTS}
+    # Scaling is increasing, so these are the quantiles of the scaled features.
+    scaled = scaler.transform(edges)
+    by_column = {
+        int(column): np.unique(scaled[:, column]) for column in scaler.column_of_feature
+    }
+    return {c: values for c, values in by_column.items() if len(values) >= _MIN_EDGES}
 
 
-def encode(x, columns, centers, slopes, ops):
-    """What :meth:`PiecewiseLinearEncoding.transform` does, for traced attributes."""
+def encode(x: Any, columns: Any, centers: Any, slopes: Any, ops: ModuleType) -> Any:
+    """Encode with the attributes of an encoding, which may be tensors of a trace."""
     n_encoded, n_bins = centers.shape
     rising = ops.take(x, columns, axis=-1)[..., None] - centers
     rising *= slopes
@@ -146,16 +162,17 @@ def encode(x, columns, centers, slopes, ops):
     return ops.reshape(encoded, (*x.shape[:-2], -1, n_encoded * n_bins))
 
 
-def interpolate(column, x, z, ops):
-    """A line through knots, as a sum of steps, each of which rises between two knots.
+def interpolate(column: Any, x: FloatArray, z: FloatArray, ops: ModuleType) -> Any:
+    """Interpolate linearly between knots, as a sum of steps between adjacent ones.
 
     Parameters
     ----------
     column : tensor of shape (batch, 1)
     x : ndarray of shape (n_knots,)
-        Increasing.
+        Knots, increasing.
     z : ndarray of shape (n_knots,)
-        Values at the knots; beyond the first and last the line is flat.
+        Values at the knots. The result is constant below the first knot and above the
+        last one.
     ops : module
         ``keras.ops``.
 
@@ -167,7 +184,7 @@ def interpolate(column, x, z, ops):
         return ops.zeros_like(column) + float(z[0])
     dtype = ops.dtype(column)
     x, z = x.astype(dtype), z.astype(dtype)
-    # No term exceeds its step, so that nothing cancels, however close two knots are.
+    # No term exceeds its step, so no digits cancel, however close two knots are.
     widths = np.maximum(np.diff(x), np.finfo(x.dtype).tiny)
     steps = ops.clip((column - x[:-1]) / widths, 0.0, 1.0) * np.diff(z)
     return float(z[0]) + ops.sum(steps, axis=1, keepdims=True)

@@ -1,32 +1,41 @@
-"""How much each feature alone tells of the class, and how fast its inputs may move.
+"""Univariate relevance (epsilon squared) and the learning rates derived from it.
 
-A tree splits on the features that tell most. A network begins with all of them alike,
-and from few rows it does not unlearn those that tell nothing (Grinsztajn, Oyallon &
+A tree splits on the most relevant features. A network starts with equal weight on all
+of them, and on few rows it does not unlearn irrelevant ones (Grinsztajn, Oyallon &
 Varoquaux, 2022, "Why do tree-based models still outperform deep learning on typical
-tabular data?", arXiv:2207.08815, section 5.3). So the learnable factors of a feature's
-inputs move faster the more of the class it explains. They start alike: what only tells
-together with another feature is slower to be learnt, not left out.
+tabular data?", arXiv:2207.08815, section 5.3). Each input of the network is multiplied
+by a learnable input scale. All input scales start at 1, and the learning rate of each
+one grows with the share of the class variance that its feature explains alone. A
+feature that is relevant only together with another one is learnt more slowly, but is
+not left out.
 
 Measured in docs/benchmark.md, with what else such a relevance could act on.
 """
 
 import numpy as np
 
-# Intervals of a feature, besides that of its missing values.
-_N_INTERVALS = 16
+from .._typing import FloatArray, IntArray
 
-# Of a feature that tells nothing, in units of the mean relevance. It bounds steps from
-# below, at 0.3 of the mean; the other bound is for one feature that tells among many.
-_FLOOR = 0.1
-_FASTEST = 5.0
+# Quantile bins of a feature, apart from the bin of its missing values.
+_N_BINS = 16
+
+# Relevance that is added to every feature, in units of the mean relevance. It keeps
+# every relative learning rate at 0.3 or above. The value was chosen by judgement; with
+# rates in proportion to the relevance, 0.3 instead of 0.1 gained as much
+# (docs/benchmark.md).
+_ADDED_RELEVANCE = 0.1
+# Largest relative learning rate, which a feature reaches if it is the only relevant one
+# of 28 or more. The value was chosen by judgement.
+_MAX_RATE = 5.0
 
 
-def intervals(X, sample_weight):
-    """Interval of each value among those of its feature.
+def quantile_codes(X: FloatArray, sample_weight: FloatArray) -> IntArray:
+    """Quantile bin of each value among the values of its feature.
 
-    Intervals are of equal weight as far as ties allow: a value falls in that of its
-    mid-rank, half of what is tied with it being below. So a flag has two, however rare
-    it is. Values that are missing have an interval of their own.
+    Bins have equal weight as far as ties allow. A value falls in the bin of its
+    mid-rank, for which half of the weight tied with it counts as below it. So the two
+    values of a flag have different bins, however rare one of them is. Missing values
+    have a bin of their own.
 
     Parameters
     ----------
@@ -40,93 +49,103 @@ def intervals(X, sample_weight):
     ndarray of shape (n_samples, n_features), int8
         From 0 to 15; 16 where missing.
     """
-    found = np.zeros(X.shape, np.int8, order="F")
-    counted = sample_weight > 0
-    sample_weight = sample_weight[counted]
+    codes = np.zeros(X.shape, np.int8, order="F")
+    has_weight = sample_weight > 0
+    sample_weight = sample_weight[has_weight]
     equal = (sample_weight == sample_weight[:1]).all()
     for feature, column in enumerate(X.T):
         column = np.ascontiguousarray(column)
-        there = column[counted]
+        weighted = column[has_weight]
         if equal:
-            values, weight = np.unique(there, return_counts=True)  # NaN last, and once
+            # NaN comes last, and once.
+            values, weight = np.unique(weighted, return_counts=True)
         else:
-            values, of = np.unique(there, return_inverse=True)
-            weight = np.bincount(of, sample_weight)
+            values, inverse = np.unique(weighted, return_inverse=True)
+            weight = np.bincount(inverse, sample_weight)
         known = ~np.isnan(values)
         values, weight = values[known], weight[known]
-        below = (np.cumsum(weight) - weight / 2) / (weight.sum() or 1.0)
-        # The unit of the weights, or their rounding, must not decide.
-        code = np.floor(_N_INTERVALS * below + 1e-9).astype(np.int8)
-        code = np.minimum(code, _N_INTERVALS - 1)
-        # So few comparisons with all rows take a tenth of the time of a search.
+        mid_rank = (np.cumsum(weight) - weight / 2) / (weight.sum() or 1.0)
+        # The small number keeps the unit and the rounding of weights from deciding.
+        code = np.floor(_N_BINS * mid_rank + 1e-9).astype(np.int8)
+        code = np.minimum(code, _N_BINS - 1)
+        # At most 15 comparisons with all rows take a tenth of the time of a search.
         rise = np.diff(code, prepend=np.int8(0))
         for first in np.flatnonzero(rise):
-            found[:, feature] += (column >= values[first]) * rise[first]
-        found[np.isnan(column), feature] = _N_INTERVALS
-    return found
+            codes[:, feature] += (column >= values[first]) * rise[first]
+        codes[np.isnan(column), feature] = _N_BINS
+    return codes
 
 
-def relevance(codes, y, sample_weight):
-    """Share of the variance of the class that each feature's intervals explain.
+def univariate_relevance(
+    codes: IntArray, y: IntArray, sample_weight: FloatArray
+) -> FloatArray:
+    """Share of the class variance that the quantile bins of each feature explain.
 
-    Of 0/1 indicators of the classes, whose variances are added up: the squared
-    correlation ratio of two classes, Goodman and Kruskal's tau of more (1954, "Measures
-    of Association for Cross Classifications"). It is adjusted for the number of
-    intervals as R² is, to epsilon squared (Kelley, 1935, "An unbiased correlation ratio
-    measure"), without which features that tell nothing differ from 0 in small samples.
+    The class variance is the sum of the variances of the 0/1 indicators of the classes.
+    The explained share is the squared correlation ratio for two classes, and Goodman
+    and Kruskal's tau for more (1954, "Measures of Association for Cross
+    Classifications"). It is adjusted for the number of bins, as R² is for the number of
+    predictors, which gives epsilon squared (Kelley, 1935, "An unbiased correlation
+    ratio measure"). Without the adjustment irrelevant features have a positive share in
+    small samples.
 
     Parameters
     ----------
     codes : ndarray of shape (n_samples, n_features)
-        From :func:`intervals`.
+        From :func:`quantile_codes`.
     y : ndarray of shape (n_samples,)
         Class indices.
     sample_weight : ndarray of shape (n_samples,)
-        Positive weights. The adjustment counts them in units of the least, so that a
-        row of weight 2 is the row twice.
+        Positive weights. The adjustment counts them in units of the smallest one, so
+        that a row of weight 2 is equivalent to the row twice.
 
     Returns
     -------
     ndarray of shape (n_features,), float64
-        In [0, 1]; 0 where nothing is explained, or nothing can be said.
+        In [0, 1]; 0 also if there is one class only, or no more rows than bins.
     """
-    found = np.zeros(codes.shape[1])
-    total = np.bincount(y, sample_weight)
-    n_rows = total.sum() / sample_weight.min()
-    shape = _N_INTERVALS + 1, len(total)
-    # Gini impurity, the summed variance of the indicators, times the weight.
-    impurity = total.sum() - (total**2).sum() / total.sum()
+    relevance = np.zeros(codes.shape[1])
+    class_weight = np.bincount(y, sample_weight)
+    total = class_weight.sum()
+    n_rows = total / sample_weight.min()
+    shape = _N_BINS + 1, len(class_weight)
+    # Gini impurity, which is the class variance, times the total weight.
+    impurity = total - (class_weight**2).sum() / total
     for feature, code in enumerate(codes.T):
-        cell = np.bincount(
+        cells = np.bincount(
             shape[1] * code.astype(int) + y, sample_weight, np.prod(shape)
-        )
-        cell = cell.reshape(shape)
-        weight = cell.sum(axis=1)
-        weight, cell = weight[weight > 0], cell[weight > 0]
-        spare = n_rows - len(weight)
-        if impurity <= 0 or spare <= 0:
+        ).reshape(shape)
+        bin_weight = cells.sum(axis=1)
+        bin_weight, cells = bin_weight[bin_weight > 0], cells[bin_weight > 0]
+        degrees_of_freedom = n_rows - len(bin_weight)
+        if impurity <= 0 or degrees_of_freedom <= 0:
             continue
-        left = (weight - (cell**2).sum(axis=1) / weight).sum() / impurity
-        found[feature] = max(0.0, 1.0 - left * (n_rows - 1) / spare)
-    return found
+        unexplained = (bin_weight - (cells**2).sum(axis=1) / bin_weight).sum()
+        unexplained /= impurity
+        adjusted = unexplained * (n_rows - 1) / degrees_of_freedom
+        relevance[feature] = max(0.0, 1.0 - adjusted)
+    return relevance
 
 
-def relative_learning_rates(relevance):
-    """How fast the factors of a feature's inputs move, compared with all features.
+def relative_learning_rates(relevance: FloatArray) -> FloatArray:
+    """Learning rates of the input scales of each feature, relative to their mean.
 
-    The root of the relevance in units of its mean, raised by 0.1; its mean square over
-    the features is 1, or less where a step is cut off at 5.
+    The rate is the square root of the relevance, which is first divided by its mean and
+    raised by 0.1. The mean square of the rates over the features is 1, or less if a
+    rate is cut off at 5.
 
     Parameters
     ----------
     relevance : ndarray of shape (n_features,)
+        From :func:`univariate_relevance`.
 
     Returns
     -------
     ndarray of shape (n_features,), float64
-        1 for all if no feature tells anything.
+        1 for all features if none is relevant.
     """
     if not relevance.any():
         return np.ones(len(relevance))
     share = relevance / relevance.mean()
-    return np.minimum(np.sqrt((share + _FLOOR) / (1.0 + _FLOOR)), _FASTEST)
+    rates = np.sqrt((share + _ADDED_RELEVANCE) / (1.0 + _ADDED_RELEVANCE))
+    return np.minimum(rates, _MAX_RATE)

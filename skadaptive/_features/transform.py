@@ -1,16 +1,18 @@
 """From the features to the inputs of the network."""
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
+from .._typing import FloatArray, IntArray
 from .piecewise import PiecewiseLinearEncoding
 from .scaling import RobustScaler
 
 
 @dataclass(frozen=True)
 class InputTransform:
-    """Scaling of the features, and the piecewise linear encoding of what it returns.
+    """Scaling of the features, and piecewise linear encoding of the scaled columns.
 
     Attributes
     ----------
@@ -22,8 +24,10 @@ class InputTransform:
     encoding: PiecewiseLinearEncoding
 
     @classmethod
-    def fit(cls, X, sample_weight, n_bins) -> "InputTransform":
-        """Learn scaling and encoding.
+    def fit(
+        cls, X: FloatArray, sample_weight: FloatArray, n_bins: Any
+    ) -> "InputTransform":
+        """Fit scaling and encoding.
 
         Parameters
         ----------
@@ -39,26 +43,29 @@ class InputTransform:
         encoding = PiecewiseLinearEncoding.fit(scaler, X, sample_weight, n_bins)
         return cls(scaler, encoding)
 
-    def updated(self, X, sample_weight, share) -> "InputTransform":
+    def updated(
+        self, X: FloatArray, sample_weight: FloatArray, share: float
+    ) -> "InputTransform":
         """Average the scaling with that of a chunk, which has this share of all rows.
 
         The encoding stays, since the network parameters belong to its bins.
         """
         X, sample_weight = _without_weight_0(X, sample_weight)
-        chunk = RobustScaler.fit(X, sample_weight, scores=False)
-        return replace(self, scaler=self.scaler.refined(chunk, share))
+        chunk = RobustScaler.fit(X, sample_weight, normal_scores=False)
+        return replace(self, scaler=self.scaler.averaged_with(chunk, share))
 
     @property
     def n_features(self) -> int:
+        """Number of features."""
         return len(self.scaler.center)
 
     @property
-    def input_features(self) -> np.ndarray:
+    def input_features(self) -> IntArray:
         """Index of the feature that each input comes from, (n_inputs,)."""
-        columns, encoding = self.scaler.features, self.encoding
-        return np.r_[columns, np.repeat(columns[encoding.columns], encoding.n_bins)]
+        features, encoding = self.scaler.feature_of_column, self.encoding
+        return np.r_[features, np.repeat(features[encoding.columns], encoding.n_bins)]
 
-    def __call__(self, X) -> np.ndarray:
+    def __call__(self, X: FloatArray) -> FloatArray:
         """Inputs of the network, ndarray of shape (n_samples, n_inputs)."""
         scaled = self.scaler.transform(X)
         if not self.encoding.n_encoded:
@@ -66,7 +73,9 @@ class InputTransform:
         return np.hstack([scaled, self.encoding.transform(scaled)])
 
 
-def _without_weight_0(X, sample_weight):
+def _without_weight_0(
+    X: FloatArray, sample_weight: FloatArray
+) -> tuple[FloatArray, FloatArray]:
     """Leave out rows of weight 0, without a copy if there are none."""
     kept = sample_weight > 0
     return (X, sample_weight) if kept.all() else (X[kept], sample_weight[kept])

@@ -11,7 +11,11 @@ import numpy as np
 from sklearn.utils import gen_batches
 
 from .._committee.state import NetworkLayout, TrainingState
-from .._features.relevance import intervals, relative_learning_rates, relevance
+from .._features.relevance import (
+    quantile_codes,
+    relative_learning_rates,
+    univariate_relevance,
+)
 from .._features.scaling import subsample_rows
 from ..adaptation import TERMS
 from ..losses import term_scales
@@ -179,9 +183,9 @@ def _relative_rates(transform, rows):
         np.bincount(train, rows.weight[train], len(rows))[drawn]
         for train, _ in rows.folds
     ]
-    codes, y = intervals(rows.X[drawn], sum(weights)), rows.y[drawn]
+    codes, y = quantile_codes(rows.X[drawn], sum(weights)), rows.y[drawn]
     rates = [
-        relative_learning_rates(relevance(codes[w > 0], y[w > 0], w[w > 0]))
+        relative_learning_rates(univariate_relevance(codes[w > 0], y[w > 0], w[w > 0]))
         for w in weights
     ]
     return np.stack(rates)[:, transform.input_features]

@@ -190,7 +190,7 @@ def build_model(committee):
     x = (inputs - scaler.center) * scaler.scale
     x = x / ops.sqrt(1.0 + ops.square(x / BOUND))
     columns = [ops.where(ops.isnan(x), 0.0, x)]
-    for feature, knots in scaler.scores.items():
+    for feature, knots in scaler.normal_scores.items():
         column = inputs[:, feature : feature + 1]
         score = interpolate(column, *knots, ops)
         columns.append(ops.where(ops.isnan(column), 0.0, score))

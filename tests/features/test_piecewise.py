@@ -1,4 +1,4 @@
-"""The piecewise linear encoding of features."""
+"""The piecewise linear encoding, and interpolation between knots."""
 
 import numpy as np
 import pytest
@@ -13,9 +13,9 @@ from skadaptive._features.scaling import RobustScaler
 
 
 def zero_inflated(rng, n_rows, values):
-    """0 in nine rows of ten, and values in the others, whose places come too."""
-    there = rng.random(n_rows) < 0.1
-    return np.where(there, values, 0.0)[:, None], there
+    """0 in nine rows of ten, and values in the others; and a mask of the others."""
+    nonzero = rng.random(n_rows) < 0.1
+    return np.where(nonzero, values, 0.0)[:, None], nonzero
 
 
 @pytest.mark.parametrize("exponent", [1, 3, 5])
@@ -23,41 +23,41 @@ def test_interpolation_in_keras_is_that_of_numpy(exponent, rng):
     from keras import ops
 
     x = rng.standard_cauchy(size=(2000, 1)) ** exponent
-    values, scores = RobustScaler.fit(x, np.ones(2000)).scores[0]
-    found = interpolate(ops.convert_to_tensor(x), values, scores, ops)
-    assert_allclose(found, np.interp(x, values, scores), atol=1e-6)
+    values, scores = RobustScaler.fit(x, np.ones(2000)).normal_scores[0]
+    result = interpolate(ops.convert_to_tensor(x), values, scores, ops)
+    assert_allclose(result, np.interp(x, values, scores), atol=1e-6)
 
 
 # -------------------------------------------------------------------------- encoding
 
 
 def encoded(X, n_bins, weight=None):
-    """Encoding, by feature, (n_samples, n_encoded, n_bins)."""
+    """A fitted encoding and encoded features, (n_samples, n_encoded, n_bins)."""
     weight = np.ones(len(X)) if weight is None else weight
     scaler = RobustScaler.fit(X, weight)
     encoding = PiecewiseLinearEncoding.fit(scaler, X, weight, n_bins)
-    found = encoding.transform(scaler.transform(X))
-    return encoding, found.reshape(len(X), encoding.n_encoded, n_bins)
+    columns = encoding.transform(scaler.transform(X))
+    return encoding, columns.reshape(len(X), encoding.n_encoded, n_bins)
 
 
 def test_encoding_is_the_published_one(rng):
     """Equation 1 of Gorishniy et al., 2022, but from -1 to 1."""
     x = rng.normal(size=(400, 1))
-    x[0] = 0.1  # the median, so that the bend is as near to straight as it gets
-    _, found = encoded(x / 100, n_bins=4)
+    x[0] = 0.1  # the median, where the smooth clipping is closest to linear
+    _, columns = encoded(x / 100, n_bins=4)
     edges = np.quantile(x[:, 0], np.arange(5) / 4, method="inverted_cdf")
     expected = np.clip((x - edges[:-1]) / np.diff(edges), 0, 1) * 2 - 1
     inside = (x >= edges[:-1]) & (x < edges[1:])
-    assert_allclose(2 * found[:, 0][~inside], expected[~inside], atol=1e-9)
-    # Scaling bends within an interval.
-    assert_allclose(2 * found[:, 0][inside], expected[inside], atol=0.35)
-    assert (np.diff(found[np.argsort(x[:, 0])], axis=0) >= 0).all()
+    assert_allclose(2 * columns[:, 0][~inside], expected[~inside], atol=1e-9)
+    # The smooth clipping is not linear within a bin.
+    assert_allclose(2 * columns[:, 0][inside], expected[inside], atol=0.35)
+    assert (np.diff(columns[np.argsort(x[:, 0])], axis=0) >= 0).all()
 
 
 def test_encoding_weighs_as_much_as_a_feature(rng):
     for n_bins in (3, 7, 16):
-        _, found = encoded(rng.normal(size=(1000, 2)), n_bins)
-        size = np.square(found).sum(axis=2)
+        _, columns = encoded(rng.normal(size=(1000, 2)), n_bins)
+        size = np.square(columns).sum(axis=2)
         assert (size <= 1 + 1e-9).all() and (size > 1 - 1.01 / n_bins).all()
 
 
@@ -67,32 +67,34 @@ def test_flags_and_constants_are_not_encoded(rng):
     X = np.c_[
         rng.normal(size=300), flag, few, np.ones(300), np.full(300, np.nan), heavy
     ]
-    encoding, found = encoded(X, n_bins=8)
-    # The last of the scaled columns but one is the normal scores of the last feature.
+    encoding, columns = encoded(X, n_bins=8)
+    # Scaled column 6 holds the normal scores of the last feature.
     assert_array_equal(encoding.columns, [0, 2, 6])
-    # Five values have four intervals.
-    assert ((np.ptp(found[:, 1], axis=0) > 0) == (np.arange(8) < 4)).all()
+    # Five values have four bins between them.
+    assert ((np.ptp(columns[:, 1], axis=0) > 0) == (np.arange(8) < 4)).all()
     scaler = RobustScaler.fit(X[:, [1, 3]], np.ones(300))
     none = PiecewiseLinearEncoding.fit(scaler, X[:, [1, 3]], np.ones(300), n_bins=8)
     assert none.n_encoded == 0
 
 
-def test_a_dominant_value_takes_up_no_interval(rng):
-    x, there = zero_inflated(rng, 4000, rng.uniform(-1, 2, 4000))
-    _, found = encoded(x, n_bins=8)
-    found = found[:, 0]
-    assert (np.ptp(found, axis=0) > 0).all()
-    assert len(np.unique(found[~there], axis=0)) == 1
-    # Nor do two or more intervals of the others share what one of them could have.
-    at = np.abs(found[there]).min(axis=1) < 8**-0.5 - 1e-9
-    interval = np.abs(found[there][at]).argmin(axis=1)
-    assert np.bincount(interval).max() < there.sum() / 6
+def test_a_dominant_value_takes_up_no_bin(rng):
+    x, nonzero = zero_inflated(rng, 4000, rng.uniform(-1, 2, 4000))
+    _, columns = encoded(x, n_bins=8)
+    columns = columns[:, 0]
+    assert (np.ptp(columns, axis=0) > 0).all()
+    assert len(np.unique(columns[~nonzero], axis=0)) == 1
+    # The other values spread evenly over the bins. A value is in the bin whose column
+    # is not at either end of its range.
+    distance = np.abs(columns[nonzero])
+    inside = distance.min(axis=1) < 8**-0.5 - 1e-9
+    bins = distance[inside].argmin(axis=1)
+    assert np.bincount(bins).max() < nonzero.sum() / 6
 
 
 @pytest.mark.parametrize(
     ("n_features", "n_bins"), [(0, 16), (1, 16), (32, 16), (33, 15), (128, 4), (999, 4)]
 )
-def test_intervals_follow_the_features(n_features, n_bins, rng):
+def test_automatic_number_of_bins(n_features, n_bins, rng):
     assert auto_bins(n_features) == n_bins
     if n_features:
         X, weight = rng.normal(size=(40, n_features)), np.ones(40)
@@ -111,18 +113,18 @@ def test_encoding_knows_weights(rng):
 
 
 def test_single_thresholds_are_learnt_with_it(quick, rng):
-    """A band in one of many features, which a smooth network hardly sees so soon."""
+    """A narrow band in one of many features, which smooth units learn slowly."""
     X = rng.normal(size=(2000, 8))
     y = ((X[:, 3] > 1.0) & (X[:, 3] < 1.3)).astype(int)
-    found = {
+    scores = {
         n_bins: quick(n_bins=n_bins, max_epochs=12).fit(X, y).best_score_
         for n_bins in (None, 16)
     }
-    assert found[16] > found[None] + 0.2
+    assert scores[16] > scores[None] + 0.2
 
 
 def test_a_band_beside_a_dominant_value_is_learnt(quick, rng):
-    """Amounts, 0 in most rows, that tell where they are neither small nor large."""
+    """Amounts, 0 in most rows; rows are rare if theirs is neither small nor large."""
     amount = np.where(rng.random(3000) < 0.8, 0, np.exp(rng.normal(3, 5, 3000)))
     X = np.c_[amount, rng.normal(size=(3000, 3))]
     y = ((amount > 20) & (amount < 60)).astype(int)

@@ -1,4 +1,4 @@
-"""Features on a common scale."""
+"""Robust scaling, normal scores and flags of missing values."""
 
 import numpy as np
 import pytest
@@ -17,24 +17,24 @@ def test_scaling_is_robust_and_bounded(rng):
     assert np.abs(scaled).max() <= BOUND + 1e-12
     assert 0.5 < scaled[1:, 0].std() < 1
     assert_array_equal(np.argsort(scaled[:, 1]), np.argsort(X[:, 1]))
-    # A rare flag has no interquartile range but must be seen.
+    # A rare flag has no interquartile range but must stay visible.
     assert np.ptp(scaled[:, 2]) > 1
 
 
 @pytest.mark.parametrize("n_rows", [1, 2, 7, 100, 1001])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_quantiles_are_those_of_numpy(rng, n_rows, dtype):
-    """By a sort of ours where weights are equal; with missing values, too."""
+    """Also where equal weights allow a plain sort, and with missing values."""
     X = rng.normal(size=(n_rows, 3)).astype(dtype)
     X[:, 1] = np.round(X[:, 1])
     X[1::3, 0], X[:, 2] = np.nan, np.nan
     levels = np.r_[0, 0.07, np.arange(1, 30) / 30, 1]
-    found = quantiles(X, levels, np.full(n_rows, 2.0))
+    result = quantiles(X, levels, np.full(n_rows, 2.0))
     for feature in (0, 1):
         column = X[~np.isnan(X[:, feature]), feature]
         expected = np.quantile(column, levels, method="inverted_cdf")
-        assert_array_equal(found[:, feature], expected)
-    assert np.isnan(found[:, 2]).all()
+        assert_array_equal(result[:, feature], expected)
+    assert np.isnan(result[:, 2]).all()
 
 
 def test_scaling_knows_weights(rng):
@@ -43,18 +43,18 @@ def test_scaling_knows_weights(rng):
     X[:, 3] = np.where(X[:, 3] > 1, np.exp(6 * X[:, 3]), 0)
     weighted = RobustScaler.fit(X, weight.astype(float))
     repeated = RobustScaler.fit(X.repeat(weight, axis=0), np.ones(weight.sum()))
-    assert weighted.dominant == [3] and list(weighted.scores) == [2]
+    assert weighted.dominant == [3] and list(weighted.normal_scores) == [2]
     assert_array_equal(weighted.center, repeated.center)
     assert_array_equal(weighted.scale, repeated.scale)
     assert_allclose(weighted.transform(X), repeated.transform(X), atol=1e-9)
 
 
-def test_heavy_tails_come_as_normal_scores_too(rng):
+def test_heavy_tails_also_get_normal_scores(rng):
     normal, heavy = rng.normal(size=2000), rng.standard_t(1, size=2000)
     flag, few = rng.random(2000) < 0.1, rng.integers(4, size=2000)
     X = np.c_[normal, heavy, flag, few, np.exp(5 * normal)]
     scaler = RobustScaler.fit(X, np.ones(2000))
-    assert list(scaler.scores) == [1, 4]
+    assert list(scaler.normal_scores) == [1, 4]
     scaled = scaler.transform(X)
     assert scaled.shape == (2000, scaler.n_outputs) == (2000, 7)
     for feature, column in ((1, 5), (4, 6)):
@@ -62,7 +62,7 @@ def test_heavy_tails_come_as_normal_scores_too(rng):
         assert_allclose([scores.mean(), scores.std()], [0, 1], atol=0.02)
         order = np.argsort(X[:, feature])
         assert (np.diff(scores[order]) >= 0).all()
-        # In the tail, where the bend leaves nothing to tell rows apart.
+        # In the tail, where the smooth clipping leaves hardly any difference.
         tail = order[-40:]
         assert np.ptp(scores[tail]) > 3 * np.ptp(scaled[tail, feature])
     # A monotone transformation of a heavy-tailed feature changes its scores only
@@ -73,28 +73,29 @@ def test_heavy_tails_come_as_normal_scores_too(rng):
     assert_allclose(again[:, 5], scaled[:, 5], atol=0.2)
 
 
-def test_ties_have_the_score_between_theirs():
+def test_ties_have_the_score_of_their_mean_level():
     X = np.r_[np.zeros(40), np.ones(58), np.full(2, 1000.0)][:, None]
-    values, scores = RobustScaler.fit(X, np.ones(100)).scores[0]
+    values, scores = RobustScaler.fit(X, np.ones(100)).normal_scores[0]
     assert_array_equal(values, [0, 1, 1000])
     assert_allclose(scores, norm.ppf([0.2, 0.69, 0.99]), atol=0.1)
 
 
 def zero_inflated(rng, n_rows, values):
-    """0 in nine rows of ten, and values in the others, whose places come too."""
-    there = rng.random(n_rows) < 0.1
-    return np.where(there, values, 0.0)[:, None], there
+    """0 in nine rows of ten, and values in the others; and a mask of the others."""
+    nonzero = rng.random(n_rows) < 0.1
+    return np.where(nonzero, values, 0.0)[:, None], nonzero
 
 
-def test_others_than_a_dominant_value_are_on_a_scale_of_their_own(rng):
-    x, there = zero_inflated(rng, 3000, rng.uniform(1, 3, 3000))
-    x[np.flatnonzero(there)[0]] = 1e12
+def test_values_beside_a_dominant_one_set_the_scale(rng):
+    x, nonzero = zero_inflated(rng, 3000, rng.uniform(1, 3, 3000))
+    x[np.flatnonzero(nonzero)[0]] = 1e12
     scaler = RobustScaler.fit(x, np.ones(3000))
-    assert scaler.dominant == [0] and not scaler.scores
-    assert_allclose(1 / scaler.scale, np.median(x[there]), rtol=0.01)
-    # Levels are told apart as they are, and so is a feature with a middle half.
+    assert scaler.dominant == [0] and not scaler.normal_scores
+    assert_allclose(1 / scaler.scale, np.median(x[nonzero]), rtol=0.01)
+    # Few levels keep the common scale, and so does a feature whose middle half varies.
     flag, three = rng.random(300) < 0.1, np.repeat([0, 1, 2], [270, 20, 10])
-    gaps = np.where(np.arange(300) % 9 == 0, np.nan, three)  # no level of their own
+    # Missing values do not count as a level.
+    gaps = np.where(np.arange(300) % 9 == 0, np.nan, three)
     levels = np.c_[flag, three, gaps, rng.poisson(1, 300)]
     scaler = RobustScaler.fit(levels, np.ones(300))
     assert not scaler.dominant
@@ -105,19 +106,21 @@ def test_missing_values_are_in_the_middle_and_flagged(rng):
     X = rng.normal(5, 2, size=(300, 3))
     X[:, 2] = np.exp(3 * X[:, 2])
     complete = X.copy()
-    gone = rng.random((300, 3)) < [0.0, 0.3, 0.3]
-    X[gone] = np.nan
+    missing = rng.random((300, 3)) < [0.0, 0.3, 0.3]
+    X[missing] = np.nan
     scaler = RobustScaler.fit(X, np.ones(300))
-    assert scaler.missing == [1, 2] and list(scaler.scores) == [2]
+    assert scaler.missing == [1, 2] and list(scaler.normal_scores) == [2]
     scaled = scaler.transform(X)
-    assert_array_equal(scaled[:, 4:], gone[:, 1:])
-    assert (scaled[:, :3][gone] == 0).all() and (scaled[gone[:, 2], 3] == 0).all()
-    # What is there is scaled as if the rest had never been.
-    only = RobustScaler.fit(complete[~gone[:, 1]][:, [1]], np.ones((~gone[:, 1]).sum()))
-    assert_allclose(scaler.center[1], only.center[0])
-    assert_allclose(scaler.scale[1], only.scale[0])
-    nothing = RobustScaler.fit(np.full((5, 1), np.nan), np.ones(5))
-    assert_array_equal(nothing.transform(np.array([[3.0], [np.nan]])), [[0, 0], [0, 1]])
+    assert_array_equal(scaled[:, 4:], missing[:, 1:])
+    assert (scaled[:, :3][missing] == 0).all() and (scaled[missing[:, 2], 3] == 0).all()
+    # Known values are scaled as if the missing ones had never existed.
+    known = complete[~missing[:, 1]][:, [1]]
+    only_known = RobustScaler.fit(known, np.ones(len(known)))
+    assert_allclose(scaler.center[1], only_known.center[0])
+    assert_allclose(scaler.scale[1], only_known.scale[0])
+    all_missing = RobustScaler.fit(np.full((5, 1), np.nan), np.ones(5))
+    scaled = all_missing.transform(np.array([[3.0], [np.nan]]))
+    assert_array_equal(scaled, [[0, 0], [0, 1]])
 
 
 def test_missing_values_and_weights(rng):
@@ -136,11 +139,11 @@ def test_constant_feature_is_ignored(rng):
     assert_array_equal(scaler.transform(np.array([[0.0, -99.0]]))[:, 1], 0)
 
 
-def test_many_rows_are_thinned_but_a_rare_flag_is_seen(rng, monkeypatch):
+def test_many_rows_are_subsampled_but_a_rare_flag_stays_visible(rng, monkeypatch):
     X = np.c_[rng.normal(size=20_000), np.zeros(20_000)]
-    X[19_000, 1] = 1  # hardly among the rows that are drawn
+    X[19_000, 1] = 1  # probably not in the subsample
     all_rows = RobustScaler.fit(X, np.ones(20_000))
-    monkeypatch.setattr("skadaptive._features.scaling._MOST_ROWS", 2000)
+    monkeypatch.setattr("skadaptive._features.scaling._MAX_ROWS", 2000)
     some = RobustScaler.fit(X, np.ones(20_000))
     assert_allclose(some.center, all_rows.center, atol=0.1)
     assert_allclose(some.scale, all_rows.scale, rtol=0.1)
