@@ -1,21 +1,24 @@
-"""Parameters that are arrays: what they may hold, and what they stand for.
+"""Checks of array parameters, and the values that "auto" and None stand for.
 
-scikit-learn's declarative constraints, in ``classifier.py``, cover the rest.
+The other parameters are checked by scikit-learn's declarative constraints, in
+``classifier.py``.
 """
 
 from numbers import Real
+from typing import Any
 
 import numpy as np
 from sklearn.utils.class_weight import compute_class_weight
 
+from ._typing import ArrayLike, FloatArray
 from .adaptation import TERMS
 
 
-def check_hidden_layer_sizes(hidden_layer_sizes):
-    """Units of each hidden layer, as a tuple of int."""
+def check_hidden_layer_sizes(hidden_layer_sizes: ArrayLike) -> tuple[int, ...]:
+    """Number of units in each hidden layer, as a tuple of int."""
     sizes = np.asarray(hidden_layer_sizes)
-    whole = sizes.size == 0 or sizes.dtype.kind in "iu" and (sizes >= 1).all()
-    if sizes.ndim != 1 or not whole:
+    are_whole = sizes.size == 0 or sizes.dtype.kind in "iu" and (sizes >= 1).all()
+    if sizes.ndim != 1 or not are_whole:
         raise ValueError(
             "hidden_layer_sizes must be a list of whole numbers of 1 or more, one per "
             f"hidden layer; got {hidden_layer_sizes!r}."
@@ -23,26 +26,27 @@ def check_hidden_layer_sizes(hidden_layer_sizes):
     return tuple(int(size) for size in sizes)
 
 
-def auto_epochs(n_rows):
-    """Epochs of ``max_epochs="auto"``, for members that train on so many rows.
+def auto_epochs(n_rows: int) -> int:
+    """Number of epochs under ``max_epochs="auto"``, if members train on ``n_rows``.
 
-    24, or as few as pass over 96,000 rows, but no less than 6: with 18,000 to 32,000
-    rows 6 epochs had the average precision of 8 and 16 (docs/benchmark.md).
+    The number is 24, or for more than 4,000 rows the number of epochs that pass over
+    96,000 rows, but at least 6: with 18,000 to 32,000 rows 6 epochs had the average
+    precision of 8 and 16 (docs/benchmark.md).
     """
     return int(np.clip(-(-96_000 // max(1, n_rows)), 6, 24))
 
 
-def auto_patience(n_epochs):
-    """Epochs without a rise of ``n_iter_no_change="auto"``.
+def auto_patience(n_epochs: int) -> int:
+    """Number of epochs without a rise under ``n_iter_no_change="auto"``.
 
-    A fifth of all, but no less than 5. As good as half of them, for three quarters of
-    the time (docs/benchmark.md).
+    The number is a fifth of the epochs, but at least 5. It is as good as half of the
+    epochs and takes three quarters of the time (docs/benchmark.md).
     """
     return max(5, -(-n_epochs // 5))
 
 
-def check_loss_weights(loss_weights):
-    """The initial mix as an array of shape (3,) that sums to 1."""
+def check_loss_weights(loss_weights: ArrayLike) -> FloatArray:
+    """Initial loss weights as an array of shape (3,) that sums to 1."""
     weights = np.asarray(loss_weights)
     if not _are_weights(weights, 3):
         raise ValueError(
@@ -53,11 +57,11 @@ def check_loss_weights(loss_weights):
     return weights / weights.sum()
 
 
-def check_alpha(alpha, n_classes, rare):
-    """Focal weight of each class, (n_classes,).
+def check_alpha(alpha: Any, n_classes: int, rare: int) -> FloatArray:
+    """Weight of each class in the focal loss, (n_classes,).
 
-    A number is the weight of the class with index ``rare``; the others get what is
-    left to 1.
+    A number is the weight of the class with index ``rare``; every other class gets 1
+    minus this number.
     """
     if isinstance(alpha, Real):
         weights = np.full(n_classes, 1.0 - alpha)
@@ -72,12 +76,17 @@ def check_alpha(alpha, n_classes, rare):
     return weights.astype(float)
 
 
-def check_class_weight(class_weight, classes, shares):
-    """Factor of each class, (n_classes,), from "balanced", a dict or None."""
+def check_class_weight(
+    class_weight: Any, classes: np.ndarray, totals: FloatArray
+) -> FloatArray:
+    """Class weights, (n_classes,), from "balanced", a dict or None.
+
+    "balanced" divides by ``totals``, the sum of the sample weights of each class.
+    """
     if class_weight is None:
-        return np.ones(len(shares))
-    if isinstance(class_weight, str):  # "balanced", with weighted counts
-        return shares.sum() / (len(shares) * shares)
+        return np.ones(len(totals))
+    if isinstance(class_weight, str):
+        return totals.sum() / (len(totals) * totals)
     factors = compute_class_weight(dict(class_weight), classes=classes, y=classes)
     if not (np.isfinite(factors).all() and (factors > 0).all()):
         raise ValueError(
@@ -87,8 +96,8 @@ def check_class_weight(class_weight, classes, shares):
     return factors
 
 
-def check_optimizer(optimizer):
-    """Refuse a configuration without a class, or with a learning rate of its own."""
+def check_optimizer(optimizer: str | dict) -> None:
+    """Refuse a configuration that lacks a class or sets a learning rate."""
     if isinstance(optimizer, str):
         return
     if not {"class_name", "config"} <= set(optimizer):
@@ -103,20 +112,20 @@ def check_optimizer(optimizer):
         )
 
 
-def rare_class(shares):
-    """Index of the class with the least weight.
+def rare_class(totals: FloatArray) -> int:
+    """Index of the class with the smallest total weight.
 
-    Of two classes the second, as everywhere in scikit-learn, unless the first is less
-    than half as frequent: resampling leaves the two about equal, and which of them is
-    then a little rarer means nothing.
+    With two classes it is the second, as everywhere in scikit-learn, unless the first
+    has less than half of its weight: resampling leaves both about equal, and which of
+    them is then a little rarer means nothing.
     """
-    if len(shares) == 2:
-        return 0 if shares[0] < shares[1] / 2 else 1
-    return int(np.argmin(shares))
+    if len(totals) == 2:
+        return 0 if totals[0] < totals[1] / 2 else 1
+    return int(np.argmin(totals))
 
 
-def _are_weights(weights, size):
-    return (
+def _are_weights(weights: np.ndarray, size: int) -> bool:
+    return bool(
         weights.shape == (size,)
         and weights.dtype.kind in "iuf"
         and np.isfinite(weights).all()
