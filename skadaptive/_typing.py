@@ -20,6 +20,8 @@ Estimator: TypeAlias = Any
 #: Row numbers of the training part and the held-out part of a split.
 Fold: TypeAlias = tuple[IntArray, IntArray]
 FilePath: TypeAlias = str | PathLike[str]
+#: A tensor of the Keras backend, or what it converts to one.
+Tensor: TypeAlias = Any
 
 __all__ = [
     "ArrayLike",
@@ -32,4 +34,5 @@ __all__ = [
     "Literal",
     "RandomState",
     "Table",
+    "Tensor",
 ]

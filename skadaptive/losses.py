@@ -4,56 +4,67 @@ Goals
 -----
 - Work on logits, and stay finite, gradients included, for any logit.
 - Give one value per committee member: reductions run over the batch axis only.
-- Honour weights inside every term. A row of weight 0 does not exist; a row of
-  weight 2 is the row twice.
-- Be written in ``keras.ops`` alone, so that they run on every Keras backend.
+- Apply sample weights inside every term. A row of weight 0 does not count; a row of
+  weight 2 is equivalent to the row twice.
+- Use ``keras.ops`` alone, so that they run on every Keras backend.
 
 Shapes
 ------
 ``logits`` is (batch, ..., n_outputs), ``y_true`` and ``sample_weight`` are
 (batch, ...), a loss is (...): for a committee "..." is one axis of members, for a
-plain Keras model it is nothing. With ``n_outputs == 1`` the problem is binary and
+plain Keras model it is empty. With ``n_outputs == 1`` the problem is binary and
 ``y_true`` is 1 for the rare class; otherwise there is one output per class and
 ``y_true`` holds class indices.
 
-Plain functions, because a loss has no state; :class:`HybridLoss` wraps them for
-``keras.Model.compile`` and holds what has to stay changeable after compilation.
+The losses are plain functions, because they have no state. :class:`HybridLoss` wraps
+them for ``keras.Model.compile`` and holds the loss weights in a variable, so that they
+can change after compilation.
 """
+
+from typing import Any
 
 import keras
 import numpy as np
 from keras import ops
 
 from ._parameters import check_loss_weights
+from ._typing import ArrayLike, FloatArray, Tensor
 
 __all__ = ["HybridLoss", "cross_entropy", "dice", "focal", "hybrid"]
 
-# Stands for log(0) where a class is masked out of a log-sum-exp. Any finite value far
-# below every logit does; -inf would give NaN gradients.
+# Replaces the logit of a class that is masked out of a log-sum-exp. Any finite value
+# far below every logit does; -inf would give NaN gradients.
 _MASKED = -1e30
 
 
 # ------------------------------------------------------------------ the three terms
 
 
-def cross_entropy(y_true, logits, sample_weight=None, *, total_weight=None):
+def cross_entropy(
+    y_true: Tensor,
+    logits: Tensor,
+    sample_weight: Tensor = None,
+    *,
+    total_weight: Tensor = None,
+) -> Tensor:
     """Weighted mean of the cross-entropy.
 
-    Binary, with s = 2y - 1: softplus(-s z). Multiclass: -log softmax(z)_y.
+    The cross-entropy of a row with logits z is softplus(-s z) with s = 2y - 1 in the
+    binary case, and -log softmax(z)_y with more classes.
 
     Parameters
     ----------
     y_true : tensor of shape (batch, ...)
         0 and 1 (rare class), or class indices.
     logits : tensor of shape (batch, ..., n_outputs)
-        One output: binary; otherwise one per class.
+        One output in the binary case, otherwise one per class.
     sample_weight : tensor of shape (batch, ...), default=None
-        Non-negative weights; None weighs every row 1.
+        Non-negative weights; None gives every row the weight 1.
     total_weight : tensor of shape (...), default=None
-        What the weighted sum is divided by; None is the weight of the batch. In
-        training on small batches it should be the weight that a batch has on average:
-        its own would make the heavy rows of one batch count no more than the light
-        rows of another.
+        Divisor of the weighted sum; None takes the total weight of the batch. Pass the
+        average total weight of a batch when training on small batches: with its own
+        total weight the heavy rows of one batch count no more than the light rows of
+        another.
 
     Returns
     -------
@@ -65,27 +76,41 @@ def cross_entropy(y_true, logits, sample_weight=None, *, total_weight=None):
 
 
 def focal(
-    y_true, logits, sample_weight=None, *, gamma=2.0, alpha=0.75, total_weight=None
-):
+    y_true: Tensor,
+    logits: Tensor,
+    sample_weight: Tensor = None,
+    *,
+    gamma: Tensor = 2.0,
+    alpha: Tensor = 0.75,
+    total_weight: Tensor = None,
+) -> Tensor:
     """Weighted mean of the focal loss.
 
-    -a_y (1 - p_y)^gamma log p_y, where p_y is the probability given to the true
-    class (Lin et al., 2017, "Focal Loss for Dense Object Detection", eq. 5).
+    The focal loss of a row is -a_y (1 - p_y)^gamma log p_y, where p_y is the
+    probability of the true class and a_y its weight (Lin et al., 2017, "Focal Loss for
+    Dense Object Detection", eq. 5).
 
     Parameters
     ----------
-    y_true, logits, sample_weight, total_weight
+    y_true : tensor of shape (batch, ...)
+        0 and 1 (rare class), or class indices.
+    logits : tensor of shape (batch, ..., n_outputs)
         See :func:`cross_entropy`.
+    sample_weight : tensor of shape (batch, ...), default=None
+        Non-negative weights; None gives every row the weight 1.
     gamma : float or scalar tensor, default=2.0
         Focusing parameter; 0 gives the cross-entropy weighted by alpha.
     alpha : float or tensor of shape (n_classes,), default=0.75
         Weight of each class. Binary: a float is the weight of the rare class
-        (``y_true == 1``), the other class gets ``1 - alpha``. Multiclass: a float
-        weighs every class alike.
+        (``y_true == 1``), and the other class gets ``1 - alpha``. Multiclass: a float
+        is the weight of every class.
+    total_weight : tensor of shape (...), default=None
+        Divisor of the weighted sums; see :func:`cross_entropy`.
 
     Returns
     -------
     tensor of shape (...)
+        Loss in nats, 0 where all weights are 0.
     """
     y_true, weight = _aligned(y_true, logits, sample_weight)
     log_loss, log_miss = _log_losses(y_true, logits)
@@ -94,27 +119,39 @@ def focal(
     return _mean(values, weight, total_weight)
 
 
-def dice(y_true, logits, sample_weight=None, *, smooth=1.0):
+def dice(
+    y_true: Tensor,
+    logits: Tensor,
+    sample_weight: Tensor = None,
+    *,
+    smooth: Tensor = 1.0,
+) -> Tensor:
     """Soft Dice loss, with the weights inside the ratio.
 
-    1 - (2 sum(w y p) + smooth) / (sum(w y) + sum(w p) + smooth), on the rare class
-    (Milletari et al., 2016, "V-Net", with the plain sum in the denominator).
-    Multiclass: each class against the rest, averaged over the classes that have
-    weight in the batch.
+    With w, y and p for weight, label and probability of the rare class, the loss is
+    1 - (2 sum(w y p) + smooth) / (sum(w y) + sum(w p) + smooth) (Milletari et al.,
+    2016, "V-Net", here with the plain sum in the denominator). With more classes it is
+    the mean over each class against the rest, taken over the classes that have weight
+    in the batch.
 
     Parameters
     ----------
-    y_true, logits, sample_weight
+    y_true : tensor of shape (batch, ...)
+        0 and 1 (rare class), or class indices.
+    logits : tensor of shape (batch, ..., n_outputs)
         See :func:`cross_entropy`.
+    sample_weight : tensor of shape (batch, ...), default=None
+        Non-negative weights; None gives every row the weight 1.
     smooth : float or scalar tensor, default=1.0
-        Added above and below, in units of weight. Of the order of one row: with a
-        tiny value a batch that holds no rare row has the loss 1 however small its
-        probabilities, and a gradient of pure noise.
+        Term that is added to numerator and denominator, in units of sample weight. It
+        should be about the weight of one row: with a much smaller value a batch without
+        rare rows has a loss near 1 however small its probabilities are, and its
+        gradient is noise.
 
     Returns
     -------
     tensor of shape (...)
-        In [0, 1).
+        Loss in [0, 1).
     """
     y_true, weight = _aligned(y_true, logits, sample_weight)
     if logits.shape[-1] == 1:
@@ -130,32 +167,42 @@ def dice(y_true, logits, sample_weight=None, *, smooth=1.0):
 
 
 def hybrid(
-    y_true,
-    logits,
-    sample_weight=None,
+    y_true: Tensor,
+    logits: Tensor,
+    sample_weight: Tensor = None,
     *,
-    loss_weights=(0.4, 0.4, 0.2),
-    gamma=2.0,
-    alpha=0.75,
-    smooth=1.0,
-    total_weight=None,
-):
+    loss_weights: Tensor = (0.4, 0.4, 0.2),
+    gamma: Tensor = 2.0,
+    alpha: Tensor = 0.75,
+    smooth: Tensor = 1.0,
+    total_weight: Tensor = None,
+) -> Tensor:
     """Weighted sum of :func:`cross_entropy`, :func:`focal` and :func:`dice`.
 
     Parameters
     ----------
-    y_true, logits, sample_weight, total_weight
+    y_true : tensor of shape (batch, ...)
+        0 and 1 (rare class), or class indices.
+    logits : tensor of shape (batch, ..., n_outputs)
         See :func:`cross_entropy`.
+    sample_weight : tensor of shape (batch, ...), default=None
+        Non-negative weights; None gives every row the weight 1.
     loss_weights : sequence or tensor of shape (3,), default=(0.4, 0.4, 0.2)
-        Factors of cross-entropy, focal loss and soft Dice.
-    gamma, alpha
-        See :func:`focal`.
-    smooth
-        See :func:`dice`.
+        Factors of cross-entropy, focal loss and soft Dice loss.
+    gamma : float or scalar tensor, default=2.0
+        Focusing parameter of the focal loss.
+    alpha : float or tensor of shape (n_classes,), default=0.75
+        Weight of each class in the focal loss; see :func:`focal`.
+    smooth : float or scalar tensor, default=1.0
+        Smoothing term of the soft Dice loss, in units of sample weight.
+    total_weight : tensor of shape (...), default=None
+        Divisor of the weighted sums of cross-entropy and focal loss; see
+        :func:`cross_entropy`.
 
     Returns
     -------
     tensor of shape (...)
+        The weighted sum.
     """
     return (
         loss_weights[0]
@@ -176,20 +223,23 @@ def hybrid(
 # ------------------------------------------------------------------- common scale
 
 
-def term_scales(class_shares, *, gamma, alpha):
+def term_scales(
+    class_shares: ArrayLike, *, gamma: float, alpha: FloatArray
+) -> FloatArray:
     """Factors that put the three terms on one scale.
 
-    Mixing weights mean something only if the terms pull equally hard. How hard a
-    term pulls is taken as the sum over the rows of |dL/dz| where training begins,
-    at the prediction p = class shares; each factor brings its term to the pull of
-    cross-entropy. At a prevalence of 0.1 % with gamma 2 and alpha 0.75 focal loss
-    is weaker there by a factor of 2.6, soft Dice by 1.3.
+    Loss weights are comparable only if the gradients of the terms have the same size.
+    The size of a gradient is taken as the sum over the rows of abs(dL/dz) where
+    training begins, at the prediction p = class shares; each factor brings its term to
+    the gradient size of cross-entropy. At a prevalence of 0.1 %, with gamma 2 and alpha
+    0.75, the gradient of focal loss is smaller there by a factor of 2.6, and that of
+    soft Dice loss by 1.3.
 
     Parameters
     ----------
     class_shares : ndarray of shape (n_classes,)
-        Share of each class in the training weights, positive and summing to 1; with
-        two classes the rare one is the last.
+        Share of each class in the sample weights of the training rows, positive and
+        summing to 1. With two classes the rare one comes last.
     gamma : float
         Focusing parameter.
     alpha : ndarray of shape (n_classes,)
@@ -198,19 +248,19 @@ def term_scales(class_shares, *, gamma, alpha):
     Returns
     -------
     ndarray of shape (3,)
-        Factors of cross-entropy (always 1), focal loss and soft Dice.
+        Factors of cross-entropy (always 1), focal loss and soft Dice loss.
     """
     share = np.asarray(class_shares, dtype=float)
     miss = 1.0 - share
-    cross_entropy_pull = np.sum(share * miss)
-    hard = miss**gamma * (miss - gamma * share * np.log(share))
-    focal_pull = np.sum(share * alpha * hard)
-    # For large batches, with overlap I = share^2 and total S = 2 share, a row of the
+    cross_entropy_size = np.sum(share * miss)
+    focal_by_class = miss**gamma * (miss - gamma * share * np.log(share))
+    focal_size = np.sum(share * alpha * focal_by_class)
+    # In large batches, with overlap I = share^2 and total S = 2 share, a row of the
     # class has |dDice/dz| = p (1 - p) (2 S - 2 I) / S^2, any other p (1 - p) 2 I / S^2.
-    dice_pull = share * miss * (1.5 - share)
-    dice_pull = dice_pull[-1] if len(share) == 2 else np.mean(dice_pull)
-    pulls = np.array([cross_entropy_pull, focal_pull, dice_pull])
-    return cross_entropy_pull / pulls
+    dice_by_class = share * miss * (1.5 - share)
+    dice_size = dice_by_class[-1] if len(share) == 2 else np.mean(dice_by_class)
+    sizes = np.array([cross_entropy_size, focal_size, dice_size])
+    return cross_entropy_size / sizes
 
 
 # ------------------------------------------------------------------ for Keras models
@@ -218,35 +268,49 @@ def term_scales(class_shares, *, gamma, alpha):
 
 @keras.saving.register_keras_serializable(package="skadaptive")
 class HybridLoss(keras.losses.Loss):
-    """The hybrid loss for anyone's own Keras model.
+    """Hybrid loss for any Keras model.
+
+    The loss is the weighted sum of cross-entropy, focal loss and soft Dice loss, see
+    :func:`hybrid`. Its weights can change while a model trains.
 
     Parameters
     ----------
     loss_weights : sequence of 3 floats, default=(0.4, 0.4, 0.2)
-        Mixing weights of cross-entropy, focal loss and soft Dice. They live in a
-        variable: ``loss.loss_weights.assign(...)`` acts on the very next step,
-        compiled or not. :class:`skadaptive.callbacks.AdaptiveLossWeights` does so.
+        Weights of cross-entropy, focal loss and soft Dice loss. The attribute
+        ``loss_weights`` is a Keras variable: ``loss.loss_weights.assign(...)`` takes
+        effect in the next training step, also in a compiled model.
     gamma : float, default=2.0
         Focusing parameter of the focal loss.
     alpha : float or sequence of floats, default=0.75
-        Weight of the rare class (label 1) in the focal loss, or one per class.
+        Weight of the rare class (label 1) in the focal loss, or one weight per class.
+        With more than two classes a float is the weight of every class.
     smooth : float, default=1.0
-        Smoothing term of the soft Dice loss.
+        Smoothing term of the soft Dice loss, in units of sample weight.
     from_logits : bool, default=False
-        Whether the model gives logits. As in Keras's own losses, False expects
+        Whether the model returns logits. As in Keras's own losses, False expects
         probabilities, that is a sigmoid or softmax as the last activation.
     name : str, default="hybrid_loss"
         Name of the loss.
 
+    Raises
+    ------
+    ValueError
+        If ``loss_weights`` are not three non-negative numbers of which at least one is
+        positive.
+
+    See Also
+    --------
+    skadaptive.callbacks.AdaptiveLossWeights : Adapts the weights after each epoch.
+
     Notes
     -----
     On Keras's JAX backend a compiled training step holds the variables of a loss as
-    constants; a new mix acts there after ``model.compile`` has been called again.
+    constants; call ``model.compile`` again for new weights to take effect there.
 
-    The loss of a batch is one number, because soft Dice is a ratio of sums; sample
-    weights go into these sums, so ``reduction`` does not apply. The terms are mixed
-    as they are; :class:`skadaptive.AdaptiveHybridClassifier` first puts them on one
-    scale (:func:`term_scales`).
+    The loss of a batch is one number, because soft Dice loss is a ratio of sums. Sample
+    weights are part of these sums, so ``reduction`` does not apply. The terms are
+    summed without a common scale; :class:`skadaptive.AdaptiveHybridClassifier` first
+    puts them on one scale (:func:`term_scales`).
 
     Examples
     --------
@@ -258,13 +322,13 @@ class HybridLoss(keras.losses.Loss):
 
     def __init__(
         self,
-        loss_weights=(0.4, 0.4, 0.2),
-        gamma=2.0,
-        alpha=0.75,
-        smooth=1.0,
-        from_logits=False,
-        name="hybrid_loss",
-    ):
+        loss_weights: ArrayLike = (0.4, 0.4, 0.2),
+        gamma: float = 2.0,
+        alpha: ArrayLike = 0.75,
+        smooth: float = 1.0,
+        from_logits: bool = False,
+        name: str = "hybrid_loss",
+    ) -> None:
         super().__init__(name=name)
         check_loss_weights(loss_weights)
         self.initial_loss_weights = np.asarray(loss_weights, dtype="float32")
@@ -274,20 +338,24 @@ class HybridLoss(keras.losses.Loss):
         self.smooth = smooth
         self.from_logits = from_logits
 
-    def __call__(self, y_true, y_pred, sample_weight=None):
-        """Loss of a batch.
+    def __call__(
+        self, y_true: Tensor, y_pred: Tensor, sample_weight: Tensor = None
+    ) -> Tensor:
+        """Compute the loss of a batch.
 
         Parameters
         ----------
         y_true : array-like of shape (batch,) or (batch, 1)
-            Labels: 0 and 1, or class indices; one-hot rows are taken as well.
+            Labels: 0 and 1, or class indices; one-hot rows are accepted as well.
         y_pred : tensor of shape (batch,), (batch, 1) or (batch, n_classes)
             Logits or probabilities.
         sample_weight : array-like of shape (batch,) or (batch, 1), default=None
+            Non-negative weights; None gives every row the weight 1.
 
         Returns
         -------
         scalar tensor
+            Loss of the batch.
         """
         y_pred = ops.convert_to_tensor(y_pred)
         if keras.backend.standardize_dtype(y_pred.dtype) in ("float16", "bfloat16"):
@@ -295,8 +363,8 @@ class HybridLoss(keras.losses.Loss):
         if len(y_pred.shape) == 1:
             y_pred = ops.expand_dims(y_pred, -1)
         logits = y_pred if self.from_logits else _to_logits(y_pred)
-        # Keras hands over (batch,) or (batch, 1) as it finds them; unflattened, the
-        # first would broadcast against the logits to a square.
+        # Keras passes labels of shape (batch,) or (batch, 1) on as they are. Labels of
+        # the second shape would broadcast against the logits to a square.
         y_true = ops.convert_to_tensor(y_true)
         if len(y_true.shape) == 2 and y_true.shape[-1] == y_pred.shape[-1] > 1:
             y_true = ops.argmax(y_true, axis=-1)
@@ -314,7 +382,14 @@ class HybridLoss(keras.losses.Loss):
             smooth=self.smooth,
         )
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
+        """Return the constructor arguments, with the current loss weights.
+
+        Returns
+        -------
+        dict
+            Arguments by name, as ``from_config`` takes them.
+        """
         return {
             "loss_weights": [float(w) for w in ops.convert_to_numpy(self.loss_weights)],
             "gamma": self.gamma,
@@ -328,19 +403,21 @@ class HybridLoss(keras.losses.Loss):
 # ----------------------------------------------------------------------- helpers
 
 
-def _aligned(y_true, logits, sample_weight):
-    """Labels and weights in the dtype of the logits, weights of 1 made explicit."""
+def _aligned(
+    y_true: Tensor, logits: Tensor, sample_weight: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Labels and weights in the dtype of the logits; None becomes weights of 1."""
     y_true = ops.cast(y_true, logits.dtype)
     if sample_weight is None:
         return y_true, ops.ones_like(y_true)
     return y_true, ops.cast(sample_weight, logits.dtype)
 
 
-def _one_hot(y_true, logits):
+def _one_hot(y_true: Tensor, logits: Tensor) -> Tensor:
     return ops.one_hot(ops.cast(y_true, "int32"), logits.shape[-1], dtype=logits.dtype)
 
 
-def _log_losses(y_true, logits):
+def _log_losses(y_true: Tensor, logits: Tensor) -> tuple[Tensor, Tensor]:
     """-log p_y and log(1 - p_y), each of shape (batch, ...), without cancellation."""
     if logits.shape[-1] == 1:
         signed = (2 * y_true - 1) * logits[..., 0]
@@ -351,9 +428,10 @@ def _log_losses(y_true, logits):
     return log_total - ops.sum(truth * logits, axis=-1), log_others - log_total
 
 
-def _class_alpha(alpha, y_true, logits):
-    """alpha of each row's class."""
-    if not np.ndim(alpha):  # a number keeps its precision in any dtype
+def _class_alpha(alpha: Tensor, y_true: Tensor, logits: Tensor) -> Tensor:
+    """Weight in the focal loss of the class of each row."""
+    # A Python number is not cast, so that it keeps its precision in any dtype.
+    if not np.ndim(alpha):
         if logits.shape[-1] > 1:
             return alpha
         return y_true * alpha + (1 - y_true) * (1 - alpha)
@@ -363,20 +441,20 @@ def _class_alpha(alpha, y_true, logits):
     return ops.take(alpha, ops.cast(y_true, "int32"))
 
 
-def _dice(truth, probability, weight, smooth):
+def _dice(truth: Tensor, probability: Tensor, weight: Tensor, smooth: Tensor) -> Tensor:
     overlap = ops.sum(weight * truth * probability, axis=0)
     total = ops.sum(weight * (truth + probability), axis=0)
     return 1 - (2 * overlap + smooth) / (total + smooth)
 
 
-def _mean(values, weight, total_weight=None):
+def _mean(values: Tensor, weight: Tensor, total_weight: Tensor = None) -> Tensor:
     if total_weight is not None:
         return ops.sum(weight * values, axis=0) / total_weight
     return ops.divide_no_nan(ops.sum(weight * values, axis=0), ops.sum(weight, axis=0))
 
 
-def _to_logits(probability):
-    """Logits of a sigmoid (one output) or softmax, clipped as Keras clips."""
+def _to_logits(probability: Tensor) -> Tensor:
+    """Logits of a sigmoid (one output) or softmax, clipped as in Keras's losses."""
     epsilon = keras.config.epsilon()
     probability = ops.clip(probability, epsilon, 1 - epsilon)
     if probability.shape[-1] == 1:

@@ -8,6 +8,7 @@ import inspect
 import os
 import subprocess
 import sys
+from functools import partial
 
 import keras
 import numpy as np
@@ -137,11 +138,11 @@ def test_value_agrees_with_reference(name, n_outputs, rng):
 @pytest.mark.parametrize("name", TERMS)
 def test_gradient_agrees_with_differences(name, n_outputs, rng):
     y, z, w = problem(rng, n_outputs, n_rows=6)
-    found = gradient(
+    result = gradient(
         lambda z: TERMS[name](ops.convert_to_tensor(y), z, ops.convert_to_tensor(w)), z
     )
     expected = numerical_gradient(lambda z: REFERENCES[name](y, z, w), z)
-    assert_allclose(found, expected, rtol=1e-6, atol=1e-9)
+    assert_allclose(result, expected, rtol=1e-6, atol=1e-9)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -160,9 +161,9 @@ def test_finite_at_extreme_logits(n_outputs, gamma, dtype):
 
     value = ops.convert_to_numpy(loss(ops.convert_to_tensor(z)))
     assert np.isfinite(value) and value > 1
-    found = gradient(loss, z)
-    assert np.isfinite(found).all()
-    assert np.abs(found).max() > 1e-3
+    slope = gradient(loss, z)
+    assert np.isfinite(slope).all()
+    assert np.abs(slope).max() > 1e-3
 
 
 @pytest.mark.parametrize("n_outputs", [1, 3])
@@ -217,33 +218,33 @@ def test_focal_without_focus_is_weighted_cross_entropy(rng):
     expected = (
         (w * factor).sum(0) / w.sum(0) * reference_cross_entropy(y, z, w * factor)
     )
-    found = evaluate(focal, y, z, w, gamma=0.0, alpha=alpha)
-    assert_allclose(found, expected, rtol=1e-12)
+    result = evaluate(focal, y, z, w, gamma=0.0, alpha=alpha)
+    assert_allclose(result, expected, rtol=1e-12)
 
 
 def test_alpha_weighs_the_rare_class():
     """Lin et al.: alpha for y = 1. A row of class 0 gets 1 - alpha."""
     z = np.zeros((1, 1))
-    bare = 0.5**2 * np.log(2)
-    assert_allclose(evaluate(focal, [1], z, alpha=0.9), 0.9 * bare)
-    assert_allclose(evaluate(focal, [0], z, alpha=0.9), 0.1 * bare)
+    unweighted = 0.5**2 * np.log(2)
+    assert_allclose(evaluate(focal, [1], z, alpha=0.9), 0.9 * unweighted)
+    assert_allclose(evaluate(focal, [0], z, alpha=0.9), 0.1 * unweighted)
     per_class = np.array([0.3, 0.8])
-    assert_allclose(evaluate(focal, [1], z, alpha=per_class), 0.8 * bare)
-    assert_allclose(evaluate(focal, [0], z, alpha=per_class), 0.3 * bare)
+    assert_allclose(evaluate(focal, [1], z, alpha=per_class), 0.8 * unweighted)
+    assert_allclose(evaluate(focal, [0], z, alpha=per_class), 0.3 * unweighted)
 
 
 @pytest.mark.parametrize("name", TERMS)
 def test_batch_without_rare_row(name, rng):
-    """Finite, and pushing every probability of the rare class down."""
+    """The loss is finite and its gradient lowers every rare probability."""
     z = rng.normal(size=(32, 1))
     y = np.zeros(32, dtype=int)
     assert np.isfinite(evaluate(TERMS[name], y, z))
-    pushed = gradient(lambda z: TERMS[name](ops.convert_to_tensor(y), z), z)
-    assert (pushed > 0).all()
+    slope = gradient(lambda z: TERMS[name](ops.convert_to_tensor(y), z), z)
+    assert (slope > 0).all()
 
 
-def test_smoothing_quietens_a_batch_without_rare_row():
-    """With a tiny smoothing term, small probabilities still cost the whole loss."""
+def test_smoothing_lowers_dice_of_a_batch_without_rare_row():
+    """With a tiny smoothing term the loss is near 1 however small probabilities are."""
     z, y = np.full((256, 1), -7.0), np.zeros(256, dtype=int)
     assert evaluate(dice, y, z, smooth=1e-6) > 0.999
     assert evaluate(dice, y, z, smooth=1.0) < 0.2
@@ -251,7 +252,7 @@ def test_smoothing_quietens_a_batch_without_rare_row():
 
 @pytest.mark.parametrize("name", TERMS)
 def test_absent_class(name, rng):
-    """A class without rows in the batch leaves the loss finite and unrewarded."""
+    """A class without rows in the batch is left out of the mean over classes."""
     y, z, w = problem(rng, 4)
     y = np.where(y == 3, 0, y)
     assert_allclose(evaluate(TERMS[name], y, z, w), REFERENCES[name](y, z, w), 1e-10)
@@ -271,39 +272,37 @@ def test_two_class_softmax_agrees_with_binary(rng):
         evaluate(focal, y, z, w, alpha=0.2),
         rtol=1e-12,
     )
-    # Each class against the rest: the mean of the rare class's and the other's.
+    # Two outputs give the mean of the Dice losses of both classes.
     both = [evaluate(dice, y, z, w), evaluate(dice, 1 - y, -z, w)]
     assert_allclose(evaluate(dice, y, pair, w), np.mean(both, axis=0), rtol=1e-12)
 
 
 def test_hybrid_is_the_weighted_sum(rng):
     y, z, w = problem(rng, 1)
-    mix = (0.5, 0.2, 0.7)
-    found = evaluate(hybrid, y, z, w, loss_weights=mix, gamma=1.5, alpha=0.6, smooth=2)
+    parameters = {"gamma": 1.5, "alpha": 0.6, "smooth": 2}
+    result = evaluate(hybrid, y, z, w, loss_weights=(0.5, 0.2, 0.7), **parameters)
     expected = (
         0.5 * reference_cross_entropy(y, z, w)
         + 0.2 * reference_focal(y, z, w, gamma=1.5, alpha=0.6)
         + 0.7 * reference_dice(y, z, w, smooth=2)
     )
-    assert_allclose(found, expected, rtol=1e-10)
+    assert_allclose(result, expected, rtol=1e-10)
 
 
 @pytest.mark.parametrize("prevalence", [0.3, 0.01])
 @pytest.mark.parametrize("gamma", [0.0, 2.0])
-def test_scales_equalise_the_pull_where_training_begins(prevalence, gamma):
+def test_scales_equalise_the_gradients_where_training_begins(prevalence, gamma):
     n_rows = 4000
     y = (np.arange(n_rows) < prevalence * n_rows).astype(int)
     z = np.full((n_rows, 1), np.log(prevalence / (1 - prevalence)))
     alpha = np.array([0.6, 0.4])
     scales = term_scales([1 - prevalence, prevalence], gamma=gamma, alpha=alpha)
     parameters = {"focal": {"gamma": gamma, "alpha": alpha}, "dice": {"smooth": 1e-9}}
-    pulls = []
+    sizes = []
     for (name, term), scale in zip(TERMS.items(), scales, strict=True):
-        pulled = gradient(
-            lambda z: term(ops.convert_to_tensor(y), z, **parameters.get(name, {})), z
-        )
-        pulls.append(scale * np.abs(pulled).sum())
-    assert_allclose(pulls, pulls[0], rtol=0.01)
+        term = partial(term, ops.convert_to_tensor(y), **parameters.get(name, {}))
+        sizes.append(scale * np.abs(gradient(term, z)).sum())
+    assert_allclose(sizes, sizes[0], rtol=0.01)
 
 
 @pytest.mark.parametrize("loss", [focal, hybrid, HybridLoss])
@@ -321,8 +320,8 @@ def test_defaults_are_those_of_the_estimator(loss):
 def test_hybrid_loss_never_broadcasts_to_a_square(shape, rng):
     y, z = rng.integers(2, size=20), rng.normal(size=(20, 1)).astype("float32")
     w = rng.uniform(size=20).astype("float32")
-    found = HybridLoss(from_logits=True)(y.reshape(shape), z, w.reshape(shape))
-    assert_allclose(ops.convert_to_numpy(found), evaluate(hybrid, y, z, w), rtol=1e-5)
+    value = HybridLoss(from_logits=True)(y.reshape(shape), z, w.reshape(shape))
+    assert_allclose(ops.convert_to_numpy(value), evaluate(hybrid, y, z, w), rtol=1e-5)
 
 
 @pytest.mark.parametrize("n_outputs", [1, 3])
@@ -348,7 +347,7 @@ def test_hybrid_loss_config_round_trip(rng):
 
 
 @pytest.mark.skipif(BACKEND == "jax", reason="JAX compiles a loss's variables in")
-def test_mix_is_live_after_compilation(rng):
+def test_weights_take_effect_after_compilation(rng):
     """Python floats set after compilation do nothing; the variable does."""
     X = rng.normal(size=(64, 3)).astype("float32")
     y = (X[:, 0] > 0).astype("float32")
