@@ -1,41 +1,74 @@
-"""From the validation scores so far to the next mixing weights.
+"""Rules that adapt the loss weights to the validation scores.
 
 Goals
 -----
-The hybrid loss mixes cross-entropy, focal loss and soft Dice. Which mix serves
-best is not known beforehand, so it moves during training, driven by a score on
-rows that the scored network did not train on. This module holds the rules; it
-knows nothing of losses, networks or Keras.
+The hybrid loss is a weighted sum of cross-entropy, focal loss and soft Dice loss. The
+best weights are not known beforehand, so they change during training, driven by a score
+on rows that the scored network did not train on. This module holds the rules for that
+change; it does not depend on losses, networks or Keras.
 
 Conventions
 -----------
-Mixing weights are arrays of shape (3,) in the order of :data:`TERMS`, on the
-simplex: non-negative, summing to 1. A rule is a function
+Loss weights are arrays of shape (3,) in the order of :data:`TERMS`. They are
+non-negative and sum to 1. A rule is a function
 
     rule(scores, weights, initial_weights, rate) -> weights
 
-where ``scores`` (n_epochs,) are the smoothed scores up to now, the greater the
-better, ``weights`` is the current mix, ``initial_weights`` the one at the start
-and ``rate`` the step size in [0, 1]. A rule keeps no state, so it can be pickled,
-called from a callback or replayed over a recorded history. Functions rather than
-classes: there is nothing to configure beyond what every rule is given.
+where ``scores`` (n_epochs,) are the smoothed scores of all epochs so far, the greater
+the better, ``weights`` are the current loss weights, ``initial_weights`` those at the
+start of training and ``rate`` is the step size in [0, 1]. Write your own rule for the
+parameter ``adaptation``, or take :func:`performance` or :func:`lookup`.
+
+A rule keeps no state, so it can be pickled, called from a callback or replayed over a
+recorded history. Rules are functions and not classes, because they need no
+configuration beyond their arguments.
 """
 
+from collections.abc import Callable, Sequence
 from statistics import median
+from typing import TypeAlias
 
 import numpy as np
 
+from ._typing import ArrayLike, FloatArray
+
+__all__ = [
+    "FLOOR",
+    "RULES",
+    "TERMS",
+    "TERM_TITLES",
+    "WINDOW",
+    "Rule",
+    "lookup",
+    "next_weights",
+    "performance",
+    "smooth",
+]
+
+#: Names of the three terms of the hybrid loss.
 TERMS = ("cross_entropy", "focal", "dice")
 
-#: No term that takes part falls below this share, so that its gradient keeps
-#: being felt and the way back stays open.
+#: What tables and charts call the terms.
+TERM_TITLES = {
+    "cross_entropy": "cross-entropy",
+    "focal": "focal loss",
+    "dice": "Dice loss",
+}
+
+#: Smallest weight of a term that has weight at the start: each of them keeps an
+#: influence on the training and can gain weight again. The value was chosen by
+#: judgement.
 FLOOR = 0.05
 
-#: Epochs in the running median of the score.
+#: Number of epochs in the running median of the score, chosen by judgement.
 WINDOW = 3
 
-# The published lookup (the loss of QSskaftab0820/adaptive-hybrid-loss): the mix for
-# an F1 below the bound; the last row serves every F1 from 0.8 up.
+#: A rule: ``rule(scores, weights, initial_weights, rate)`` returns the next loss
+#: weights, three non-negative numbers; :func:`next_weights` scales them to sum to 1.
+Rule: TypeAlias = Callable[[Sequence[float], FloatArray, FloatArray, float], ArrayLike]
+
+# The published rule (the loss of QSskaftab0820/adaptive-hybrid-loss): the loss weights
+# for an F1 below each bound.
 _LOOKUP = (
     (0.7, (0.3, 0.5, 0.2)),
     (0.8, (0.4, 0.4, 0.2)),
@@ -43,83 +76,103 @@ _LOOKUP = (
 )
 
 
-def performance(scores, weights, initial_weights, rate):
-    """Put pressure on the hard rows while the score does not rise.
+def performance(
+    scores: Sequence[float],
+    weights: FloatArray,
+    initial_weights: FloatArray,
+    rate: float,
+) -> FloatArray:
+    """Move weight away from cross-entropy while the score does not rise.
 
-    While the smoothed score falls or stands still, the share of cross-entropy
-    moves towards focal loss and soft Dice, in the proportion that these two have
-    at the start. As soon as it rises, the mix relaxes towards where it began.
-    Only the sign of the change counts, so the rule is the same for every scorer,
-    bounded or not, and for every prevalence.
+    While the smoothed score falls or stays equal, weight moves from cross-entropy to
+    focal loss and soft Dice loss, in the proportion that these two have at the start.
+    Whenever it rises, the weights move back towards those at the start. Only the sign
+    of the change counts, so the rule works alike for every scorer, bounded or not, and
+    for every prevalence.
 
     Parameters
     ----------
-    scores : array-like of shape (n_epochs,)
+    scores : sequence of float of length n_epochs
         Smoothed scores so far, the greater the better.
     weights : ndarray of shape (3,)
-        Current mixing weights.
+        Current loss weights.
     initial_weights : ndarray of shape (3,)
-        Mixing weights at the start of training.
+        Loss weights at the start of training.
     rate : float
-        Step size in [0, 1]: the share of the way to go in one epoch.
+        Step size in [0, 1]: the share of the distance to the goal that one epoch
+        covers.
 
     Returns
     -------
     ndarray of shape (3,)
-        The next mixing weights.
+        The next loss weights.
     """
     rises = len(scores) < 2 or scores[-1] > scores[-2]
-    goal = initial_weights if rises else _pressed(initial_weights)
+    goal = initial_weights if rises else _least_cross_entropy(initial_weights)
     return weights + rate * (goal - weights)
 
 
-def lookup(scores, weights, initial_weights, rate):
-    """Published three-row rule on the validation F1, made live.
+def lookup(
+    scores: Sequence[float],
+    weights: FloatArray,
+    initial_weights: FloatArray,
+    rate: float,
+) -> FloatArray:
+    """Look the weights up in a published table of three rows, by the validation F1.
 
-    Below 0.7 the mix goes to (0.3, 0.5, 0.2), below 0.8 to (0.4, 0.4, 0.2), else
-    to (0.5, 0.3, 0.2). ``rate=1`` jumps there at once, as published; a smaller
-    one approaches it. The bounds are meant for scores in [0, 1].
+    Below 0.7 the weights move to (0.3, 0.5, 0.2), below 0.8 to (0.4, 0.4, 0.2), and
+    otherwise to (0.5, 0.3, 0.2). They are there at once with ``rate=1``, as published,
+    and approach them with a smaller rate. The bounds are meant for scores in [0, 1].
 
     Parameters
     ----------
-    scores, weights, initial_weights, rate
-        See :func:`performance`; ``initial_weights`` is not used.
+    scores : sequence of float of length n_epochs
+        Smoothed scores so far, the greater the better; only the last one is used.
+    weights : ndarray of shape (3,)
+        Current loss weights.
+    initial_weights : ndarray of shape (3,)
+        Loss weights at the start of training, which are not used.
+    rate : float
+        Step size in [0, 1]: the share of the distance to the goal that one epoch
+        covers.
 
     Returns
     -------
     ndarray of shape (3,)
-        The next mixing weights.
+        The next loss weights.
     """
     row = next((row for bound, row in _LOOKUP if scores[-1] < bound), _LOOKUP[-1][1])
     return weights + rate * (np.asarray(row) - weights)
 
 
-RULES = {"performance": performance, "lookup": lookup}
+#: The rules by the name that the parameter ``adaptation`` takes.
+RULES: dict[str, Rule] = {"performance": performance, "lookup": lookup}
 
 
-def smooth(scores):
+def smooth(scores: Sequence[float]) -> list[float]:
     """Running median of the latest scores.
 
-    Unlike a mean it ignores a single lucky epoch, does not depend on the unit of the
-    score, and a score that stands still stands still exactly, without rounding that
-    would look like a rise.
+    Unlike a mean it ignores a single lucky epoch and does not depend on the unit of the
+    score. Equal scores stay exactly equal, where the rounding of a mean would look like
+    a rise.
 
     Parameters
     ----------
-    scores : array-like of shape (n_epochs,)
+    scores : sequence of float of length n_epochs
+        Raw scores.
 
     Returns
     -------
     list of float
-        For each epoch the median of the last ``WINDOW`` scores, or of as many as
-        there are.
+        Median of the last ``WINDOW`` scores at each epoch, or of all if there are
+        fewer.
     """
     windows = (scores[max(0, end - WINDOW) : end] for end in range(1, len(scores) + 1))
     return [median(window) for window in windows]
 
 
-def check_rule(rule, rate):
-    """Raise a ValueError unless there is such a rule and the rate is in [0, 1]."""
+def check_rule(rule: str | Rule, rate: float) -> None:
+    """Raise a ValueError unless the rule exists and the rate is in [0, 1]."""
     if not (callable(rule) or rule in RULES):
         raise ValueError(
             f"adaptation must be one of {sorted(RULES)} or a function; got {rule!r}."
@@ -128,62 +181,68 @@ def check_rule(rule, rate):
         raise ValueError(f"adaptation_rate must be in [0, 1]; got {rate!r}.")
 
 
-def next_weights(rule, scores, weights, initial_weights, rate):
-    """Apply a rule and bring its answer back onto the simplex.
+def next_weights(
+    rule: str | Rule,
+    scores: Sequence[float],
+    weights: FloatArray,
+    initial_weights: FloatArray,
+    rate: float,
+) -> FloatArray:
+    """Apply a rule and scale its weights to sum to 1, none below the floor.
 
     Parameters
     ----------
     rule : {"performance", "lookup"} or callable
-        A name in :data:`RULES` or a function with the signature of one.
-    scores : array-like of shape (n_epochs,)
-        Raw scores so far, the greater the better; smoothed here.
+        Name in :data:`RULES`, or a function of the same signature.
+    scores : sequence of float of length n_epochs
+        Raw scores so far, the greater the better. They are smoothed here.
     weights, initial_weights : ndarray of shape (3,)
-        Current mixing weights and those at the start of training.
+        Current loss weights and those at the start of training.
     rate : float
-        Step size in [0, 1]; 0 returns ``weights`` untouched, to the bit.
+        Step size in [0, 1]; 0 returns ``weights`` unchanged.
 
     Returns
     -------
     ndarray of shape (3,)
-        Non-negative, summing to 1, no term below ``min(FLOOR, its initial weight)``.
-        A term that starts at 0 is switched off and stays so.
+        Non-negative weights that sum to 1, each at least the smaller of ``FLOOR`` and
+        its initial weight. A term of initial weight 0 keeps the weight 0.
 
     Raises
     ------
     ValueError
-        If there is no such rule, the rate is outside [0, 1], or a callable returns
-        anything but three finite, non-negative numbers of
-        which at least one is positive.
+        If there is no such rule, if the rate is outside [0, 1], or if a callable does
+        not return three finite, non-negative numbers, one of them above the floor and
+        for a term that has weight at the start.
     """
     check_rule(rule, rate)
     if rate == 0:
         return weights
-    new = RULES.get(rule, rule)(smooth(scores), weights, initial_weights, rate)
-    new = np.asarray(new, dtype=float)
+    function = RULES[rule] if isinstance(rule, str) else rule
+    new = np.asarray(function(smooth(scores), weights, initial_weights, rate), float)
     if new.shape != (3,) or not np.isfinite(new).all() or (new < 0).any():
         raise ValueError(
             "An adaptation rule must return three finite, non-negative weights for "
             f"{', '.join(TERMS)}; got {new!r}."
         )
-    return _project(new, np.minimum(FLOOR, initial_weights))
+    return _scaled_above_floor(new, np.minimum(FLOOR, initial_weights))
 
 
-def _pressed(initial_weights):
-    """The mix under full pressure: cross-entropy at its floor."""
+def _least_cross_entropy(initial_weights: FloatArray) -> FloatArray:
+    """Weights with cross-entropy at its floor and the others in proportion."""
     cross_entropy, *others = initial_weights
     if not sum(others):
         return initial_weights
-    kept = min(FLOOR, cross_entropy)
-    scale = (1 - kept) / sum(others)
-    return np.array([kept, *(scale * other for other in others)])
+    least = min(FLOOR, cross_entropy)
+    scale = (1 - least) / sum(others)
+    return np.array([least, *(scale * other for other in others)])
 
 
-def _project(weights, floor):
-    """Scale what lies above the floor so that floor and rest sum to 1."""
+def _scaled_above_floor(weights: FloatArray, floor: FloatArray) -> FloatArray:
+    """Scale the part of the weights above the floor so that all sum to 1."""
     above = np.where(floor > 0, np.maximum(weights - floor, 0.0), 0.0)
     if not above.sum():
         raise ValueError(
-            "An adaptation rule must leave a positive weight to at least one term "
-            f"that takes part from the start; got {weights!r}."
+            f"An adaptation rule must return more than {FLOOR} for at least one term "
+            f"that has weight at the start; got {weights!r}."
         )
     return floor + above * ((1 - floor.sum()) / above.sum())

@@ -1,37 +1,47 @@
-"""The adaptation for anyone's own Keras model."""
+"""Adaptive loss weights for any Keras model."""
+
+from typing import Any
 
 import keras
 import numpy as np
 from keras import ops
 
 from ._parameters import check_loss_weights
-from .adaptation import TERMS, check_rule, next_weights
+from ._typing import FloatArray
+from .adaptation import TERMS, Rule, check_rule, next_weights
 from .losses import HybridLoss
+
+__all__ = ["AdaptiveLossWeights"]
 
 
 class AdaptiveLossWeights(keras.callbacks.Callback):
-    """Adapt the mix of a :class:`~skadaptive.losses.HybridLoss` while a model trains.
+    """Adapt the weights of a :class:`~skadaptive.losses.HybridLoss` during training.
 
-    After each epoch the rule looks at the monitored score and sets the mix of the
-    next one. The mix that an epoch trained with goes into its logs, and so into the
-    ``History``, as ``weight_cross_entropy``, ``weight_focal`` and ``weight_dice``.
+    After each epoch the rule sets the loss weights of the next epoch from the monitored
+    score. The weights of an epoch are added to its logs, and so to the ``History``, as
+    ``weight_cross_entropy``, ``weight_focal`` and ``weight_dice``.
 
     Parameters
     ----------
     monitor : str, default="val_auc"
-        Quantity in the logs that is the score, best one measured on validation data.
+        Name of the score in the logs. Monitor one that is measured on validation data.
     mode : {"max", "min"}, default="max"
         Whether a greater or a smaller value is better.
     adaptation : {"performance", "lookup"} or callable, default="performance"
         Rule, see :mod:`skadaptive.adaptation`.
     adaptation_rate : float, default=0.1
-        Step size in [0, 1].
+        Step size in [0, 1]; 0 keeps the loss weights constant.
 
     Raises
     ------
     ValueError
-        For a rule or a rate that do not exist; when training begins without a
-        ``HybridLoss``; at the end of an epoch without the monitored quantity.
+        If there is no such mode or rule, or the rate is outside [0, 1]. When training
+        begins, if the loss of the model is not a ``HybridLoss`` or Keras runs on JAX.
+        At the end of an epoch, if the monitored score is not in the logs or not finite.
+
+    See Also
+    --------
+    skadaptive.losses.HybridLoss : Loss whose weights are adapted.
 
     Examples
     --------
@@ -54,11 +64,11 @@ class AdaptiveLossWeights(keras.callbacks.Callback):
 
     def __init__(
         self,
-        monitor="val_auc",
-        mode="max",
-        adaptation="performance",
-        adaptation_rate=0.1,
-    ):
+        monitor: str = "val_auc",
+        mode: str = "max",
+        adaptation: str | Rule = "performance",
+        adaptation_rate: float = 0.1,
+    ) -> None:
         super().__init__()
         if mode not in ("max", "min"):
             raise ValueError(f'mode must be "max" or "min"; got {mode!r}.')
@@ -68,7 +78,14 @@ class AdaptiveLossWeights(keras.callbacks.Callback):
         self.adaptation = adaptation
         self.adaptation_rate = adaptation_rate
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
+        """Set the loss weights to those that the loss was constructed with.
+
+        Parameters
+        ----------
+        logs : dict, default=None
+            Not used.
+        """
         if not isinstance(self.model.loss, HybridLoss):
             raise ValueError(
                 "AdaptiveLossWeights needs a model compiled with loss=HybridLoss(...); "
@@ -76,26 +93,40 @@ class AdaptiveLossWeights(keras.callbacks.Callback):
             )
         if keras.backend.backend() == "jax":
             raise ValueError(
-                "AdaptiveLossWeights cannot act on Keras's JAX backend, which compiles "
-                "the variables of a loss in. Use TensorFlow or PyTorch."
+                "AdaptiveLossWeights does not work on Keras's JAX backend, which "
+                "compiles the variables of a loss into the training step. Use the "
+                "TensorFlow or PyTorch backend."
             )
-        self._scores = []
-        # From the loss, not from its current mix: fit may be called again.
+        self._scores: list[float] = []
+        # The current weights may be those that an earlier call of fit ended with.
         initial = self.model.loss.initial_loss_weights
         self._initial = check_loss_weights(initial)
         self.model.loss.loss_weights.assign(check_loss_weights(self._weights()))
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        """Add the loss weights of the epoch to its logs, and set those of the next one.
+
+        Parameters
+        ----------
+        epoch : int
+            Number of the epoch, counted from 0.
+        logs : dict, default=None
+            Metrics of the epoch by name; the loss weights are added.
+        """
         logs = {} if logs is None else logs
         if self.monitor not in logs:
             raise ValueError(
                 f"There is no {self.monitor!r} to monitor. Available: "
-                f"{', '.join(logs)}. Add the metric in compile, and validation data "
-                "in fit for a name that begins with val_."
+                f"{', '.join(logs)}. Add the metric in compile; a name that begins "
+                "with val_ also needs validation data in fit."
             )
         score = float(logs[self.monitor])
         if not np.isfinite(score):
-            raise ValueError(f"{self.monitor} is {score} after epoch {epoch + 1}.")
+            raise ValueError(
+                f"{self.monitor} must be finite to adapt the loss weights; after epoch "
+                f"{epoch + 1} it is {score}. Monitor another metric, or lower the "
+                "learning rate if training diverges."
+            )
         self._scores.append(score if self.mode == "max" else -score)
         weights = self._weights()
         logs.update(
@@ -106,6 +137,6 @@ class AdaptiveLossWeights(keras.callbacks.Callback):
         )
         self.model.loss.loss_weights.assign(new)
 
-    def _weights(self):
+    def _weights(self) -> FloatArray:
         weights = ops.convert_to_numpy(self.model.loss.loss_weights)
         return np.asarray(weights, dtype=float)

@@ -1,15 +1,23 @@
 """Real data with a rare class.
 
-:func:`load_rare` makes scikit-learn's bundled sets rare and needs no network;
-:func:`fetch_credit_card_fraud` brings the best-known fraud set, or reads it from a
-file that is already there. Both return what scikit-learn's loaders return, with
+:func:`load_rare` makes a class of scikit-learn's bundled data sets rare and needs no
+network. :func:`fetch_credit_card_fraud` downloads the best-known fraud data set, or
+reads it from a file. Both return what scikit-learn's loaders return, with
 ``target == 1`` for the rare class.
 """
 
+from typing import Any
+
 import numpy as np
+import pandas as pd
 from sklearn.utils import Bunch
 
-# Bundled loader, its label that becomes rare, how many of its rows stay, and names.
+from ._typing import FilePath
+
+__all__ = ["fetch_credit_card_fraud", "load_rare"]
+
+# Loader, label of the class that becomes rare, how many of its rows are kept, and the
+# names of the frequent and the rare class.
 _RARE = {
     "digits": ("load_digits", 8, 60, ["other digit", "eight"]),
     "breast_cancer": ("load_breast_cancer", 0, 30, ["benign", "malignant"]),
@@ -17,11 +25,13 @@ _RARE = {
 _FRAUD_FEATURES = [*(f"V{i}" for i in range(1, 29)), "Amount"]
 
 
-def load_rare(name="breast_cancer", *, return_X_y=False, as_frame=False):
-    """Load a bundled data set of scikit-learn, made rare.
+def load_rare(
+    name: str = "breast_cancer", *, return_X_y: bool = False, as_frame: bool = False
+) -> Any:
+    """Load a bundled data set of scikit-learn in which one class is made rare.
 
-    Most rows of one class are taken out with
-    :func:`imblearn.datasets.make_imbalance`; the same ones at every call.
+    Most rows of that class are removed with :func:`imblearn.datasets.make_imbalance`,
+    the same ones in every call.
 
     ==================  ============  =====  ========  ==========
     name                rare class    rows   features  prevalence
@@ -33,24 +43,23 @@ def load_rare(name="breast_cancer", *, return_X_y=False, as_frame=False):
     Parameters
     ----------
     name : {"breast_cancer", "digits"}, default="breast_cancer"
-        Which set.
+        Name of the data set.
     return_X_y : bool, default=False
-        Return ``(data, target)`` alone.
+        Whether to return the tuple ``(data, target)`` instead of a Bunch.
     as_frame : bool, default=False
-        Return pandas objects.
+        Whether ``data`` and ``target`` are pandas objects.
 
     Returns
     -------
-    sklearn.utils.Bunch
+    sklearn.utils.Bunch or tuple of (data, target)
         ``data`` (n_samples, n_features), ``target`` (n_samples,) of 0 and 1 (rare),
-        ``feature_names``, ``target_names``, ``DESCR``, and ``frame``, data and
-        target together, if ``as_frame``.
-    (data, target) if ``return_X_y``
+        ``feature_names``, ``target_names``, ``DESCR``, and ``frame``, which holds data
+        and target together if ``as_frame``.
 
     Raises
     ------
     ValueError
-        If there is no such set.
+        If there is no data set of that name.
 
     Examples
     --------
@@ -70,7 +79,7 @@ def load_rare(name="breast_cancer", *, return_X_y=False, as_frame=False):
     data, target = make_imbalance(
         source.data, target, sampling_strategy={1: n_rare}, random_state=0
     )
-    # make_imbalance sorts by class; rows in random order suit every splitter.
+    # make_imbalance sorts by class; splitters that do not shuffle need random order.
     order = np.random.RandomState(0).permutation(len(target))
     if as_frame:
         data = data.iloc[order].reset_index(drop=True)
@@ -81,7 +90,7 @@ def load_rare(name="breast_cancer", *, return_X_y=False, as_frame=False):
         return data, target
     description = (
         f"scikit-learn's {name} with {n_rare} rows of the rare class "
-        f"({target_names[1]}), target 1, and every row of the rest, target 0.\n\n"
+        f"({target_names[1]}), target 1, and all other rows, target 0.\n\n"
     )
     return Bunch(
         data=data,
@@ -94,51 +103,50 @@ def load_rare(name="breast_cancer", *, return_X_y=False, as_frame=False):
 
 
 def fetch_credit_card_fraud(
-    data_home=None, path=None, *, return_X_y=False, as_frame=False
-):
-    """Fetch the credit card fraud set: 284,807 payments, 492 of them frauds.
+    data_home: FilePath | None = None,
+    path: FilePath | None = None,
+    *,
+    return_X_y: bool = False,
+    as_frame: bool = False,
+) -> Any:
+    """Fetch the credit card fraud data set: 284,807 payments, 492 of them frauds.
 
-    Payments of European card holders in two days of September 2013 (Dal Pozzolo et
-    al., 2015, "Calibrating Probability with Undersampling for Unbalanced
-    Classification"): 28 principal components and the amount. The column ``Time``,
-    seconds since the first payment in the file, is left out.
+    European card holders made these payments on two days of September 2013 (Dal Pozzolo
+    et al., 2015, "Calibrating Probability with Undersampling for Unbalanced
+    Classification"). The features are 28 principal components and the amount. The
+    column ``Time``, seconds since the first payment in the file, is left out.
 
     Parameters
     ----------
     data_home : str or path-like, default=None
-        Where scikit-learn caches what it downloads; None is its own default.
+        Folder in which scikit-learn caches downloads; None is scikit-learn's default.
     path : str or path-like, default=None
-        A CSV file with the columns ``V1`` to ``V28``, ``Amount`` and ``Class``, such
-        as Kaggle's ``creditcard.csv``. Nothing is downloaded then. None fetches set
-        1597 of OpenML.
+        CSV file with the columns ``V1`` to ``V28``, ``Amount`` and ``Class``, such as
+        Kaggle's ``creditcard.csv``, to read instead of a download. None downloads data
+        set 1597 of OpenML.
     return_X_y : bool, default=False
-        Return ``(data, target)`` alone.
+        Whether to return the tuple ``(data, target)`` instead of a Bunch.
     as_frame : bool, default=False
-        Return pandas objects.
+        Whether ``data`` and ``target`` are pandas objects.
 
     Returns
     -------
-    sklearn.utils.Bunch
-        As :func:`load_rare` does; ``target`` is 1 for a fraud.
-    (data, target) if ``return_X_y``
+    sklearn.utils.Bunch or tuple of (data, target)
+        See :func:`load_rare`; ``target`` is 1 for a fraud.
 
     Raises
     ------
     OSError
-        If the set cannot be downloaded, or there is no file at ``path``.
+        If the data set cannot be downloaded, or there is no file at ``path``.
     ValueError
         If a column is missing.
     """
-    import pandas as pd
-
-    if path is not None:
-        frame = pd.read_csv(path)
-    else:
-        frame = _fetch_openml(data_home)
+    frame = _fetch_openml(data_home) if path is None else pd.read_csv(path)
     missing = [name for name in (*_FRAUD_FEATURES, "Class") if name not in frame]
     if missing:
         raise ValueError(
-            f"Not the credit card fraud set: there is no column {', '.join(missing)}."
+            "This is not the credit card fraud data set: there is no column "
+            f"{', '.join(missing)}. The columns V1 to V28, Amount and Class are needed."
         )
     data = frame[_FRAUD_FEATURES].astype(float)
     target = frame["Class"].astype(int).rename("target")
@@ -155,7 +163,7 @@ def fetch_credit_card_fraud(
     return (result.data, result.target) if return_X_y else result
 
 
-def _fetch_openml(data_home):
+def _fetch_openml(data_home: FilePath | None) -> pd.DataFrame:
     from sklearn.datasets import fetch_openml
 
     try:
@@ -164,7 +172,8 @@ def _fetch_openml(data_home):
         ).frame
     except OSError as error:
         raise OSError(
-            "The credit card fraud set could not be downloaded from OpenML "
-            f"({error}). If you have the file, say creditcard.csv from Kaggle, pass "
-            "path=; otherwise try again on line, or use load_rare()."
+            "The credit card fraud data set could not be downloaded from OpenML "
+            f"({error}). If you have a file of it, such as creditcard.csv from Kaggle, "
+            "pass path=; otherwise try again with a network connection, or use "
+            "load_rare()."
         ) from error

@@ -1,47 +1,82 @@
 """Criteria for the decision threshold, for the ``threshold`` parameter.
 
 A criterion is a function of the weighted counts of the confusion matrix at each
-threshold, arrays ``tp, fp, fn, tn`` of one shape, and returns scores of that shape,
-the greater the better. Write your own, or take one of these::
+threshold, arrays ``tp, fp, fn, tn`` of one shape. It returns scores of that shape, the
+greater the better. Write your own, or take one of this module::
 
     AdaptiveHybridClassifier(threshold=precision_at_recall(0.9))
 
-They are classes, so that an estimator that holds one can be cloned and pickled; the
-names are those of functions, because that is how they are used.
+Criteria with parameters are classes, so that an estimator that holds one can be cloned
+and pickled. Their names are those of functions, because they are used like functions.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from numbers import Real
+from typing import TypeAlias
 
 import numpy as np
 
-__all__ = ["expected_cost", "f1", "precision_at_recall", "recall_at_precision"]
+from ._typing import ArrayLike, FloatArray
+
+__all__ = [
+    "Criterion",
+    "expected_cost",
+    "f1",
+    "precision_at_recall",
+    "recall_at_precision",
+]
+
+#: A criterion: ``criterion(tp, fp, fn, tn)`` returns the score at each threshold.
+Criterion: TypeAlias = Callable[
+    [FloatArray, FloatArray, FloatArray, FloatArray], FloatArray
+]
 
 
-def f1(tp, fp, fn, tn):
-    """F1 score, 2 tp / (2 tp + fp + fn), 0 where nothing is found."""
+def f1(tp: FloatArray, fp: FloatArray, fn: FloatArray, tn: FloatArray) -> FloatArray:
+    """F1 score, 2 tp / (2 tp + fp + fn), the default criterion.
+
+    Parameters
+    ----------
+    tp, fp, fn, tn : ndarray of shape (n_thresholds,)
+        Weighted counts of true positives, false positives, false negatives and true
+        negatives at each threshold.
+
+    Returns
+    -------
+    ndarray of shape (n_thresholds,)
+        F1 score at each threshold, 0 where it is undefined.
+    """
     return _ratio(2 * tp, 2 * tp + fp + fn)
 
 
-def _accuracy(tp, fp, fn, tn):
+def _accuracy(
+    tp: FloatArray, fp: FloatArray, fn: FloatArray, tn: FloatArray
+) -> FloatArray:
     return _ratio(tp + tn, tp + fp + fn + tn)
 
 
-def _balanced_accuracy(tp, fp, fn, tn):
+def _balanced_accuracy(
+    tp: FloatArray, fp: FloatArray, fn: FloatArray, tn: FloatArray
+) -> FloatArray:
     return (_ratio(tp, tp + fn) + _ratio(tn, tn + fp)) / 2
 
 
-def _jaccard(tp, fp, fn, tn):
+def _jaccard(
+    tp: FloatArray, fp: FloatArray, fn: FloatArray, tn: FloatArray
+) -> FloatArray:
     return _ratio(tp, tp + fp + fn)
 
 
-def _matthews(tp, fp, fn, tn):
+def _matthews(
+    tp: FloatArray, fp: FloatArray, fn: FloatArray, tn: FloatArray
+) -> FloatArray:
     spread = (tp + fp) * (tp + fn) * (tn + fp) * (tn + fn)
     return _ratio(tp * tn - fp * fn, np.sqrt(spread))
 
 
-#: Criteria that stand for scikit-learn's scorers of labels.
-OF_SCORER = {
+#: Criteria that agree with scikit-learn's scorers of predicted labels, by their name.
+OF_SCORER: dict[str, Criterion] = {
     "f1": f1,
     "accuracy": _accuracy,
     "balanced_accuracy": _balanced_accuracy,
@@ -52,39 +87,57 @@ OF_SCORER = {
 
 @dataclass(frozen=True)
 class precision_at_recall:
-    """The greatest precision at which at least this share of rare rows is found.
+    """Criterion for the greatest precision with at least a given recall.
 
     Parameters
     ----------
     min_recall : float
-        In (0, 1]. Where no threshold reaches it, the one that comes nearest is taken.
+        Least share of the rare rows that must be predicted rare, in (0, 1]. If no
+        threshold reaches it, the threshold with the greatest recall is the best.
+
+    Raises
+    ------
+    ValueError
+        If ``min_recall`` is not a number in (0, 1].
     """
 
     min_recall: float
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         _check_share("min_recall", self.min_recall)
 
-    def __call__(self, tp, fp, fn, tn):
+    def __call__(
+        self, tp: FloatArray, fp: FloatArray, fn: FloatArray, tn: FloatArray
+    ) -> FloatArray:
+        """Score of each threshold, from the weighted counts there."""
         return _constrained(_ratio(tp, tp + fp), _ratio(tp, tp + fn), self.min_recall)
 
 
 @dataclass(frozen=True)
 class recall_at_precision:
-    """The greatest recall at which at least this share of the alarms is right.
+    """Criterion for the greatest recall with at least a given precision.
 
     Parameters
     ----------
     min_precision : float
-        In (0, 1]. Where no threshold reaches it, the one that comes nearest is taken.
+        Least share of the rows predicted rare that must be rare, in (0, 1]. If no
+        threshold reaches it, the threshold with the greatest precision is the best.
+
+    Raises
+    ------
+    ValueError
+        If ``min_precision`` is not a number in (0, 1].
     """
 
     min_precision: float
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         _check_share("min_precision", self.min_precision)
 
-    def __call__(self, tp, fp, fn, tn):
+    def __call__(
+        self, tp: FloatArray, fp: FloatArray, fn: FloatArray, tn: FloatArray
+    ) -> FloatArray:
+        """Score of each threshold, from the weighted counts there."""
         return _constrained(
             _ratio(tp, tp + fn), _ratio(tp, tp + fp), self.min_precision
         )
@@ -92,19 +145,24 @@ class recall_at_precision:
 
 @dataclass(frozen=True)
 class expected_cost:
-    """The least mean cost per row.
+    """Criterion for the least mean cost per row.
 
     Parameters
     ----------
     cost_matrix : array-like of shape (2, 2)
         ``cost_matrix[i][j]`` is the cost of predicting class j for a row of class i,
-        1 being the rare class: ``[[0, 1], [20, 0]]`` says that a missed rare row costs
-        as much as 20 false alarms.
+        where 1 is the rare class: with ``[[0, 1], [20, 0]]`` a missed rare row costs as
+        much as 20 false alarms. A negative cost is a gain.
+
+    Raises
+    ------
+    ValueError
+        If the costs are not 2 x 2 finite numbers.
     """
 
-    cost_matrix: tuple
+    cost_matrix: ArrayLike
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         costs = np.asarray(self.cost_matrix, dtype=float)
         if costs.shape != (2, 2) or not np.isfinite(costs).all():
             raise ValueError(
@@ -112,22 +170,27 @@ class expected_cost:
                 f"predicted class; got {self.cost_matrix!r}."
             )
 
-    def __call__(self, tp, fp, fn, tn):
+    def __call__(
+        self, tp: FloatArray, fp: FloatArray, fn: FloatArray, tn: FloatArray
+    ) -> FloatArray:
+        """Score of each threshold, from the weighted counts there."""
         (c_tn, c_fp), (c_fn, c_tp) = np.asarray(self.cost_matrix, dtype=float)
         total = tp + fp + fn + tn
         return -_ratio(c_tp * tp + c_fp * fp + c_fn * fn + c_tn * tn, total)
 
 
-def _constrained(value, constraint, minimum):
-    """The value where the constraint holds; below every such value elsewhere."""
+def _constrained(
+    value: FloatArray, constraint: FloatArray, minimum: float
+) -> FloatArray:
+    """The value where the constraint holds, and a negative score elsewhere."""
     return np.where(constraint >= minimum, value, constraint - 1.0 - minimum)
 
 
-def _ratio(numerator, denominator):
+def _ratio(numerator: FloatArray, denominator: FloatArray) -> FloatArray:
     zeros = np.zeros(np.broadcast(numerator, denominator).shape)
     return np.divide(numerator, denominator, out=zeros, where=denominator > 0)
 
 
-def _check_share(name, value):
+def _check_share(name: str, value: float) -> None:
     if not isinstance(value, Real) or not 0 < value <= 1:
         raise ValueError(f"{name} must be a number in (0, 1]; got {value!r}.")

@@ -1,4 +1,4 @@
-"""The adaptation in other people's Keras models."""
+"""Adaptive loss weights in Keras models of the user."""
 
 import keras
 import numpy as np
@@ -34,7 +34,7 @@ def data(breast_cancer):
     return StandardScaler().fit_transform(X), y
 
 
-def test_the_mix_follows_the_rule(data):
+def test_the_weights_follow_the_rule(data):
     keras.utils.set_random_seed(0)
     model = build()
     callback = AdaptiveLossWeights("val_ap", adaptation_rate=0.3)
@@ -42,17 +42,21 @@ def test_the_mix_follows_the_rule(data):
         *data, validation_split=0.3, epochs=8, verbose=0, callbacks=[callback]
     ).history
     terms = ("weight_cross_entropy", "weight_focal", "weight_dice")
-    mixes = np.array([history[term] for term in terms]).T
-    assert_allclose(mixes[0], [0.4, 0.4, 0.2], rtol=1e-6)
+    weights = np.array([history[term] for term in terms]).T
+    assert_allclose(weights[0], [0.4, 0.4, 0.2], rtol=1e-6)
     for epoch in range(1, 8):
         expected = next_weights(
-            "performance", history["val_ap"][:epoch], mixes[epoch - 1], mixes[0], 0.3
+            "performance",
+            history["val_ap"][:epoch],
+            weights[epoch - 1],
+            weights[0],
+            0.3,
         )
-        assert_allclose(mixes[epoch], expected, rtol=1e-5)
-    assert len(np.unique(mixes[:, 0])) > 2
+        assert_allclose(weights[epoch], expected, rtol=1e-5)
+    assert len(np.unique(weights[:, 0])) > 2
 
 
-def test_minimised_quantity_is_turned_round(data):
+def test_sign_of_a_minimised_score(data):
     model = build()
     seen = []
 
@@ -74,6 +78,14 @@ def test_errors_say_what_is_missing(data):
         )
     with pytest.raises(ValueError, match="no 'val_ap' to monitor. Available: ap, loss"):
         build().fit(*data, verbose=0, callbacks=[AdaptiveLossWeights("val_ap")])
+    # Infinite inputs make the loss NaN.
+    infinite = np.full_like(data[0], np.inf)
+    with pytest.raises(
+        ValueError, match="loss must be finite .* after epoch 1 it is nan"
+    ):
+        build().fit(
+            infinite, data[1], verbose=0, callbacks=[AdaptiveLossWeights("loss")]
+        )
     with pytest.raises(ValueError, match='mode must be "max" or "min"'):
         AdaptiveLossWeights(mode="auto")
 
