@@ -37,7 +37,7 @@ def test_same_rows_in_every_form_and_call(name):
     assert list(frame.data.index) == list(range(len(y)))
 
 
-def test_rows_are_the_sources_own():
+def test_rows_are_those_of_the_source():
     source = sklearn.datasets.load_breast_cancer()
     X, y = load_rare("breast_cancer", return_X_y=True)
     label = {
@@ -47,7 +47,7 @@ def test_rows_are_the_sources_own():
     assert_array_equal(y, [1 - label[row.tobytes()] for row in X])
 
 
-def test_rows_are_mixed():
+def test_rows_are_in_random_order():
     _, y = load_rare("digits", return_X_y=True)
     assert 0 < y[:800].sum() < 60
 

@@ -1,4 +1,4 @@
-"""Shares of the classes among new rows, and features that have moved."""
+"""Class shares among new rows, and features that have changed."""
 
 import numpy as np
 import pandas as pd
@@ -39,30 +39,30 @@ def three(rng, shares, n_rows=20_000, apart=2.0):
 
 
 @pytest.mark.parametrize("share", [0.01, 0.1, 0.5, 0.95])
-def test_share_is_found(share, rng):
+def test_share_is_estimated(share, rng):
     _, reference = two(rng, 0.1, n_rows=100_000)
     y, new = two(rng, share)
-    found = prior_shift(reference, new)
-    assert isinstance(found, float)
+    estimate = prior_shift(reference, new)
+    assert isinstance(estimate, float)
     # Fisher information of the labels' share if it is seen through the scores.
     rise = (new / 0.1 - (1 - new) / 0.9) / (
         share * new / 0.1 + (1 - share) * (1 - new) / 0.9
     )
     noise = 1 / np.sqrt(len(new) * np.mean(rise**2))
     assert noise < 0.01
-    assert abs(found - share) < 4 * noise
+    assert abs(estimate - share) < 4 * noise
     if share != 0.1:
-        # Counting on the scores as they are falls short of any change.
-        assert abs(found - share) < 0.3 * abs(new.mean() - share)
+        # The mean of the unadjusted probabilities underestimates every change.
+        assert abs(estimate - share) < 0.3 * abs(new.mean() - share)
 
 
 @pytest.mark.parametrize("shares", [OLD, [0.2, 0.3, 0.5], [0.6, 0.4, 0.0]])
 def test_shares_of_three_classes(shares, rng):
     _, reference = three(rng, OLD, n_rows=100_000)
     _, new = three(rng, shares)
-    found = prior_shift(reference, new)
-    assert found.sum() == pytest.approx(1)
-    assert_allclose(found, shares, atol=0.02)
+    estimate = prior_shift(reference, new)
+    assert estimate.sum() == pytest.approx(1)
+    assert_allclose(estimate, shares, atol=0.02)
 
 
 def test_nothing_changed_is_exact(rng):
@@ -80,7 +80,7 @@ def test_one_column_says_the_same_as_two(rng):
     assert prior_shift(1 - reference, 1 - new) == pytest.approx(both[0], rel=1e-9)
 
 
-def test_it_is_the_root_of_the_score(rng):
+def test_estimate_is_the_root_of_the_score_function(rng):
     """Another way to the maximum: the likelihood of one share is concave."""
     reference, new = (two(rng, share, 1000)[1] for share in (0.1, 0.4))
     rare, other = new / reference.mean(), (1 - new) / (1 - reference.mean())
@@ -90,19 +90,19 @@ def test_it_is_the_root_of_the_score(rng):
     assert prior_shift(reference, new) == pytest.approx(root, abs=1e-8)
 
 
-def test_it_is_a_fixed_point_of_em(rng):
-    """Adjusted to the shares found, the probabilities have these shares as means."""
+def test_estimate_is_a_fixed_point_of_em(rng):
+    """Adjusted to the estimated shares, the probabilities have these as means."""
     (_, reference), (_, new) = three(rng, OLD, 5000), three(rng, [0.5, 0.2, 0.3], 5000)
-    found = prior_shift(reference, new)
-    adjusted = adjust_to_prior(new, reference.mean(axis=0), found)
-    assert_allclose(adjusted.mean(axis=0), found, atol=1e-8)
+    estimate = prior_shift(reference, new)
+    adjusted = adjust_to_prior(new, reference.mean(axis=0), estimate)
+    assert_allclose(adjusted.mean(axis=0), estimate, atol=1e-8)
 
 
 def test_order_of_classes_does_not_matter(rng):
     (_, reference), (_, new) = three(rng, OLD, 2000), three(rng, [0.3, 0.3, 0.4], 2000)
     order = [2, 0, 1]
-    turned = prior_shift(reference[:, order], new[:, order])
-    assert_allclose(turned, prior_shift(reference, new)[order], atol=1e-8)
+    reordered = prior_shift(reference[:, order], new[:, order])
+    assert_allclose(reordered, prior_shift(reference, new)[order], atol=1e-8)
 
 
 def test_class_cut_in_two_keeps_its_share(rng):
@@ -117,9 +117,9 @@ def test_classes_that_overlap_widely_converge(rng):
     (_, reference), (_, new) = (
         three(rng, shares, apart=0.5) for shares in (OLD, [0.4, 0.4, 0.2])
     )
-    found = prior_shift(reference, new, max_iter=150)
-    adjusted = adjust_to_prior(new, reference.mean(axis=0), found)
-    assert_allclose(adjusted.mean(axis=0), found, atol=1e-8)
+    estimate = prior_shift(reference, new, max_iter=150)
+    adjusted = adjust_to_prior(new, reference.mean(axis=0), estimate)
+    assert_allclose(adjusted.mean(axis=0), estimate, atol=1e-8)
     with pytest.warns(
         ConvergenceWarning, match="not converged in 2 iterations"
     ) as seen:
@@ -127,17 +127,18 @@ def test_classes_that_overlap_widely_converge(rng):
     assert seen[0].filename == __file__
 
 
-def test_a_step_too_far_is_not_taken():
-    """Extrapolation alone does not settle on these."""
+def test_an_extrapolation_that_lowers_the_likelihood_is_not_used():
+    """Extrapolation alone does not converge on these."""
     new = [0.0, 0.01, 0.2, 0.5, 0.5]
-    found = prior_shift([0.1], new, max_iter=50)
-    assert 0.4 < found < 0.6
-    assert adjust_to_prior(new, 0.1, found).mean() == pytest.approx(found, abs=1e-8)
+    estimate = prior_shift([0.1], new, max_iter=50)
+    assert 0.4 < estimate < 0.6
+    adjusted = adjust_to_prior(new, 0.1, estimate)
+    assert adjusted.mean() == pytest.approx(estimate, abs=1e-8)
     for old, expected in ((0.9, 0), (0.99, 0), (0.1, 1), (0.01, 1)):
         assert prior_shift([old], [0.5, 0.5]) == pytest.approx(expected, abs=1e-8)
 
 
-def test_class_that_has_gone(rng):
+def test_class_without_new_rows(rng):
     _, reference = two(rng, 0.1)
     new = two(rng, 0.0, 2000)[1]
     assert 0 <= prior_shift(reference, new[new < 0.05]) < 1e-6
@@ -149,7 +150,7 @@ def test_certain_probabilities_are_counted():
     assert prior_shift([0, 0, 0, 0, 1], new) == pytest.approx(0.25)
     assert prior_shift([0, 0.1, 0.2, 1], np.zeros(5)) == pytest.approx(0, abs=1e-9)
     assert prior_shift([0, 0.1, 0.2, 1], np.ones(5)) == pytest.approx(1)
-    # A single certain row cannot be explained away.
+    # A single row with probability 1 keeps the share above 0.
     assert prior_shift([0.1] * 10, [0.0] * 9 + [1.0]) == pytest.approx(0.1)
 
 
@@ -161,16 +162,16 @@ def test_rows_never_held_out_are_left_out(rng):
     assert prior_shift(*both)[1] == pytest.approx(prior_shift(reference, new))
 
 
-def test_what_predict_proba_may_look_like(rng):
+def test_containers_dtypes_and_rounding(rng):
     _, reference = three(rng, OLD, 500)
     _, new = three(rng, [0.3, 0.3, 0.4], 500)
     expected = prior_shift(reference, new)
     for form in (pd.DataFrame, np.ndarray.tolist, lambda p: p.astype("float32")):
         assert_allclose(prior_shift(form(reference), form(new)), expected, rtol=1e-4)
-    # Rounding to float32 may leave the range.
+    # Values rounded to float32 can be outside the range.
     assert prior_shift([0.1], [1 + 5e-7, -5e-7]) == pytest.approx(0.5, abs=1e-6)
     assert_array_equal(adjust_to_prior([1 + 5e-7, -5e-7], 0.1, 0.5), [1, 0])
-    # Rounded in a file, rows miss a sum of 1; the shares do not.
+    # Rows rounded to four digits do not sum to 1; the shares do.
     rounded = prior_shift(reference.round(4), new.round(4))
     assert rounded.sum() == pytest.approx(1, abs=1e-12)
     assert_allclose(rounded, expected, atol=1e-3)
@@ -184,13 +185,13 @@ def test_classifier_with_rows_never_held_out(quick, binary):
     again = prior_shift(model.oof_proba_, model.oof_proba_[known])
     assert_allclose(again, model.oof_proba_[known].mean(axis=0))
     rare = np.r_[np.flatnonzero(y == 0)[:60], np.flatnonzero(y == 1)]
-    found = prior_shift(model.oof_proba_, model.predict_proba(X[rare]))
-    assert found[1] > 2 * np.nanmean(model.oof_proba_[:, 1])
+    estimate = prior_shift(model.oof_proba_, model.predict_proba(X[rare]))
+    assert estimate[1] > 2 * np.nanmean(model.oof_proba_[:, 1])
 
 
 @pytest.fixture(scope="module")
 def shifted():
-    """Real rows: out-of-fold scores at 8 % malignant, new ones at 37 % and labels."""
+    """Out-of-fold probabilities at 8 % malignant, new ones at 37 %, and new labels."""
     X, y = load_breast_cancer(return_X_y=True)
     X, X_new, y, y_new = train_test_split(
         X, y == 0, test_size=0.5, stratify=y, random_state=0
@@ -201,11 +202,11 @@ def shifted():
     return held_out, model.fit(X, y).predict_proba(X_new)[:, 1], y_new.astype(int)
 
 
-def test_shift_of_real_rows_is_found_and_put_right(shifted):
+def test_shift_of_real_rows_is_estimated_and_corrected(shifted):
     reference, new, y_new = shifted
-    found = prior_shift(reference, new)
-    assert abs(found - y_new.mean()) < 0.5 * abs(new.mean() - y_new.mean())
-    adjusted = adjust_to_prior(new, reference.mean(), found)
+    estimate = prior_shift(reference, new)
+    assert abs(estimate - y_new.mean()) < 0.5 * abs(new.mean() - y_new.mean())
+    adjusted = adjust_to_prior(new, reference.mean(), estimate)
     assert log_loss(y_new, adjusted) < 0.9 * log_loss(y_new, new)
     assert brier_score_loss(y_new, adjusted) < 0.9 * brier_score_loss(y_new, new)
 
@@ -220,18 +221,18 @@ def test_same_shares_change_nothing(rng):
         assert_allclose(adjusted, proba, rtol=1e-12)
 
 
-def test_shares_swapped_undo_it_and_steps_add_up(rng):
+def test_adjustment_can_be_undone_and_chained(rng):
     _, proba = three(rng, OLD, 500)
     new, last = [0.2, 0.3, 0.5], [0.4, 0.5, 0.1]
-    there = adjust_to_prior(proba, OLD, new)
-    assert np.abs(there - proba).max() > 0.1
-    assert_allclose(there.sum(axis=1), 1)
-    assert_allclose(adjust_to_prior(there, new, OLD), proba, rtol=1e-9)
+    adjusted = adjust_to_prior(proba, OLD, new)
+    assert np.abs(adjusted - proba).max() > 0.1
+    assert_allclose(adjusted.sum(axis=1), 1)
+    assert_allclose(adjust_to_prior(adjusted, new, OLD), proba, rtol=1e-9)
     direct = adjust_to_prior(proba, OLD, last)
-    assert_allclose(adjust_to_prior(there, new, last), direct, rtol=1e-9)
+    assert_allclose(adjust_to_prior(adjusted, new, last), direct, rtol=1e-9)
 
 
-def test_it_is_bayes_rule(rng):
+def test_adjustment_is_bayes_rule(rng):
     _, proba = two(rng, 0.1, 500, old=0.1)
     expected = expit(logit(proba) - logit(0.1) + logit(0.6))
     assert_allclose(adjust_to_prior(proba, 0.1, 0.6), expected, rtol=1e-9)
@@ -250,7 +251,7 @@ def test_ranking_is_kept(rng):
     assert (adjust_to_prior(proba, 0.1, 0.01) < proba).all()
 
 
-def test_it_improves_what_has_shifted(rng):
+def test_adjustment_improves_shifted_probabilities(rng):
     y, proba = two(rng, 0.5)
     adjusted = adjust_to_prior(proba, 0.1, 0.5)
     assert log_loss(y, adjusted) < 0.8 * log_loss(y, proba)
@@ -258,7 +259,7 @@ def test_it_improves_what_has_shifted(rng):
     assert adjusted.mean() == pytest.approx(0.5, abs=0.02)
 
 
-def test_ends_of_the_range():
+def test_probabilities_0_and_1():
     assert_array_equal(adjust_to_prior([0.0, 1.0], 0.1, 0.6), [0, 1])
     assert_array_equal(adjust_to_prior([0.0, 0.3], 0.1, 0.0), [0, 0])
     assert_array_equal(adjust_to_prior([np.nan, 1.0], 0.1, 0.6), [np.nan, 1])
@@ -268,11 +269,11 @@ def test_ends_of_the_range():
 
 
 def counted(**n_rows):
-    """A column in which each name stands as often as is said."""
+    """A column in which each name occurs the given number of times."""
     return pd.DataFrame({"kind": np.repeat(list(n_rows), list(n_rows.values()))})
 
 
-def test_index_is_what_the_formula_says():
+def test_index_agrees_with_the_formula():
     report = population_stability(counted(a=60, b=40), counted(a=30, b=20, c=50))
     p = np.array([60.5, 40.5, 0.5]) / 101.5
     q = np.array([30.5, 20.5, 50.5]) / 101.5
@@ -313,25 +314,25 @@ def test_chance_exceeds_its_limit_in_one_of_twenty(kind, n_rows, rng):
 
     report = population_stability(*(draw((n, 200)) for n in n_rows))
     exceeding = np.mean(report["psi"] > report["psi_by_chance"])
-    # 0.05 is expected; quantiles of small samples and pooling cost a little.
+    # 0.05 is expected; quantiles of small samples and pooling change it a little.
     assert 0.005 < exceeding < 0.12
-    # Expected: the mean of chi-squared, its degrees of freedom.
+    # The mean of a chi-squared variable is its degrees of freedom.
     scale = (report["n_bins"] - 1) * sum(1 / n for n in n_rows)
     assert np.mean(report["psi"] / scale) == pytest.approx(1, abs=0.15)
 
 
 def test_index_grows_with_the_shift(rng):
     X, new = rng.normal(size=(10_000, 1)), rng.normal(size=(10_000, 1))
-    found = [
+    indices = [
         population_stability(X, new + shift)["psi"].item() for shift in (0, 0.3, 0.6, 1)
     ]
-    assert found == sorted(found)
+    assert indices == sorted(indices)
     # The limit of many bins: the square of the shift, in standard deviations.
-    assert found[2] == pytest.approx(0.36, abs=0.08)
-    assert found[-1] == pytest.approx(1, abs=0.2)
+    assert indices[2] == pytest.approx(0.36, abs=0.08)
+    assert indices[-1] == pytest.approx(1, abs=0.2)
 
 
-def test_scale_does_not_matter(rng):
+def test_monotone_transformations_change_nothing(rng):
     X, new = rng.normal(size=(500, 2)), rng.normal(0.5, 1, size=(400, 2))
     report = population_stability(X, new)
     for change in (np.exp, lambda x: 1e6 * x - 3, lambda x: x**3):
@@ -341,13 +342,13 @@ def test_scale_does_not_matter(rng):
 
 
 def test_roles_can_be_swapped(rng):
-    """Exactly with categories; with quantiles of the other table, nearly."""
+    """Exactly for categories; approximately for quantiles of the other table."""
     one, other = counted(a=60, b=40, d=2), counted(a=30, b=20, c=90)
-    there, back = population_stability(one, other), population_stability(other, one)
-    assert there["psi"].item() == pytest.approx(back["psi"].item())
+    forth, back = population_stability(one, other), population_stability(other, one)
+    assert forth["psi"].item() == pytest.approx(back["psi"].item())
     X, new = rng.normal(size=(2000, 1)), rng.normal(0.5, 1, size=(2000, 1))
-    there, back = population_stability(X, new), population_stability(new, X)
-    assert there["psi"].item() == pytest.approx(back["psi"].item(), rel=0.15)
+    forth, back = population_stability(X, new), population_stability(new, X)
+    assert forth["psi"].item() == pytest.approx(back["psi"].item(), rel=0.15)
 
 
 def test_bins_of_the_reference_are_even():
@@ -386,13 +387,13 @@ def test_order_of_rows_and_number_of_bins(rng):
         ),
     ],
 )
-def test_verdict_minds_both_custom_and_chance(reference, new, verdict):
+def test_verdict_considers_the_limits_and_chance(reference, new, verdict):
     report = population_stability(counted(**reference), counted(**new))
     assert report["verdict"].item() == verdict, report
 
 
 def moved(reference, new, **parameters):
-    """Whether the only feature is said to have moved much."""
+    """Whether the verdict on the only feature is that it has moved much."""
     report = population_stability(reference, new, **parameters)
     return report["verdict"].item().startswith("has moved: check")
 
@@ -405,9 +406,9 @@ def moved(reference, new, **parameters):
         list(range(30)) + [99.0] * 170,
         [-np.inf] * 100 + [0.0] * 50 + [np.inf] * 50,
     ],
-    ids=["constant", "mostly zero", "piled up at the end", "infinite"],
+    ids=["constant", "mostly zero", "most at the end", "infinite"],
 )
-def test_values_that_pile_up(values):
+def test_frequent_values(values):
     X = np.array(values)[:, None]
     assert population_stability(X, X)["psi"].item() == 0
     frequent = pd.Series(values).mode()[0]
@@ -435,15 +436,13 @@ def test_missing_values_are_a_bin(dtype, rng):
 
 
 def test_all_missing(rng):
-    gone = pd.DataFrame({"a": np.full(100, np.nan)})
-    assert population_stability(gone, gone).loc["a", ["psi", "n_bins"]].tolist() == [
-        0,
-        1,
-    ]
+    missing = pd.DataFrame({"a": np.full(100, np.nan)})
+    row = population_stability(missing, missing).loc["a"]
+    assert (row["psi"], row["n_bins"]) == (0, 1)
     for column in (rng.normal(size=100), ["b"] * 100):
-        there = pd.DataFrame({"a": column})
-        assert moved(gone, there) and moved(there, gone)
-        assert moved(gone.astype(object), there) and moved(there, gone.astype(object))
+        known = pd.DataFrame({"a": column})
+        for absent in (missing, missing.astype(object)):
+            assert moved(absent, known) and moved(known, absent)
 
 
 def test_unseen_categories():
@@ -479,7 +478,7 @@ def test_categories_of_any_type_agree(rng):
         pd.testing.assert_frame_equal(report, reports[0])
     pair = [pd.DataFrame({"a": f(c)}) for f, c in ((forms[2], codes), (forms[-1], new))]
     pd.testing.assert_frame_equal(population_stability(*pair), reports[0])
-    # What is not seen among the new rows changes neither the bins nor their order.
+    # An unused category changes neither the bins nor their order.
     other = pd.DataFrame({"a": pd.Categorical(forms[0](new), ["yes", "unused", "no"])})
     mixed = population_stability(pd.DataFrame({"a": forms[0](codes)}), other)
     pd.testing.assert_frame_equal(mixed, reports[0])
@@ -515,7 +514,7 @@ def test_polars_frames(rng):
     pd.testing.assert_frame_equal(*reports)
 
 
-def test_scores_come_last(rng):
+def test_probabilities_come_last(rng):
     (_, reference), (_, new) = two(rng, 0.1, 1000), two(rng, 0.6, 1000)
     X = rng.normal(size=(1000, 2))
     holes = np.r_[[np.nan] * 5, reference]
@@ -533,7 +532,7 @@ def test_scores_come_last(rng):
     assert list(report.index[2:]) == [f"predict_proba_{k}" for k in range(3)]
 
 
-# --------------------------------------------------------------------- what is refused
+# --------------------------------------------------------------------- bad arguments
 
 P2, P3 = np.full((4, 2), 0.5), np.full((4, 3), 1 / 3)
 
