@@ -115,13 +115,12 @@ def univariate_relevance(
         cells = np.bincount(
             shape[1] * code.astype(int) + y, sample_weight, np.prod(shape)
         ).reshape(shape)
-        bin_weight = cells.sum(axis=1)
-        bin_weight, cells = bin_weight[bin_weight > 0], cells[bin_weight > 0]
-        degrees_of_freedom = n_rows - len(bin_weight)
+        weight = cells.sum(axis=1)
+        weight, cells = weight[weight > 0], cells[weight > 0]
+        degrees_of_freedom = n_rows - len(weight)
         if impurity <= 0 or degrees_of_freedom <= 0:
             continue
-        unexplained = (bin_weight - (cells**2).sum(axis=1) / bin_weight).sum()
-        unexplained /= impurity
+        unexplained = (weight - (cells**2).sum(axis=1) / weight).sum() / impurity
         adjusted = unexplained * (n_rows - 1) / degrees_of_freedom
         relevance[feature] = max(0.0, 1.0 - adjusted)
     return relevance
