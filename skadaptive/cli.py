@@ -3,6 +3,7 @@
 import argparse
 import json
 import os
+import shlex
 import sys
 import warnings
 from importlib.util import find_spec
@@ -84,7 +85,11 @@ def _parser():
     )
     compare.add_argument("--target", metavar="COLUMN", help="the column with the class")
     compare.add_argument(
-        "--positive", metavar="VALUE", help="its value to be found; default: the rarest"
+        "--positive",
+        metavar="VALUE",
+        help="value of the rare class; default: of two values the second in sorted "
+        "order, unless the first has less than half its weight; of more values the "
+        "one with the least weight",
     )
     _add_drop(compare)
     compare.add_argument(
@@ -174,13 +179,7 @@ def _compare(chosen):
         raise ValueError(f"--folds must be 2 or more; got {cv}.")
     if chosen.time:
         cv = TimeSeriesSplit(cv)
-    share = np.mean(y == _label(y, positive))
-    _say(
-        f"The rare value of {columns['target']} is {positive}: {share:.2%} of "
-        f"{len(y):,} rows. {X.shape[1]} features."
-    )
-    if share > 0.5:
-        _say(f"note: {positive} is the frequent value. Was the other one meant?")
+    _say_positive(X, y, positive, columns, chosen.positive is None)
     _import_tensorflow()
     comparison = compare(
         X,
@@ -221,6 +220,28 @@ def _compare(chosen):
     return INTERRUPTED if unfinished else 0
 
 
+def _say_positive(X, y, positive, columns, by_default):
+    """Which value counts as the rare one, and how to choose another."""
+    is_rare, weight = y == _label(y, positive), columns["sample_weight"]
+    share = np.average(is_rare, weights=weight)
+    by_weight = "" if weight is None else " by weight"
+    _say(
+        f"The rare value of {columns['target']} is {positive}: {share:.2%} of "
+        f"{len(y):,} rows{by_weight}. {X.shape[1]} features."
+    )
+    if by_default and columns["others_together"]:
+        _say("To find another value instead: --positive VALUE")
+    elif by_default:
+        other = y[~is_rare].iloc[0]
+        _say(f"To find {other} instead: --positive {shlex.quote(str(other))}")
+    if share > 0.5:
+        reason = ": of two that are about as frequent the second in sorted order counts"
+        _say(
+            f"note: {positive} is the more frequent value"
+            f"{reason + ' as the rare one' if by_default else ''}."
+        )
+
+
 def _read_training(chosen):
     from ._io.tables import read_table, split_target
     from .datasets import load_rare
@@ -251,7 +272,8 @@ def _read_training(chosen):
     if chosen.time:
         _check_time(frame[chosen.time])
         frame = frame.sort_values(chosen.time, kind="stable").reset_index(drop=True)
-    X, y, positive = split_target(frame, target, chosen.positive)
+    weight = _weights(frame, chosen.weight)
+    X, y, positive = split_target(frame, target, chosen.positive, weight)
     # What tells rows apart or orders them is no feature.
     X = X.drop(columns=special)
     if X.shape[1] == 0:
@@ -259,7 +281,7 @@ def _read_training(chosen):
     columns = {
         "target": target,
         "groups": frame[chosen.group].to_numpy() if chosen.group else None,
-        "sample_weight": _weights(frame, chosen.weight),
+        "sample_weight": weight,
         "others_together": frame[target].nunique() > 2,
         "no_features": [*chosen.drop, *special],
     }
@@ -405,6 +427,8 @@ def _weights(frame, column):
     if column is None:
         return None
     weights = pd.to_numeric(frame[column], errors="coerce")
+    if not weights.isna().any() and not weights.any():
+        raise ValueError(f"At least one row needs a weight above 0; {column} has none.")
     if weights.isna().any() or (weights < 0).any():
         wrong = frame[column][weights.isna() | (weights < 0)].iloc[0]
         raise ValueError(

@@ -12,13 +12,16 @@ from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.dummy import DummyClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import average_precision_score
+from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
 from skadaptive import cli
 from skadaptive._io import atomic, model_files
+from skadaptive.comparison import compare
 from skadaptive.contenders import default_contenders, table_pipeline
 from skadaptive.datasets import load_rare
+from skadaptive.evaluation import evaluate
 
 
 @pytest.fixture(scope="module")
@@ -72,6 +75,58 @@ def test_compare_for_machines_and_people(compared):
     # People are told what is rare; TensorFlow's start-up lines are kept from them.
     assert "The rare value of diagnosis is malignant" in error
     assert "14/14" in error and "oneDNN" not in error
+
+
+@pytest.fixture
+def one_contender(monkeypatch):
+    """A comparison that takes a moment."""
+    monkeypatch.setattr(
+        "skadaptive.comparison.default_contenders",
+        lambda X, **parameters: {"bayes": table_pipeline(GaussianNB())},
+    )
+
+
+@pytest.mark.parametrize(
+    ("weight_of_first", "positive", "other"), [(1, 1, 0), (0.5, 0, 1)]
+)
+def test_one_rule_for_the_rare_class(
+    tmp_path, capsys, quick, one_contender, weight_of_first, positive, other
+):
+    """The command, compare, evaluate and the estimator take the same class."""
+    y = np.repeat([0, 1], [200, 300])
+    frame = pd.DataFrame({"x": np.random.default_rng(0).normal(y, 2), "y": y})
+    frame["w"] = weight = np.where(y == 0, weight_of_first, 1.0)
+    frame.to_csv(tmp_path / "t.csv", index=False)
+    command = ["compare", str(tmp_path / "t.csv"), "--target", "y", "--folds", "2"]
+    assert cli.main([*command, "--weight", "w", "--json"]) == 0
+    out, error = capsys.readouterr()
+    assert json.loads(out)["positive"] == positive
+    assert f"The rare value of y is {positive}: " in error
+    assert f"To find {other} instead: --positive {other}" in error
+    assert ("more frequent value" in error) == (positive == 1)
+    comparison = compare(
+        frame[["x"]], y, sample_weight=weight, cv=2, random_state=0, verbose=0
+    )
+    assert comparison.pos_label_ == positive
+    classifier = quick(cv=2, max_epochs=1).fit(frame[["x"]], y, sample_weight=weight)
+    assert evaluate(classifier, frame[["x"]], y).pos_label_ == positive
+
+
+def test_a_value_that_was_named_needs_no_hint(folder, capsys, one_contender):
+    command = ["compare", str(folder / "train.csv"), "--target", "diagnosis"]
+    assert cli.main([*command, "--folds", "2", "--positive", "benign"]) == 0
+    error = capsys.readouterr().err
+    assert "The rare value of diagnosis is benign" in error
+    assert "To find" not in error
+    assert "benign is the more frequent value" in error
+
+
+def test_help_says_which_class_is_the_rare_one(capsys):
+    with pytest.raises(SystemExit) as exit:
+        cli.main(["compare", "--help"])
+    assert exit.value.code == 0
+    text = " ".join(capsys.readouterr().out.split())
+    assert "the second in sorted order, unless the first has less than half" in text
 
 
 def test_predict(here, capsys):
@@ -156,6 +211,7 @@ def test_columns_with_a_part_of_their_own_are_no_features(
         ("compare train.csv --target diagnosis --report no/r.html", "no folder"),
         ("compare train.csv --target diagnosis --time a --group b", "do not go togeth"),
         ("compare train.csv --target diagnosis --weight site", "site has 'right'"),
+        ("compare one.csv --target a --weight zero", "zero has none"),
         ("compare train.csv --target diagnosis --time site", "no times that can be"),
         ("compare train.csv --target diagnosis --report cache", "it is a folder"),
         ("compare --drop site train.csv --target diagnosis", "before --drop"),
@@ -173,7 +229,7 @@ def test_columns_with_a_part_of_their_own_are_no_features(
 def test_mistakes(here, capsys, monkeypatch, arguments, message):
     """Exit code 2, a message that says what to do, and nothing overwritten."""
     later = pd.read_csv("later.csv.gz")
-    numbers = pd.DataFrame({"a": np.arange(40), "t": 1})
+    numbers = pd.DataFrame({"a": np.arange(40), "t": 1, "zero": 0})
     numbers.to_csv("one.csv", index=False)
     numbers.assign(t=np.arange(40) % 20).to_csv("twenty.csv", index=False)
     later.assign(extra=1).to_csv("more_columns.csv", index=False)

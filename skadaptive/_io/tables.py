@@ -11,6 +11,8 @@ import pandas as pd
 from pandas.api.types import infer_dtype
 from sklearn.metrics import roc_auc_score
 
+from .._parameters import rare_class
+
 #: ROC AUC of one column alone from which on it is said to give the target away.
 GIVES_AWAY = 0.99
 _SUFFIXES = (".csv", ".csv.gz", ".tsv", ".tsv.gz", ".txt", ".parquet")
@@ -96,8 +98,8 @@ def _parse_dates(column):
         return column
 
 
-def split_target(frame, target, positive=None):
-    """Features, and labels of two classes, one of them to be found.
+def split_target(frame, target, positive=None, sample_weight=None):
+    """Split a table into features and labels of two classes.
 
     Parameters
     ----------
@@ -105,7 +107,10 @@ def split_target(frame, target, positive=None):
     target : str
         The column with the classes.
     positive : object, default=None
-        The value to be found, compared as text. None takes the rarest.
+        The value of the rare class, compared as text. None: by the rule of the
+        estimator, :func:`skadaptive._parameters.rare_class`.
+    sample_weight : ndarray of shape (n_samples,), default=None
+        Weights that this rule counts rows by.
 
     Returns
     -------
@@ -132,30 +137,31 @@ def split_target(frame, target, positive=None):
         raise ValueError(
             f"{missing} rows have no value in {target!r}: take them out, or fill them."
         )
-    counts = labels.value_counts()
-    counts = counts[counts > 0]  # of categories
-    if len(counts) < 2:
+    weight = np.ones(len(labels)) if sample_weight is None else sample_weight
+    shares = pd.Series(weight).groupby(labels.to_numpy()).sum()
+    values = shares.index  # sorted
+    if len(values) < 2:
         raise ValueError(
-            f"All rows have the value {counts.index[0]} in {target!r}: there is "
+            f"All rows have the value {values[0]} in {target!r}: there is "
             "nothing to tell apart. Was another column meant?"
         )
     if positive is None:
-        if len(counts) >= _MAX_CLASSES:
+        if len(values) >= _MAX_CLASSES:
             raise ValueError(
-                f"{target!r} has {len(counts)} values; it should have two, or a few of "
+                f"{target!r} has {len(values)} values; it should have two, or a few of "
                 "which the rarest is to be found. Name the value to be found "
                 "(--positive VALUE), or make two classes of them first."
             )
-        positive = counts.index[-1]
+        positive = values[rare_class(shares.to_numpy())]
     else:
-        found = [value for value in counts.index if str(value) == str(positive)]
-        if not found:
-            values = ", ".join(map(str, counts.index[:_MAX_CLASSES]))
+        matching = [value for value in values if str(value) == str(positive)]
+        if not matching:
+            known = ", ".join(map(str, values[:_MAX_CLASSES]))
             raise ValueError(
-                f"No row has the value {positive} in {target!r}. It has: {values}."
+                f"No row has the value {positive} in {target!r}. It has: {known}."
             )
-        positive = found[0]
-    y = two_classes(labels, positive, len(counts) > 2)
+        positive = matching[0]
+    y = two_classes(labels, positive, len(values) > 2)
     return frame.drop(columns=target), y, positive
 
 

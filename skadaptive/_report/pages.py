@@ -1,11 +1,10 @@
-"""What was found, as one HTML file that needs nothing else: no network, no script.
+"""HTML reports of a comparison and of an evaluation, one self-contained file each.
 
-:func:`comparison_report` is for :func:`skadaptive.compare`, :func:`evaluation_report`
-for :func:`skadaptive.evaluate`. Here is what they say; the templates are what it looks
-like. Figures are drawn by matplotlib and put into the page as SVG, in colours that
-follow the page's, light or dark. The same results give the same bytes.
-
-Inside, ``counts`` and ``costs`` are those of ``_assessment.threshold_counts``.
+A page loads nothing from elsewhere: its style sheet, its figures and the script of its
+threshold slider are part of the file, and without JavaScript a table takes the place of
+the slider. This module collects what a page says; the templates hold its layout and
+wording. Matplotlib draws the figures as SVG, in colours that follow the light or dark
+scheme of the page. The same results give the same bytes.
 """
 
 import platform
@@ -67,7 +66,7 @@ def comparison_report(comparison, path=None, *, title=None, cost_matrix=None):
     comparison : Comparison
         From :func:`skadaptive.compare`.
     path : str or path-like, default=None
-        Where to. A file that is there is replace_atomically once the new one is complete. None
+        File to write; an existing one is replaced once the new one is complete. None
         returns the page.
     title : str, default=None
         Heading of the page.

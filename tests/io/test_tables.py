@@ -99,6 +99,28 @@ def test_the_rarest_value_is_to_be_found(frame):
     assert split_target(named, "target")[2] == "a fault"
 
 
+@pytest.mark.parametrize(
+    ("counts", "weight_of_a", "positive"),
+    [
+        ({"a": 200, "b": 300}, 1, "b"),  # about equal: the second, as in scikit-learn
+        ({"a": 300, "b": 200}, 1, "b"),
+        ({"a": 149, "b": 300}, 1, "a"),
+        ({"a": 150, "b": 300}, 1, "b"),
+        ({"a": 300, "b": 200}, 0.3, "a"),  # 90 and 200 by weight
+        ({"a": 149, "b": 300}, 2, "b"),
+        ({"c": 60, "b": 50, "a": 55}, 1, "b"),
+        ({"c": 60, "b": 50, "a": 55}, 0.9, "a"),
+    ],
+)
+def test_default_is_the_rare_class_of_the_estimator(counts, weight_of_a, positive):
+    values = np.repeat(list(counts), list(counts.values()))
+    frame = pd.DataFrame({"x": np.arange(len(values)), "target": values})
+    weight = np.where(values == "a", weight_of_a, 1.0)
+    assert split_target(frame, "target", sample_weight=weight)[2] == positive
+    if weight_of_a == 1:
+        assert split_target(frame, "target")[2] == positive
+
+
 def test_one_of_several_values(frame, rng):
     kinds = np.array(["a"] * 120 + ["b"] * 60 + ["c"] * 20)
     frame["target"] = rng.permutation(kinds)
