@@ -27,6 +27,13 @@ import numpy as np
 
 TERMS = ("cross_entropy", "focal", "dice")
 
+#: Names of the terms in figures and reports.
+TERM_TITLES = {
+    "cross_entropy": "cross-entropy",
+    "focal": "focal loss",
+    "dice": "Dice loss",
+}
+
 #: No term that takes part falls below this share, so that its gradient keeps
 #: being felt and the way back stays open.
 FLOOR = 0.05

@@ -16,12 +16,14 @@ from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
-from skadaptive import cli
+from skadaptive import _packages, cli
 from skadaptive._io import atomic, model_files
 from skadaptive.comparison import compare
 from skadaptive.contenders import default_contenders, table_pipeline
 from skadaptive.datasets import load_rare
 from skadaptive.evaluation import evaluate
+
+FACTS = model_files.ModelFacts("name", "diagnosis", "malignant", False, [])
 
 
 @pytest.fixture(scope="module")
@@ -152,10 +154,10 @@ def test_evaluate(here, capsys):
     assert cli.main([*arguments, "--json", "--out", "run"]) == 0
     found = json.loads(capsys.readouterr().out)
     measures = {row["measure"]: row for row in found["measures"]}
-    content = model_files.load_model("model.skops")
+    saved = model_files.load_model("model.skops")
     later = pd.read_csv("later.csv.gz")
-    proba = content["model"].predict_proba(later.drop(columns="diagnosis"))
-    rare = list(content["model"].classes_).index("malignant")
+    proba = saved.model.predict_proba(later.drop(columns="diagnosis"))
+    rare = list(saved.model.classes_).index("malignant")
     expected = average_precision_score(
         later["diagnosis"] == "malignant", proba[:, rare]
     )
@@ -191,7 +193,7 @@ def test_columns_with_a_part_of_their_own_are_no_features(
     found = json.loads(capsys.readouterr().out)
     assert "Keras MLP (SMOTE)" in found["failures"]
     assert set(found["failures"]) <= {"Keras MLP (SMOTE)", "MLPClassifier"}
-    assert list(model_files.load_model("w.skops")["columns"]) == list(frame.columns[:6])
+    assert list(model_files.load_model("w.skops").columns) == list(frame.columns[:6])
 
 
 @pytest.mark.parametrize(
@@ -200,7 +202,7 @@ def test_columns_with_a_part_of_their_own_are_no_features(
         ("compare none.csv --target x", "no file none.csv"),
         ("compare train.csv", "--target COLUMN, one of: mean radius"),
         ("compare train.csv --target x", "no column 'x'. There are: mean radius"),
-        ("compare --target x", "--target goes with a FILE"),
+        ("compare --target x", "--target needs a FILE"),
         ("compare train.csv --target site --positive up", "No row has the value up"),
         ("compare one.csv --target t", "nothing to tell apart"),
         ("compare twenty.csv --target t", "has 20 values"),
@@ -209,12 +211,15 @@ def test_columns_with_a_part_of_their_own_are_no_features(
         ("compare train.csv --target diagnosis --folds 1", "--folds must be 2"),
         ("compare train.csv --target diagnosis --scoring f11", "scoring must be"),
         ("compare train.csv --target diagnosis --report no/r.html", "no folder"),
-        ("compare train.csv --target diagnosis --time a --group b", "do not go togeth"),
+        (
+            "compare train.csv --target diagnosis --time a --group b",
+            "exclude each other",
+        ),
         ("compare train.csv --target diagnosis --weight site", "site has 'right'"),
-        ("compare one.csv --target a --weight zero", "zero has none"),
-        ("compare train.csv --target diagnosis --time site", "no times that can be"),
+        ("compare one.csv --target a --weight zero", "zero has only 0"),
+        ("compare train.csv --target diagnosis --time site", "must hold times that"),
         ("compare train.csv --target diagnosis --report cache", "it is a folder"),
-        ("compare --drop site train.csv --target diagnosis", "before --drop"),
+        ("compare --drop site train.csv --target diagnosis", "FILE before --drop"),
         ("predict none.skops later.csv.gz", "no model file"),
         ("predict train.csv later.csv.gz", "not a model file"),
         ("predict old.skops later.csv.gz", "written with skadaptive 0.0.1"),
@@ -242,9 +247,9 @@ def test_mistakes(here, capsys, monkeypatch, arguments, message):
         trusting.setattr(
             model_files, "_TRUSTED", {*model_files._TRUSTED, "subprocess.Popen"}
         )
-        model_files.save_model("foreign.skops", subprocess.Popen, X)
-    monkeypatch.setattr(model_files, "__version__", "0.0.1")
-    model_files.save_model("old.skops", model, X)
+        model_files.save_model("foreign.skops", subprocess.Popen, X, FACTS)
+    monkeypatch.setattr(_packages, "__version__", "0.0.1")
+    model_files.save_model("old.skops", model, X, FACTS)
     monkeypatch.undo()
     monkeypatch.chdir(here)
     outputs = {
@@ -271,7 +276,7 @@ def test_only_what_can_be_read_again_is_written(here):
     """Functions run what they are given, those of NumPy, too."""
     model = make_pipeline(FunctionTransformer(np.testing.runstring), DummyClassifier())
     with pytest.raises(ValueError, match="runstring would not be read again"):
-        model_files.save_model("bad.skops", model, pd.read_csv("train.csv"))
+        model_files.save_model("bad.skops", model, pd.read_csv("train.csv"), FACTS)
     assert not (here / "bad.skops").exists()
 
 
@@ -284,8 +289,8 @@ def test_every_default_contender_can_be_kept(here):
         if name.startswith("Keras MLP") and "(SMOTE)" not in name:
             continue  # of the same parts
         fitted = model.fit(X, y)
-        model_files.save_model("one.skops", fitted, X)
-        again = model_files.load_model("one.skops")["model"]
+        model_files.save_model("one.skops", fitted, X, FACTS)
+        again = model_files.load_model("one.skops").model
         assert_array_equal(again.predict_proba(X), fitted.predict_proba(X))
 
 
@@ -299,7 +304,7 @@ def test_an_interrupt_is_no_mistake(here, monkeypatch, capsys):
     def interrupted(*args, **kwargs):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("skadaptive.comparison.compare", interrupted)
+    monkeypatch.setattr(cli, "compare", interrupted)
     assert cli.main(["compare", "train.csv", "--target", "diagnosis"]) == 130
     assert "interrupted" in capsys.readouterr().err
 

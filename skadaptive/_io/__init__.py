@@ -1,5 +1,5 @@
 """Files: tables as people bring them, model files, and writing without half a file.
 
-May import: ``_parameters``, whose rule for the rare class the command follows,
-``_version``, NumPy, pandas, scikit-learn; skops only inside functions.
+May import: ``_parameters``, for the rule that names the rare class, ``_packages``,
+``_typing``, NumPy, pandas, scikit-learn; skops only inside functions.
 """

@@ -11,6 +11,7 @@ import pandas as pd
 from pandas.api.types import infer_dtype
 from sklearn.metrics import roc_auc_score
 
+from .._packages import require
 from .._parameters import rare_class
 
 #: ROC AUC of one column alone from which on it is said to give the target away.
@@ -36,6 +37,8 @@ def read_table(path):
 
     Raises
     ------
+    ImportError
+        If it is a Parquet file and pyarrow is not installed.
     ValueError
         If there is no such file, or it is not a table.
     """
@@ -51,10 +54,9 @@ def read_table(path):
             frame = pd.read_parquet(path)
         else:
             frame = pd.read_csv(path, sep=_separator(path))
-    except ImportError as error:
-        raise ValueError(
-            f"Reading {path} needs pyarrow: pip install pyarrow."
-        ) from error
+    except ImportError:
+        require("pyarrow", purpose=f"Reading {path}")
+        raise
     except UnicodeDecodeError as error:
         raise ValueError(
             f"{path} cannot be read as a table: it is not UTF-8. Save it as that."

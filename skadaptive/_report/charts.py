@@ -17,6 +17,7 @@ from .._assessment.threshold_counts import (
     cost_ceiling,
     label_scores,
 )
+from ..adaptation import TERM_TITLES
 from ..classifier import AdaptiveHybridClassifier
 from ..contenders import OURS
 from ..display import AdaptationDisplay
@@ -262,7 +263,7 @@ def threshold(rows, marks, costs):
         "last": len(thresholds) - 1,
         "costs": {name: f"{value:g}" for name, value in costs.items()},
         "data": {
-            **{name: _plain(value) for name, value in counts.items()},
+            **{name: np.asarray(value).tolist() for name, value in counts.items()},
             "shown": [threshold_text(value) for value in thresholds],
             **places,
         },
@@ -271,14 +272,6 @@ def threshold(rows, marks, costs):
 
 def _text(thresholds, at):
     return threshold_text(thresholds[at])
-
-
-def _plain(values):
-    """Numbers as JSON has them, whole ones without a point."""
-    values = np.asarray(values)
-    if values.dtype == float and np.all(values == np.round(values)):
-        values = values.astype(int)
-    return values.tolist()
 
 
 def _at(counts, at, costs):
@@ -406,15 +399,11 @@ def adaptation(comparison):
     if classifier is None:
         return None
     history, epoch = classifier.history_, classifier.best_epoch_
-    terms = {
-        "cross-entropy": "weight_cross_entropy",
-        "focal loss": "weight_focal",
-        "Dice loss": "weight_dice",
-    }
 
     def mix(at):
         return ", ".join(
-            f"{name} {history[key][at]:.2f}" for name, key in terms.items()
+            f"{title} {history[f'weight_{term}'][at]:.2f}"
+            for term, title in TERM_TITLES.items()
         )
 
     words = (

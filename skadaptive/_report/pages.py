@@ -8,7 +8,6 @@ scheme of the page. The same results give the same bytes.
 """
 
 import platform
-from importlib import metadata
 from pathlib import Path
 
 import numpy as np
@@ -16,8 +15,10 @@ import numpy as np
 from .._assessment.measures import measure_title
 from .._assessment.threshold_counts import ScoredRows
 from .._io.atomic import replace_atomically
+from .._packages import installed_versions, require
 from .._version import __version__
 from ..contenders import OURS
+from ..thresholds import check_cost_matrix
 from .advice import KINDS, advice, evaluation_advice
 from .charts import (
     adaptation,
@@ -175,14 +176,9 @@ def evaluation_report(evaluation, path=None, *, title=None, cost_matrix=None):
 
 def _renderer():
     """A function that fills in a template; a clear error where something lacks."""
-    try:
-        import matplotlib  # noqa: F401
-        from jinja2 import Environment, PackageLoader, StrictUndefined
-    except ImportError as error:
-        raise ImportError(
-            f"A report needs Jinja2 and matplotlib ({error}): "
-            'pip install "skadaptive[compare]"'
-        ) from error
+    require("jinja2", "matplotlib", purpose="A report")
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
     environment = Environment(
         loader=PackageLoader("skadaptive._report"),
         autoescape=True,
@@ -200,16 +196,14 @@ def _renderer():
 
 def _costs(cost_matrix):
     """What a miss and a false alarm cost more than no mistake."""
-    costs = np.asarray(_COST_MATRIX if cost_matrix is None else cost_matrix, float)
-    if costs.shape == (2, 2) and np.isfinite(costs).all():
-        miss, alarm = costs[1, 0] - costs[1, 1], costs[0, 1] - costs[0, 0]
-        if miss >= 0 and alarm >= 0:
-            return {"miss": miss, "alarm": alarm}
-    raise ValueError(
-        "cost_matrix must be 2 x 2, finite, rows by true class and columns by "
-        "predicted class, and a mistake no cheaper than none, such as "
-        f"[[0, 1], [10, 0]]; got {cost_matrix!r}."
-    )
+    costs = check_cost_matrix(_COST_MATRIX if cost_matrix is None else cost_matrix)
+    miss, alarm = costs[1, 0] - costs[1, 1], costs[0, 1] - costs[0, 0]
+    if miss < 0 or alarm < 0:
+        raise ValueError(
+            "cost_matrix must make no mistake cheaper than the right prediction for "
+            f"the same class, such as [[0, 1], [10, 0]]; got {cost_matrix!r}."
+        )
+    return {"miss": miss, "alarm": alarm}
 
 
 def _checked(path):
@@ -434,10 +428,5 @@ def _footer(comparison):
 
 
 def _versions():
-    found = [f"skadaptive {__version__}"]
-    for name in _PACKAGES:
-        try:
-            found.append(f"{name} {metadata.version(name)}")
-        except metadata.PackageNotFoundError:
-            continue
-    return ", ".join([*found, f"Python {platform.python_version()}"])
+    versions = installed_versions(_PACKAGES) | {"Python": platform.python_version()}
+    return ", ".join(f"{name} {version}" for name, version in versions.items())

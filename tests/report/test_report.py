@@ -218,7 +218,7 @@ def test_names_are_escaped(pages, comparison, behind):
 def rows_of(page, caption):
     """Cells of the body of a table by row heading, without place and label."""
     parser, found, current = Page(page), {}, None
-    for tag, attributes, text, around in parser.elements:
+    for tag, _, text, around in parser.elements:
         if tag == "table":
             current = None
         if tag == "caption":
@@ -504,8 +504,11 @@ def test_failed_write_leaves_the_old_report(comparison, tmp_path, monkeypatch):
 def test_what_is_refused(comparison, tmp_path, monkeypatch):
     with pytest.raises(FileNotFoundError, match="no folder .*make it first"):
         comparison_report(comparison, tmp_path / "none" / "report.html")
-    for costs in ([1, 2], [[0, 1], [np.nan, 0]], [[0, -1], [10, 0]]):
-        with pytest.raises(ValueError, match="cost_matrix must be"):
+    for costs in ([1, 2], [[0, 1], [np.nan, 0]]):
+        with pytest.raises(ValueError, match="cost_matrix must be 2 x 2"):
+            comparison_report(comparison, cost_matrix=costs)
+    for costs in ([[0, -1], [10, 0]], [[0, 1], [10, 11]]):
+        with pytest.raises(ValueError, match="no mistake cheaper"):
             comparison_report(comparison, cost_matrix=costs)
     monkeypatch.setitem(sys.modules, "jinja2", None)
     with pytest.raises(ImportError, match=r'pip install "skadaptive\[compare\]"'):
