@@ -68,7 +68,7 @@ def test_what_only_begins_like_dates_stays_text(tmp_path):
     ("name", "content", "message"),
     [
         ("none.csv", None, "no file"),
-        ("table.xlsx", b"PK", "not a table.*should end in .csv"),
+        ("table.xlsx", b"PK", "must end in .csv"),
         ("table.csv", b"", "cannot be read as a table"),
         ("table.csv", "a,b\n\xe9,1\n".encode("latin-1"), "not UTF-8"),
         ("table.csv", b"\xff\xfe\x00\x81\x00" * 40, "not a table|cannot be read"),
@@ -145,7 +145,7 @@ def test_a_number_is_named_by_its_text(frame):
 @pytest.mark.parametrize(
     ("target", "positive", "message"),
     [
-        ("tarket", None, "no column 'tarket'. There are: age"),
+        ("tarket", None, "no column 'tarket'. The columns are: age"),
         ("constant", None, "All rows have the value 1"),
         ("age", None, "has .* values.*--positive"),
         ("twenty", None, "has 20 values.*--positive"),

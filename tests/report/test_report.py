@@ -43,7 +43,7 @@ VOID = {"meta", "link", "input", "br", "hr", "img", "col"}
 
 @pytest.fixture(scope="module")
 def comparison():
-    """Ours is ahead of one feature alone and of drawing lots by far."""
+    """Ours is far ahead of one feature alone and of the chance level."""
     bunch = load_rare("breast_cancer", as_frame=True)
     alone = FunctionTransformer(lambda X: X[["smoothness error"]])
     contenders = {
@@ -227,7 +227,7 @@ def rows_of(page, caption):
             continue
         text = " ".join(text.split())
         if tag == "th":
-            name = re.sub(r"^\d+\. ", "", text.removesuffix(" ours"))
+            name = re.sub(r"^\d+\. ", "", text.removesuffix(" skadaptive"))
             found[name] = []
         elif tag == "td":
             found[name].append(text)
@@ -306,9 +306,9 @@ def test_row_at_the_threshold_is_not_above_it():
     assert fp.tolist() == [10, 10, 8, 0]
 
 
-def test_thresholds_that_matter(pages, comparison):
+def test_selected_thresholds(pages, comparison):
     y, proba = comparison.y_, comparison.out_of_fold_[comparison.best_name_]
-    shown = rows_of(pages["comparison"], "Thresholds that matter")
+    shown = rows_of(pages["comparison"], "Selected thresholds")
     tuned = comparison.scores("threshold")[comparison.best_name_].mean()
     (at,) = [float(t) for t, cells in shown.items() if "tuned" in cells[-1]]
     assert at == pytest.approx(tuned, rel=6e-3)
@@ -362,10 +362,10 @@ def test_script_knows_where_things_are_in_the_figure(pages, name):
 # ------------------------------------------------------------------------- what to do
 
 
-def test_adaptation_is_told_of_ours(pages, comparison):
+def test_adaptation_is_shown_for_ours(pages, comparison):
     assert comparison.best_name_ == OURS
     shown = section(pages["comparison"], "adaptation")
-    assert f"the weights of epoch {comparison.best_.best_epoch_} were kept" in shown
+    assert f"the network parameters of epoch {comparison.best_.best_epoch_}" in shown
     assert f"{comparison.best_.best_score_:.3f}" in shown
     assert 'id="adaptation"' not in pages["behind"]
 
@@ -375,13 +375,13 @@ def test_advice_follows_the_results(pages, comparison, behind):
         section(pages["comparison"], "next"),
         section(pages["behind"], "next"),
     )
-    assert f"{OURS} is not first" not in ahead
-    assert f"{OURS} is not first: {behind.best_name_}" in other
+    assert f"{OURS} is not the best" not in ahead
+    assert f"{OURS} is not the best here: {behind.best_name_}" in other
     assert "AdaptationDisplay" in other
-    assert "Put right first" in other and "identifier" in other
-    assert "Put right first" not in ahead
+    assert "Fix the problems in the data first (identifier;" in other
+    assert "Fix the problems" not in ahead
     assert "failing failed" in other and "failed" not in ahead
-    assert "Gather more rare rows if you can. With 30" in ahead
+    assert "Collect more rare rows if you can. With 30" in ahead
     assert "Identifier. Column number" in section(pages["behind"], "data")
 
 
@@ -405,7 +405,7 @@ def test_one_contender_and_one_fold():
         verbose=0,
     )
     page = comparison_report(found)
-    assert "one contender alone" in section(page, "tests")
+    assert "only one contender" in section(page, "tests")
     data = data_of(page)
     assert data["rare"] == y[1::2].sum()
 
@@ -456,7 +456,7 @@ def test_evaluation_report_holds_its_figures(pages, evaluation):
     ):
         assert_allclose([float(c) for c in cells], row, atol=6e-4)
     matrix = evaluation.confusion_matrix_["value"]
-    found = rows_of(pages["evaluation"], "Rows, with")
+    found = rows_of(pages["evaluation"], "Number of rows, with")
     assert list(found) == ["True other", "True <rare>"]
     assert float(found["True <rare>"][1].split()[0]) == matrix["<rare>", "<rare>"]
     assert float(found["True other"][1].split()[0]) == matrix["other", "<rare>"]
@@ -502,7 +502,7 @@ def test_failed_write_leaves_the_old_report(comparison, tmp_path, monkeypatch):
 
 
 def test_what_is_refused(comparison, tmp_path, monkeypatch):
-    with pytest.raises(FileNotFoundError, match="no folder .*make it first"):
+    with pytest.raises(FileNotFoundError, match="no folder .*create it first"):
         comparison_report(comparison, tmp_path / "none" / "report.html")
     for costs in ([1, 2], [[0, 1], [np.nan, 0]]):
         with pytest.raises(ValueError, match="cost_matrix must be 2 x 2"):
