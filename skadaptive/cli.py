@@ -146,7 +146,11 @@ def _add_compare(parser: argparse.ArgumentParser) -> None:
         help="measure or scikit-learn scorer to rank by; default: %(default)s",
     )
     parser.add_argument(
-        "--folds", type=int, default=5, metavar="N", help="default: %(default)s"
+        "--folds",
+        type=int,
+        default=5,
+        metavar="N",
+        help="number of folds; default: %(default)s",
     )
     parser.add_argument(
         "--quick", action="store_true", help="compare only seven quick classifiers"
@@ -189,7 +193,7 @@ def _add_model_and_file(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_columns(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--weight", metavar="COLUMN", help="sample weights")
+    parser.add_argument("--weight", metavar="COLUMN", help="column of sample weights")
     _add_drop(parser)
 
 
@@ -207,7 +211,11 @@ def _add_drop(parser: argparse.ArgumentParser) -> None:
 def _add_results(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--report", metavar="FILE.html", help="write an HTML report")
     parser.add_argument(
-        "--seed", type=int, default=0, metavar="N", help="default: %(default)s"
+        "--seed",
+        type=int,
+        default=0,
+        metavar="N",
+        help="random seed; default: %(default)s",
     )
     parser.add_argument("--json", action="store_true", help="print JSON")
 

@@ -1,4 +1,4 @@
-"""The command: what it prints and writes, and how it answers mistakes."""
+"""The command: output, files, and messages for mistakes."""
 
 import json
 import re
@@ -28,7 +28,7 @@ FACTS = model_files.ModelFacts("name", "diagnosis", "malignant", False, [])
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """A table for training, one for later, and what `compare` makes of the first."""
+    """A folder with a table to train on and one of later rows."""
     folder = tmp_path_factory.mktemp("cli")
     bunch = load_rare("breast_cancer", as_frame=True)
     frame = bunch.data.iloc[:, :6].round(4)
@@ -64,7 +64,7 @@ def here(folder, compared, monkeypatch):
     return folder
 
 
-def test_compare_for_machines_and_people(compared):
+def test_compare_prints_json_and_notes(compared):
     code, out, error = compared
     assert code == 0, error
     found = json.loads(out)
@@ -74,7 +74,7 @@ def test_compare_for_machines_and_people(compared):
     scores = [row["mean_average_precision"] for row in found["ranking"]]
     assert scores == sorted(scores, reverse=True) and scores[0] > 0.7
     assert found["model"] == "model.skops" and not found["failures"]
-    # People are told what is rare; TensorFlow's start-up lines are kept from them.
+    # Standard error says which value is rare, without TensorFlow's start-up lines.
     assert "The rare value of diagnosis is malignant" in error
     assert "14/14" in error and "oneDNN" not in error
 
@@ -114,7 +114,7 @@ def test_one_rule_for_the_rare_class(
     assert evaluate(classifier, frame[["x"]], y).pos_label_ == positive
 
 
-def test_a_value_that_was_named_needs_no_hint(folder, capsys, one_contender):
+def test_no_hint_if_the_value_is_given(folder, capsys, one_contender):
     command = ["compare", str(folder / "train.csv"), "--target", "diagnosis"]
     assert cli.main([*command, "--folds", "2", "--positive", "benign"]) == 0
     error = capsys.readouterr().err
@@ -141,7 +141,7 @@ def test_predict(here, capsys):
     assert set(found["prediction"]) == {"malignant", "benign"}
     rare = truth["diagnosis"] == "malignant"
     assert average_precision_score(rare, found["probability"]) > 0.7
-    # Without the target, in another order of columns: the same.
+    # Neither the target nor the order of the columns matters.
     shuffled = truth.drop(columns="diagnosis").iloc[:, ::-1]
     shuffled.to_parquet("later.parquet")
     arguments = ["predict", "model.skops", "later.parquet", "--out", "p.parquet"]
@@ -174,12 +174,10 @@ def test_evaluate(here, capsys):
 @pytest.mark.parametrize(
     ("special", "column"), [("group", "customer"), ("time", "day")]
 )
-# Synthetic rows have no weights, nor has MLPClassifier before scikit-learn 1.7: what
-# does not take them is left out, and that is said.
+# Contenders that take no weights fail with a warning: those with synthetic rows, and
+# MLPClassifier before scikit-learn 1.7.
 @pytest.mark.filterwarnings("ignore:.* failed and is left out")
-def test_columns_with_a_part_of_their_own_are_no_features(
-    here, capsys, special, column
-):
+def test_group_time_and_weight_columns_are_no_features(here, capsys, special, column):
     frame = pd.read_csv("train.csv")
     frame["customer"] = np.arange(len(frame)) // 2
     frame["day"] = pd.date_range("2020-01-01", periods=len(frame))[::-1]
@@ -201,12 +199,12 @@ def test_columns_with_a_part_of_their_own_are_no_features(
     [
         ("compare none.csv --target x", "no file none.csv"),
         ("compare train.csv", "--target COLUMN, one of: mean radius"),
-        ("compare train.csv --target x", "no column 'x'. There are: mean radius"),
+        ("compare train.csv --target x", "no column 'x'. The columns are: mean"),
         ("compare --target x", "--target needs a FILE"),
         ("compare train.csv --target site --positive up", "No row has the value up"),
-        ("compare one.csv --target t", "nothing to tell apart"),
+        ("compare one.csv --target t", "but two classes are needed"),
         ("compare twenty.csv --target t", "has 20 values"),
-        ("compare model.skops --target t", "model.skops is not a table"),
+        ("compare model.skops --target t", "model.skops cannot be read as a table"),
         ("compare train.csv --target diagnosis --drop x", "no column x"),
         ("compare train.csv --target diagnosis --folds 1", "--folds must be 2"),
         ("compare train.csv --target diagnosis --scoring f11", "scoring must be"),
@@ -232,7 +230,7 @@ def test_columns_with_a_part_of_their_own_are_no_features(
     ],
 )
 def test_mistakes(here, capsys, monkeypatch, arguments, message):
-    """Exit code 2, a message that says what to do, and nothing overwritten."""
+    """The exit code is 2, a message says what to do, and no file is overwritten."""
     later = pd.read_csv("later.csv.gz")
     numbers = pd.DataFrame({"a": np.arange(40), "t": 1, "zero": 0})
     numbers.to_csv("one.csv", index=False)
@@ -272,8 +270,8 @@ def test_mistakes(here, capsys, monkeypatch, arguments, message):
     assert sorted(path.name for path in here.iterdir()) == before
 
 
-def test_only_what_can_be_read_again_is_written(here):
-    """Functions run what they are given, those of NumPy, too."""
+def test_untrusted_types_are_not_written(here):
+    """NumPy, too, has functions that run any code."""
     model = make_pipeline(FunctionTransformer(np.testing.runstring), DummyClassifier())
     with pytest.raises(ValueError, match="runstring would not be read again"):
         model_files.save_model("bad.skops", model, pd.read_csv("train.csv"), FACTS)
@@ -281,26 +279,26 @@ def test_only_what_can_be_read_again_is_written(here):
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-def test_every_default_contender_can_be_kept(here):
+def test_every_default_contender_can_be_saved(here):
     frame = pd.read_csv("train.csv")
     frame["day"] = pd.date_range("2020-01-01", periods=len(frame))
     X, y = frame.drop(columns="diagnosis"), frame["diagnosis"]
     for name, model in default_contenders(X, random_state=0).items():
         if name.startswith("Keras MLP") and "(SMOTE)" not in name:
-            continue  # of the same parts
+            continue  # the same types as with SMOTE
         fitted = model.fit(X, y)
         model_files.save_model("one.skops", fitted, X, FACTS)
         again = model_files.load_model("one.skops").model
         assert_array_equal(again.predict_proba(X), fitted.predict_proba(X))
 
 
-def test_a_mistyped_option():
+def test_unknown_option():
     with pytest.raises(SystemExit) as exit:
         cli.main(["compare", "--tarket", "x"])
     assert exit.value.code == 2
 
 
-def test_an_interrupt_is_no_mistake(here, monkeypatch, capsys):
+def test_interrupt_has_its_own_exit_code(here, monkeypatch, capsys):
     def interrupted(*args, **kwargs):
         raise KeyboardInterrupt
 
@@ -309,7 +307,7 @@ def test_an_interrupt_is_no_mistake(here, monkeypatch, capsys):
     assert "interrupted" in capsys.readouterr().err
 
 
-def test_a_file_is_replaced_only_when_it_is_whole(tmp_path):
+def test_a_file_is_replaced_only_when_complete(tmp_path):
     path = tmp_path / "kept"
     path.write_text("before")
     with pytest.raises(RuntimeError), atomic.replace_atomically(path) as temporary:

@@ -1,4 +1,4 @@
-"""The reports: what they say, who can read them, and what they do in a browser."""
+"""The reports: content, accessibility, and behaviour in a browser."""
 
 import json
 import re
@@ -28,7 +28,12 @@ from skadaptive import AdaptiveHybridClassifier
 from skadaptive._assessment.threshold_counts import ScoredRows, calibration_verdict
 from skadaptive._io import atomic
 from skadaptive._report import charts
-from skadaptive._report.pages import comparison_report, evaluation_report
+from skadaptive._report.pages import (
+    _decisions,
+    _ranking,
+    comparison_report,
+    evaluation_report,
+)
 from skadaptive.comparison import compare
 from skadaptive.contenders import OURS
 from skadaptive.datasets import load_rare
@@ -58,7 +63,7 @@ def comparison():
 
 @pytest.fixture(scope="module")
 def behind():
-    """Ours, in name, comes last; one fails; weights; a column that counts the rows."""
+    """A dummy named like ours is last; one fails; there are weights and row numbers."""
     bunch = load_rare("breast_cancer", as_frame=True)
     contenders = {
         OURS: DummyClassifier(),
@@ -82,7 +87,7 @@ def behind():
 
 
 class _Classifier(LogisticRegression):
-    """Takes weights as the last step of no pipeline does by itself."""
+    """Takes sample weights directly, which a pipeline does not."""
 
     def fit(self, X, y, sample_weight=None):
         return super().fit(np.asarray(X) / np.abs(X).max().max(), y, sample_weight)
@@ -157,7 +162,7 @@ def section(page, name):
     return " ".join(found[2].split())
 
 
-# ----------------------------------------------------------------- who can read them
+# --------------------------------------------------------------------- accessibility
 
 PAGES = ["comparison", "behind", "evaluation"]
 
@@ -174,7 +179,7 @@ def test_page_needs_nothing_else(pages, name):
 
 
 @pytest.mark.parametrize("name", PAGES)
-def test_page_can_be_read_aloud(pages, name):
+def test_page_is_accessible(pages, name):
     page = Page(pages[name])
     (root,) = page.all("html")
     assert root[1]["lang"] == "en"
@@ -212,11 +217,11 @@ def test_names_are_escaped(pages, comparison, behind):
     assert "<rare>" not in pages["evaluation"]
 
 
-# -------------------------------------------------------------------- what they say
+# --------------------------------------------------------------------------- content
 
 
 def rows_of(page, caption):
-    """Cells of the body of a table by row heading, without place and label."""
+    """Cells of the body of a table by row heading, without rank and label."""
     parser, found, current = Page(page), {}, None
     for tag, _, text, around in parser.elements:
         if tag == "table":
@@ -261,6 +266,19 @@ def test_tables_hold_the_figures_of_the_comparison(pages, name, request):
         difference = float(tests[name][0].replace("\u2212", "-"))
         assert difference == pytest.approx(row["difference"], abs=6e-4)
         assert tests[name][-1] == row["verdict"]
+
+
+@pytest.mark.parametrize("name", ["comparison", "behind"])
+def test_best_of_each_column_is_bold(name, request):
+    """The greatest value, but the least Brier score; ties of the digits shown count."""
+    comparison = request.getfixturevalue(name)
+    # Average precision, ROC AUC and Brier score; four measures at two thresholds.
+    for make, signs in ((_ranking, [1, 1, -1]), (_decisions, [1] * 8)):
+        rows = [cells for _, cells in make(comparison)["rows"]]
+        for column, sign in zip(zip(*rows, strict=True), signs, strict=False):
+            values = [sign * float(cell.value) for cell in column]
+            bold = [value == max(values) for value in values]
+            assert [cell.best for cell in column] == bold
 
 
 @pytest.mark.parametrize("name", ["comparison", "behind"])
@@ -359,7 +377,7 @@ def test_script_knows_where_things_are_in_the_figure(pages, name):
     assert_allclose(found[near & inside], expected[near & inside], atol=0.6)
 
 
-# ------------------------------------------------------------------------- what to do
+# -------------------------------------------------------------------- recommendations
 
 
 def test_adaptation_is_shown_for_ours(pages, comparison):
@@ -421,7 +439,7 @@ def test_verdict_on_calibration_finds_what_is_wrong():
     weight = rng.uniform(0.1, 5, len(y))
 
     def level(log_odds):
-        """As often rare as a whole, so that the slope alone is off."""
+        """Shift the log-odds to the observed share, so that only the slope is wrong."""
         for _ in range(50):
             log_odds = log_odds + logit(y.mean()) - logit(expit(log_odds).mean())
         return expit(log_odds)
@@ -435,7 +453,7 @@ def test_verdict_on_calibration_finds_what_is_wrong():
 
 @pytest.mark.parametrize("weighted", [False, True])
 def test_verdict_on_calibration_is_seldom_wrong(weighted):
-    """Two tests at 1 %: of 400 right forecasts about 8 are blamed."""
+    """With two tests at 1 %, about 8 of 400 calibrated sets are rejected."""
     rng = np.random.default_rng(0)
     blamed = 0
     for _ in range(400):
@@ -501,7 +519,7 @@ def test_failed_write_leaves_the_old_report(comparison, tmp_path, monkeypatch):
     assert [p.name for p in tmp_path.iterdir()] == ["report.html"]
 
 
-def test_what_is_refused(comparison, tmp_path, monkeypatch):
+def test_invalid_arguments_are_refused(comparison, tmp_path, monkeypatch):
     with pytest.raises(FileNotFoundError, match="no folder .*create it first"):
         comparison_report(comparison, tmp_path / "none" / "report.html")
     for costs in ([1, 2], [[0, 1], [np.nan, 0]]):
