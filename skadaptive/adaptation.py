@@ -27,7 +27,7 @@ import numpy as np
 
 TERMS = ("cross_entropy", "focal", "dice")
 
-#: Names of the terms in figures and reports.
+#: What tables and charts call the terms.
 TERM_TITLES = {
     "cross_entropy": "cross-entropy",
     "focal": "focal loss",

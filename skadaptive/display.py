@@ -146,12 +146,10 @@ class AdaptationDisplay:
         """
         self.ax_, self.figure_ = _axes(self, ax)
         epoch, score = self.history["epoch"], np.asarray(self.history["score"])
-        self.lines_ = [
-            self.ax_.plot(epoch, self.history[f"weight_{term}"], label=title, **style)[
-                0
-            ]
-            for (term, title), style in zip(TERM_TITLES.items(), _STYLES, strict=True)
-        ]
+        self.lines_ = []
+        for (term, title), style in zip(TERM_TITLES.items(), _STYLES, strict=True):
+            share = self.history[f"weight_{term}"]
+            self.lines_ += self.ax_.plot(epoch, share, label=title, **style)
         judged = score[np.isfinite(score)]
         scored = judged.size > 0
         alone = scored and (judged.min() < 0 or judged.max() > 1)
