@@ -1,24 +1,40 @@
-"""The command ``skadaptive``: from a file to a comparison, a report, a model."""
+"""The command ``skadaptive``: compare classifiers on a file, save and use the best."""
 
 import argparse
+import contextlib
 import json
 import os
+import shlex
 import sys
 import warnings
-from importlib.util import find_spec
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
+from typing import Any, TextIO
 
 import numpy as np
 import pandas as pd
+from sklearn.model_selection import TimeSeriesSplit
 
+from ._io.atomic import replace_atomically
+from ._io.json_values import json_values
+from ._io.model_files import ModelFacts, SavedModel, as_trained, load_model, save_model
+from ._io.tables import read_table, split_target, two_classes
+from ._packages import require
+from ._typing import FloatArray, Label
 from ._version import __version__
+from .comparison import Comparison, compare
+from .datasets import load_rare
+from .evaluation import evaluate
 
-#: Exit codes: a mistake of the user's, and an interrupt, as shells have it.
+#: Exit codes: a mistake of the user's, and an interrupt as shells report it.
 MISTAKE, INTERRUPTED = 2, 130
 
+_FILE_HELP = "CSV, plain or gzipped, or Parquet"
 _EXAMPLES = """\
 examples:
-  skadaptive compare                                 on data that are built in
+  skadaptive compare                                 (on built-in data)
   skadaptive compare customers.csv --target churned --report report.html
   skadaptive compare customers.csv --target churned --save churn.skops
   skadaptive predict churn.skops new.csv --out scores.csv
@@ -26,29 +42,30 @@ examples:
 """
 
 
-def main(arguments=None):
+def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command.
 
     Parameters
     ----------
-    arguments : list of str, default=None
-        None takes those of the process.
+    arguments : sequence of str, default=None
+        None: the arguments of the process.
 
     Returns
     -------
     int
-        0, 2 after a mistake in the arguments or the data, 130 after an interrupt.
+        Exit code: 0, 2 after a mistake in the arguments or the data, 130 after an
+        interrupt.
     """
-    # Before anything imports TensorFlow: its start-up lines are not for the user.
+    # This must precede the import of TensorFlow, which logs when it starts.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     parser = _parser()
-    chosen = parser.parse_args(arguments)
-    command = parser.prog + " " + chosen.command
+    options = parser.parse_args(arguments)
+    command = f"{parser.prog} {options.command}"
     try:
         with warnings.catch_warnings():
-            warnings.showwarning = _say_warning
-            return chosen.run(chosen)
-    except BrokenPipeError:  # say, into head
+            warnings.showwarning = _print_warning
+            return options.run(options)
+    except BrokenPipeError:  # for example in a pipe to head
         sys.stderr.close()
         return 0
     except (ValueError, ImportError, OSError) as error:
@@ -59,88 +76,128 @@ def main(arguments=None):
         return INTERRUPTED
 
 
-def _say_warning(message, category, filename, lineno, file=None, line=None):
+def _print_warning(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,
+    line: str | None = None,
+) -> None:
     if issubclass(category, UserWarning):
-        print(f"note: {message}", file=sys.stderr)
+        _print_note(f"note: {message}")
 
 
-def _parser():
+# --------------------------------------------------------------------------- arguments
+
+
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="skadaptive",
-        description="A neural classifier for rare classes, beside what else there is.",
+        description="Compare classifiers for a rare class on a table, and apply the "
+        "best one.",
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-
-    compare = commands.add_parser(
-        "compare", help="compare classifiers on a table, by cross-validation"
+    _add_compare(
+        commands.add_parser(
+            "compare", help="compare classifiers on a table by cross-validation"
+        )
     )
-    compare.set_defaults(run=_compare)
-    file_help = "CSV, also gzipped, or Parquet"
-    compare.add_argument(
-        "file", nargs="?", metavar="FILE", help=f"{file_help}; without it built-in data"
+    _add_predict(
+        commands.add_parser(
+            "predict", help="predict probabilities and classes with a saved model"
+        )
     )
-    compare.add_argument("--target", metavar="COLUMN", help="the column with the class")
-    compare.add_argument(
-        "--positive", metavar="VALUE", help="its value to be found; default: the rarest"
+    _add_evaluate(
+        commands.add_parser("evaluate", help="measure a saved model on labelled rows")
     )
-    _add_drop(compare)
-    compare.add_argument(
-        "--group", metavar="COLUMN", help="rows with one value are tested together"
-    )
-    compare.add_argument(
-        "--time", metavar="COLUMN", help="train on earlier rows, test on later ones"
-    )
-    compare.add_argument("--weight", metavar="COLUMN", help="weights of the rows")
-    compare.add_argument(
-        "--scoring",
-        default="average_precision",
-        metavar="NAME",
-        help="what the ranking is by; default: average_precision",
-    )
-    compare.add_argument("--folds", type=int, default=5, metavar="N", help="default: 5")
-    compare.add_argument(
-        "--quick", action="store_true", help="seven contenders instead of all"
-    )
-    compare.add_argument("--report", metavar="FILE.html", help="write a report")
-    compare.add_argument(
-        "--save", metavar="FILE.skops", help="write the best, fitted on all rows"
-    )
-    compare.add_argument(
-        "--cache", metavar="DIR", help="keep finished folds, and go on from them"
-    )
-    compare.add_argument("--seed", type=int, default=0, metavar="N", help="default: 0")
-    compare.add_argument(
-        "--jobs", type=int, metavar="N", help="fits at a time; default: 1"
-    )
-    _add_json(compare)
-
-    predict = commands.add_parser("predict", help="probabilities and classes of rows")
-    predict.set_defaults(run=_predict)
-    predict.add_argument("model", metavar="MODEL", help="what compare --save wrote")
-    predict.add_argument("file", metavar="FILE", help=file_help)
-    predict.add_argument(
-        "--out", metavar="FILE", help="CSV or Parquet; default: CSV to standard output"
-    )
-    _add_drop(predict)
-
-    evaluate = commands.add_parser("evaluate", help="scores of a model on new rows")
-    evaluate.set_defaults(run=_evaluate)
-    evaluate.add_argument("model", metavar="MODEL", help="what compare --save wrote")
-    evaluate.add_argument("file", metavar="FILE", help=file_help)
-    evaluate.add_argument("--target", metavar="COLUMN", required=True)
-    evaluate.add_argument("--weight", metavar="COLUMN", help="weights of the rows")
-    _add_drop(evaluate)
-    evaluate.add_argument("--report", metavar="FILE.html", help="write a report")
-    evaluate.add_argument("--out", metavar="DIR", help="write metrics.json and plots")
-    evaluate.add_argument("--seed", type=int, default=0, help="of the bootstrap")
-    _add_json(evaluate)
     return parser
 
 
-def _add_drop(parser):
+def _add_compare(parser: argparse.ArgumentParser) -> None:
+    parser.set_defaults(run=_compare)
+    parser.add_argument(
+        "file", nargs="?", metavar="FILE", help=f"{_FILE_HELP}; default: built-in data"
+    )
+    parser.add_argument("--target", metavar="COLUMN", help="column to predict")
+    parser.add_argument(
+        "--positive",
+        metavar="VALUE",
+        help="value of the rare class; default: of two values the second in sorted "
+        "order, unless the first has less than half its weight; of more values the "
+        "one with the least weight",
+    )
+    _add_columns(parser)
+    parser.add_argument(
+        "--group",
+        metavar="COLUMN",
+        help="keep rows with the same value in the same fold",
+    )
+    parser.add_argument(
+        "--time", metavar="COLUMN", help="train on earlier rows, test on later ones"
+    )
+    parser.add_argument(
+        "--scoring",
+        default="average_precision",
+        metavar="NAME",
+        help="measure or scikit-learn scorer to rank by; default: %(default)s",
+    )
+    parser.add_argument(
+        "--folds",
+        type=int,
+        default=5,
+        metavar="N",
+        help="number of folds; default: %(default)s",
+    )
+    parser.add_argument(
+        "--quick", action="store_true", help="compare only seven quick classifiers"
+    )
+    parser.add_argument(
+        "--save", metavar="FILE.skops", help="save the best one, fitted on all rows"
+    )
+    parser.add_argument(
+        "--cache", metavar="DIR", help="save finished folds, to resume from them"
+    )
+    parser.add_argument(
+        "--jobs", type=int, metavar="N", help="number of parallel fits; default: 1"
+    )
+    _add_results(parser)
+
+
+def _add_predict(parser: argparse.ArgumentParser) -> None:
+    parser.set_defaults(run=_predict)
+    _add_model_and_file(parser)
+    _add_drop(parser)
+    parser.add_argument(
+        "--out", metavar="FILE", help="CSV or Parquet; default: CSV to standard output"
+    )
+
+
+def _add_evaluate(parser: argparse.ArgumentParser) -> None:
+    parser.set_defaults(run=_evaluate)
+    _add_model_and_file(parser)
+    parser.add_argument(
+        "--target", metavar="COLUMN", required=True, help="column with the classes"
+    )
+    _add_columns(parser)
+    parser.add_argument("--out", metavar="DIR", help="write metrics.json and plots")
+    _add_results(parser)
+
+
+def _add_model_and_file(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("model", metavar="MODEL", help="file of compare --save")
+    parser.add_argument("file", metavar="FILE", help=_FILE_HELP)
+
+
+def _add_columns(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--weight", metavar="COLUMN", help="column of sample weights")
+    _add_drop(parser)
+
+
+def _add_drop(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--drop",
         nargs="+",
@@ -151,134 +208,184 @@ def _add_drop(parser):
     )
 
 
-def _add_json(parser):
+def _add_results(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--report", metavar="FILE.html", help="write an HTML report")
     parser.add_argument(
-        "--json", action="store_true", help="print JSON, for other programs"
+        "--seed",
+        type=int,
+        default=0,
+        metavar="N",
+        help="random seed; default: %(default)s",
     )
+    parser.add_argument("--json", action="store_true", help="print JSON")
 
 
 # ---------------------------------------------------------------------------- compare
 
 
-def _compare(chosen):
-    from sklearn.model_selection import TimeSeriesSplit
+@dataclass(frozen=True)
+class TrainingTable:
+    """A table to compare on, and the columns of it that have a role of their own.
 
-    from ._io.model_files import save_model
-    from .comparison import compare
+    Attributes
+    ----------
+    X : DataFrame of shape (n_samples, n_features)
+    y : Series of shape (n_samples,)
+        Labels of two classes.
+    positive : label
+        Value of the target that is the rare class.
+    target : str
+        Name of the target.
+    groups : ndarray of shape (n_samples,) or None
+    sample_weight : ndarray of shape (n_samples,) or None
+    others_together : bool
+        Whether all other values of the target were made one class.
+    unused_columns : list of str
+        Columns of the file that are neither features nor the target.
+    """
 
-    _check_outputs(chosen.report, chosen.save)
-    _check_packages(chosen)
-    X, y, positive, columns = _read_training(chosen)
-    cv = chosen.folds
-    if cv < 2:
-        raise ValueError(f"--folds must be 2 or more; got {cv}.")
-    if chosen.time:
-        cv = TimeSeriesSplit(cv)
-    share = np.mean(y == _label(y, positive))
-    _say(
-        f"The rare value of {columns['target']} is {positive}: {share:.2%} of "
-        f"{len(y):,} rows. {X.shape[1]} features."
-    )
-    if share > 0.5:
-        _say(f"note: {positive} is the frequent value. Was the other one meant?")
+    X: pd.DataFrame
+    y: pd.Series
+    positive: Label
+    target: str
+    groups: np.ndarray | None
+    sample_weight: FloatArray | None
+    others_together: bool
+    unused_columns: list[str]
+
+    @property
+    def pos_label(self) -> Label:
+        """The rare class as ``y`` has it."""
+        return _label(self.y, self.positive)
+
+
+def _compare(options: argparse.Namespace) -> int:
+    _check_outputs(options.report, options.save)
+    _check_packages(options)
+    table = _read_training(options)
+    if options.folds < 2:
+        raise ValueError(f"--folds must be 2 or more; got {options.folds}.")
+    _print_positive(table, by_default=options.positive is None)
     _import_tensorflow()
     comparison = compare(
-        X,
-        y,
-        contenders="quick" if chosen.quick else "default",
-        scoring=chosen.scoring,
-        cv=cv,
-        groups=columns["groups"],
-        sample_weight=columns["sample_weight"],
-        pos_label=_label(y, positive),
-        n_jobs=chosen.jobs,
-        random_state=chosen.seed,
-        cache_dir=chosen.cache,
+        table.X,
+        table.y,
+        contenders="quick" if options.quick else "default",
+        scoring=options.scoring,
+        cv=TimeSeriesSplit(options.folds) if options.time else options.folds,
+        groups=table.groups,
+        sample_weight=table.sample_weight,
+        pos_label=table.pos_label,
+        n_jobs=options.jobs,
+        random_state=options.seed,
+        cache_dir=options.cache,
         verbose=1,
     )
-    # Interrupted, or the best cannot be fitted on all rows, which has been said.
+    # After an interrupt, or if the best could not be fitted on all rows, of which a
+    # warning has told.
     unfinished = not hasattr(comparison, "best_")
-    if not chosen.json:
-        print(comparison, flush=True)  # before what may not be written
+    if not options.json:
+        print(comparison, flush=True)  # first, because writing files may fail
     written = {}
-    if chosen.report:
-        written["report"] = str(comparison.to_html(chosen.report))
-    if chosen.save and not unfinished:
-        facts = {
-            "target": columns["target"],
-            "positive": _plain(positive),
-            "others_together": columns["others_together"],
-            "no_features": columns["no_features"],
-            "name": comparison.best_name_,
-        }
-        save_model(chosen.save, comparison.best_, X, **facts)
-        written["model"] = chosen.save
-    if chosen.json:
-        _print_json(_comparison_as_json(comparison) | written)
+    if options.report:
+        written["report"] = str(comparison.to_html(options.report))
+    if options.save and not unfinished:
+        facts = ModelFacts(
+            name=comparison.best_name_,
+            target=table.target,
+            positive=json_values(table.positive),
+            others_together=table.others_together,
+            unused_columns=table.unused_columns,
+        )
+        save_model(options.save, comparison.best_, table.X, facts)
+        written["model"] = options.save
+    if options.json:
+        _print_json(_comparison_values(comparison) | written)
     else:
-        for kind, path in written.items():
-            print(f"The {kind} is in {path}.")
+        _print_written(written)
     return INTERRUPTED if unfinished else 0
 
 
-def _read_training(chosen):
-    from ._io.tables import read_table, split_target
-    from .datasets import load_rare
-
-    if chosen.file is None:
-        if chosen.target:
+def _read_training(options: argparse.Namespace) -> TrainingTable:
+    if options.file is None:
+        if options.target:
             raise ValueError(
-                "--target goes with a FILE, which comes before --drop: that takes all "
-                "names that follow."
+                "--target needs a FILE. Write FILE before --drop, which takes all "
+                "names that follow it."
             )
         bunch = load_rare("breast_cancer", as_frame=True)
         frame = bunch.data.assign(diagnosis=bunch.target_names[bunch.target])
         target = "diagnosis"
     else:
-        frame, target = read_table(chosen.file), chosen.target
+        frame, target = read_table(options.file), options.target
         if target is None:
             raise ValueError(
-                f"Which column is to be predicted? --target COLUMN, one of: "
+                "The column to predict is missing: --target COLUMN, one of: "
                 f"{', '.join(frame.columns)}."
             )
-    if chosen.time and chosen.group:
-        raise ValueError("--time and --group do not go together.")
-    special = [c for c in (chosen.group, chosen.time, chosen.weight) if c]
-    _check_columns(frame, [*chosen.drop, *special])
-    if {target, *special} & set(chosen.drop):
-        raise ValueError("A column that is dropped cannot be used otherwise.")
-    frame = frame.drop(columns=chosen.drop)
-    if chosen.time:
-        _check_time(frame[chosen.time])
-        frame = frame.sort_values(chosen.time, kind="stable").reset_index(drop=True)
-    X, y, positive = split_target(frame, target, chosen.positive)
-    # What tells rows apart or orders them is no feature.
+    if options.time and options.group:
+        raise ValueError("--time and --group exclude each other: leave one out.")
+    special = [c for c in (options.group, options.time, options.weight) if c]
+    _check_columns(frame, [*options.drop, *special])
+    dropped = sorted({target, *special} & set(options.drop))
+    if dropped:
+        raise ValueError(
+            f"{', '.join(dropped)} cannot be dropped and used otherwise: take it out "
+            "of --drop, or out of the other option."
+        )
+    frame = frame.drop(columns=options.drop)
+    if options.time:
+        _check_time(frame[options.time])
+        frame = frame.sort_values(options.time, kind="stable").reset_index(drop=True)
+    weight = _weights(frame, options.weight)
+    X, y, positive = split_target(frame, target, options.positive, weight)
     X = X.drop(columns=special)
     if X.shape[1] == 0:
         raise ValueError("No column is left to predict from.")
-    columns = {
-        "target": target,
-        "groups": frame[chosen.group].to_numpy() if chosen.group else None,
-        "sample_weight": _weights(frame, chosen.weight),
-        "others_together": frame[target].nunique() > 2,
-        "no_features": [*chosen.drop, *special],
-    }
-    return X, y, positive, columns
+    return TrainingTable(
+        X=X,
+        y=y,
+        positive=positive,
+        target=target,
+        groups=frame[options.group].to_numpy() if options.group else None,
+        sample_weight=weight,
+        others_together=frame[target].nunique() > 2,
+        unused_columns=[*options.drop, *special],
+    )
 
 
-def _comparison_as_json(comparison):
+def _print_positive(table: TrainingTable, by_default: bool) -> None:
+    """Say which value is the rare class, and how to choose another one."""
+    is_rare, weight = table.y == table.pos_label, table.sample_weight
+    share = np.average(is_rare, weights=weight)
+    _print_note(
+        f"The rare value of {table.target} is {table.positive}: {share:.2%} of "
+        f"{len(table.y):,} rows{'' if weight is None else ' by weight'}. "
+        f"{table.X.shape[1]} features."
+    )
+    if by_default and table.others_together:
+        _print_note("To find another value instead: --positive VALUE")
+    elif by_default:
+        other = str(table.y[~is_rare].iloc[0])
+        _print_note(f"To find {other} instead: --positive {shlex.quote(other)}")
+    if share > 0.5:
+        why = "; of two about equally frequent ones the second counts as rare"
+        _print_note(
+            f"note: {table.positive} is the more frequent value"
+            f"{why if by_default else ''}."
+        )
+
+
+def _comparison_values(comparison: Comparison) -> dict[str, Any]:
     return {
         "best": comparison.best_name_,
         "scoring": comparison.scoring_,
-        "positive": _plain(comparison.pos_label_),
+        "positive": comparison.pos_label_,
         "rows": len(comparison.y_),
         "rare_rows": int(comparison.y_.sum()),
         "ranking": comparison.table.reset_index().to_dict("records"),
         "tests": comparison.tests_.reset_index().to_dict("records"),
-        "findings": [
-            {"kind": f.kind, "columns": list(f.columns), "message": f.message}
-            for f in comparison.findings_
-        ],
+        "findings": [vars(finding) for finding in comparison.findings_],
         "failures": comparison.failures_,
         "summary": comparison.summary(),
         "seed": comparison.seed_,
@@ -288,138 +395,136 @@ def _comparison_as_json(comparison):
 # ------------------------------------------------------------------ predict, evaluate
 
 
-def _predict(chosen):
-    from ._io.atomic import replace_atomically
-
-    _check_outputs(chosen.out)
-    content, frame = _model_and_table(chosen)
-    facts, model = content["facts"], content["model"]
-    # The file that it was trained on has the target, too, which is not looked at.
-    X = _features(frame, content, ignore=[facts["target"]])
-    positive = _label(model.classes_, facts["positive"])
-    proba = model.predict_proba(X)[:, list(model.classes_).index(positive)]
-    result = pd.DataFrame({"probability": proba, "prediction": model.predict(X)})
-    if chosen.out is None:
+def _predict(options: argparse.Namespace) -> int:
+    _check_outputs(options.out)
+    saved, frame = _read_model_and_table(options)
+    # The table of the training has the target, too; it is not looked at.
+    X = _features(frame, saved, ignore=[saved.facts.target])
+    classes = list(saved.model.classes_)
+    index = classes.index(_label(classes, saved.facts.positive))
+    result = pd.DataFrame(
+        {
+            "probability": saved.model.predict_proba(X)[:, index],
+            "prediction": saved.model.predict(X),
+        }
+    )
+    if options.out is None:
         result.to_csv(sys.stdout, index=False)
         return 0
-    with replace_atomically(chosen.out) as temporary:
-        if chosen.out.lower().endswith(".parquet"):
+    with replace_atomically(options.out) as temporary:
+        if options.out.lower().endswith(".parquet"):
             result.to_parquet(temporary, index=False)
         else:
-            zipped = "gzip" if chosen.out.lower().endswith(".gz") else None
-            result.to_csv(temporary, index=False, compression=zipped)
-    _say(f"{len(result):,} rows are in {chosen.out}.")
+            compression = "gzip" if options.out.lower().endswith(".gz") else None
+            result.to_csv(temporary, index=False, compression=compression)
+    _print_note(f"{len(result):,} rows were written to {options.out}.")
     return 0
 
 
-def _evaluate(chosen):
-    from ._io.tables import two_classes
-    from .evaluation import evaluate
-
-    _check_outputs(chosen.report, folder_too=chosen.out)
-    _check_packages(chosen)
-    content, frame = _model_and_table(chosen)
-    facts = content["facts"]
-    wanted = [chosen.target, *([chosen.weight] if chosen.weight else [])]
-    _check_columns(frame, wanted)
-    X = _features(frame, content, ignore=wanted)
-    labels = frame[chosen.target]
+def _evaluate(options: argparse.Namespace) -> int:
+    _check_outputs(options.report, directory=options.out)
+    _check_packages(options)
+    saved, frame = _read_model_and_table(options)
+    special = [options.target, *([options.weight] if options.weight else [])]
+    _check_columns(frame, special)
+    X = _features(frame, saved, ignore=special)
+    labels = frame[options.target]
     if labels.isna().any():
         raise ValueError(
-            f"{labels.isna().sum()} rows have no value in {chosen.target!r}."
+            f"{labels.isna().sum()} rows have no value in {options.target!r}: remove "
+            "them, or fill in the value."
         )
-    y = two_classes(labels, facts["positive"], facts["others_together"])
-    found = evaluate(
-        content["model"],
+    y = two_classes(labels, saved.facts.positive, saved.facts.others_together)
+    evaluation = evaluate(
+        saved.model,
         X,
         y.to_numpy(),
-        sample_weight=_weights(frame, chosen.weight),
-        pos_label=_label(content["model"].classes_, facts["positive"]),
-        random_state=chosen.seed,
+        sample_weight=_weights(frame, options.weight),
+        pos_label=_label(saved.model.classes_, saved.facts.positive),
+        random_state=options.seed,
     )
     written = {}
-    if chosen.report:
-        written["report"] = str(found.to_html(chosen.report))
-    if chosen.out:
-        found.save(chosen.out)
-        written["folder"] = chosen.out
-    if chosen.json:
-        measures = found.table.reset_index().to_dict("records")
-        _print_json(
-            {
-                "model": facts["name"],
-                "measures": measures,
-                "confusion_matrix": found.confusion_matrix_.to_numpy().tolist(),
-            }
-            | written
-        )
+    if options.report:
+        written["report"] = str(evaluation.to_html(options.report))
+    if options.out:
+        evaluation.save(options.out)
+        written["folder"] = options.out
+    if options.json:
+        values = {
+            "model": saved.facts.name,
+            "measures": evaluation.table.reset_index().to_dict("records"),
+            "confusion_matrix": evaluation.confusion_matrix_.to_numpy().tolist(),
+        }
+        _print_json(values | written)
     else:
-        print(found)
-        for kind, path in written.items():
-            print(f"The {kind} is {path}.")
+        print(evaluation)
+        _print_written(written)
     return 0
 
 
-def _model_and_table(chosen):
-    from ._io.model_files import load_model
-    from ._io.tables import read_table
-
-    content, frame = load_model(chosen.model), read_table(chosen.file)
-    _check_columns(frame, chosen.drop)
-    return content, frame.drop(columns=chosen.drop)
-
-
-def _features(frame, content, ignore):
-    from ._io.model_files import as_trained
-
-    known = content["columns"]
-    ignore = [*ignore, *content["facts"]["no_features"]]
-    more = [name for name in ignore if name in frame and name not in known]
-    return as_trained(frame.drop(columns=more), known)
+def _read_model_and_table(
+    options: argparse.Namespace,
+) -> tuple[SavedModel, pd.DataFrame]:
+    saved, frame = load_model(options.model), read_table(options.file)
+    _check_columns(frame, options.drop)
+    return saved, frame.drop(columns=options.drop)
 
 
-# ---------------------------------------------------------------------------- helpers
+def _features(
+    frame: pd.DataFrame, saved: SavedModel, ignore: list[str]
+) -> pd.DataFrame:
+    ignore = [*ignore, *saved.facts.unused_columns]
+    extra = [name for name in ignore if name in frame and name not in saved.columns]
+    return as_trained(frame.drop(columns=extra), saved.columns)
 
 
-def _check_columns(frame, names):
+# ----------------------------------------------------------------------------- checks
+
+
+def _check_columns(frame: pd.DataFrame, names: list[str]) -> None:
     missing = [name for name in names if name not in frame]
     if missing:
         raise ValueError(
-            f"There is no column {', '.join(missing)}. There are: "
+            f"There is no column {', '.join(missing)}. The columns are: "
             f"{', '.join(frame.columns)}."
         )
 
 
-def _check_time(column):
-    known = pd.api.types.is_numeric_dtype(column)
-    if not known and not pd.api.types.is_datetime64_any_dtype(column):
+def _check_time(column: pd.Series) -> None:
+    is_number = pd.api.types.is_numeric_dtype(column)
+    if not is_number and not pd.api.types.is_datetime64_any_dtype(column):
         raise ValueError(
-            f"Column {column.name} holds no times that can be ordered, such as "
+            f"Column {column.name} must hold times that can be ordered; it holds "
             f"{column.dropna().iloc[0]!r}. Write dates as 2020-01-31, or numbers."
         )
     if column.isna().any():
-        raise ValueError(f"{column.isna().sum()} rows have no value in {column.name}.")
+        raise ValueError(
+            f"{column.isna().sum()} rows have no value in {column.name}: remove them, "
+            "or fill in the value."
+        )
 
 
-def _weights(frame, column):
+def _weights(frame: pd.DataFrame, column: str | None) -> FloatArray | None:
     if column is None:
         return None
     weights = pd.to_numeric(frame[column], errors="coerce")
-    if weights.isna().any() or (weights < 0).any():
-        wrong = frame[column][weights.isna() | (weights < 0)].iloc[0]
+    wrong = frame[column][~(weights >= 0)]
+    if len(wrong) or not weights.any():
+        value = repr(wrong.iloc[0]) if len(wrong) else "only 0"
         raise ValueError(
-            f"Weights must be numbers, none below 0; {column} has {wrong!r}."
+            "Weights must be numbers, none below 0 and not all 0; "
+            f"{column} has {value}."
         )
     return weights.to_numpy(dtype=float)
 
 
-def _check_outputs(*paths, folder_too=None):
+def _check_outputs(*paths: str | None, directory: str | None = None) -> None:
     """Refuse before the work what could not be written after it."""
-    for path in (*paths, folder_too):
+    for path in (*paths, directory):
         if path is None:
             continue
         folder = Path(path).absolute().parent
-        if Path(path).is_dir() and path != folder_too:
+        if Path(path).is_dir() and path != directory:
             raise ValueError(f"{path} cannot be written: it is a folder.")
         if not folder.is_dir():
             raise ValueError(f"{path} cannot be written: there is no folder {folder}.")
@@ -427,57 +532,49 @@ def _check_outputs(*paths, folder_too=None):
             raise ValueError(f"{path} cannot be written: {folder} is read-only.")
 
 
-def _check_packages(chosen):
-    needed = {"rich"} if chosen.command == "compare" else set()
-    if chosen.report or getattr(chosen, "out", None):
-        needed |= {"jinja2", "matplotlib"}
-    if getattr(chosen, "save", None):
-        needed |= {"skops"}
-    missing = sorted(name for name in needed if not find_spec(name))
-    if missing:
-        raise ImportError(
-            f'This needs {", ".join(missing)}: pip install "skadaptive[compare]".'
-        )
+def _check_packages(options: argparse.Namespace) -> None:
+    """Refuse before the work what packages are missing for."""
+    if options.command == "compare":
+        require("rich", purpose="compare")
+    if options.report or getattr(options, "out", None):
+        require("jinja2", "matplotlib", purpose="A report")
+    if getattr(options, "save", None):
+        require("skops", purpose="--save")
 
 
-def _import_tensorflow():
-    """Without the lines that its C++ side writes before it reads any setting."""
+# ---------------------------------------------------------------------------- helpers
+
+
+def _import_tensorflow() -> None:
+    """Import TensorFlow without the lines that its C++ code writes unconditionally."""
     sys.stderr.flush()
-    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 2)
+    stderr, null = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, 2)
     try:
-        import tensorflow  # noqa: F401
-    except ImportError:
-        pass  # fit says what to install
+        with contextlib.suppress(ImportError):  # fit says what to install
+            import_module("tensorflow")
     finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-        os.close(nowhere)
+        os.dup2(stderr, 2)
+        os.close(stderr)
+        os.close(null)
 
 
-def _label(labels, positive):
-    """The label of the value to be found, as split_target writes it."""
+def _label(labels: Any, positive: Label) -> Label:
+    """The rare class as ``two_classes`` writes it: the value itself, or its text."""
     return positive if (np.asarray(labels) == positive).any() else str(positive)
 
 
-def _say(message):
+def _print_note(message: str) -> None:
     print(message, file=sys.stderr)
 
 
-def _plain(value):
-    return value.item() if isinstance(value, np.generic) else value
+def _print_written(written: dict[str, str]) -> None:
+    for kind, path in written.items():
+        print(f"The {kind} was written to {path}.")
 
 
-def _print_json(content):
-    def finite(value):
-        if isinstance(value, dict):
-            return {str(key): finite(item) for key, item in value.items()}
-        if isinstance(value, list | tuple):
-            return [finite(item) for item in value]
-        value = _plain(value)
-        return None if isinstance(value, float) and not np.isfinite(value) else value
-
-    print(json.dumps(finite(content), indent=2, default=str))
+def _print_json(values: dict[str, Any]) -> None:
+    print(json.dumps(json_values(values), indent=2))
 
 
 if __name__ == "__main__":

@@ -24,6 +24,7 @@ from ._assessment.response import (
     unwrap,
 )
 from ._sklearn_compat import check_matplotlib_support
+from .adaptation import TERM_TITLES
 from .classifier import AdaptiveHybridClassifier
 
 # Okabe & Ito's palette, which colour-blind people tell apart; the line styles and the
@@ -145,15 +146,10 @@ class AdaptationDisplay:
         """
         self.ax_, self.figure_ = _axes(self, ax)
         epoch, score = self.history["epoch"], np.asarray(self.history["score"])
-        shares = {
-            "cross-entropy": "weight_cross_entropy",
-            "focal loss": "weight_focal",
-            "Dice loss": "weight_dice",
-        }
-        self.lines_ = [
-            self.ax_.plot(epoch, self.history[key], label=label, **style)[0]
-            for (label, key), style in zip(shares.items(), _STYLES, strict=True)
-        ]
+        self.lines_ = []
+        for (term, title), style in zip(TERM_TITLES.items(), _STYLES, strict=True):
+            share = self.history[f"weight_{term}"]
+            self.lines_ += self.ax_.plot(epoch, share, label=title, **style)
         judged = score[np.isfinite(score)]
         scored = judged.size > 0
         alone = scored and (judged.min() < 0 or judged.max() > 1)

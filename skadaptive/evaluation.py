@@ -33,6 +33,7 @@ from ._assessment.response import (
     response,
 )
 from ._assessment.threshold_counts import ScoredRows, calibration_bins
+from ._io.json_values import json_values
 from ._sklearn_compat import Interval, check_matplotlib_support, validate_params
 from ._warnings import warn
 from .display import ThresholdDisplay
@@ -361,25 +362,24 @@ class Evaluation:
         """What ``metrics.json`` holds: numbers, text and None where undefined."""
         matrix = self.confusion_matrix_
         cells = [
-            {"true": _plain(true), "predicted": _plain(called), **_numbers(row)}
+            {"true": true, "predicted": called, **row}
             for (true, called), row in zip(
                 matrix.index, matrix.to_dict("records"), strict=True
             )
         ]
-        return {
+        content = {
             "estimator": self.name,
             "n_samples": len(self.y_),
             "n_positive": int(np.sum(self.y_ == self.pos_label_)),
-            "pos_label": _plain(self.pos_label_),
+            "pos_label": self.pos_label_,
             "weighted": self.sample_weight_ is not None,
             "threshold": self.threshold_,
             "confidence_level": self.confidence_level,
             "n_bootstraps": self.n_bootstraps,
-            "measures": {
-                name: _numbers(row) for name, row in self.table.to_dict("index").items()
-            },
+            "measures": self.table.to_dict("index"),
             "confusion_matrix": cells,
         }
+        return json_values(content)
 
     def _figures(self):
         """Figures by name; those that the rows leave undefined are left out."""
@@ -448,13 +448,3 @@ class Evaluation:
                     ax=axes("threshold"),
                 )
         return figures
-
-
-def _numbers(row):
-    return {name: None if np.isnan(v) else float(v) for name, v in row.items()}
-
-
-def _plain(label):
-    """A label as JSON can hold it."""
-    label = label.item() if isinstance(label, np.generic) else label
-    return label if isinstance(label, (bool, int, float, str)) else str(label)

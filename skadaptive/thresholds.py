@@ -163,20 +163,41 @@ class expected_cost:
     cost_matrix: ArrayLike
 
     def __post_init__(self) -> None:
-        costs = np.asarray(self.cost_matrix, dtype=float)
-        if costs.shape != (2, 2) or not np.isfinite(costs).all():
-            raise ValueError(
-                "cost_matrix must be 2 x 2, finite, rows by true class and columns by "
-                f"predicted class; got {self.cost_matrix!r}."
-            )
+        check_cost_matrix(self.cost_matrix)
 
     def __call__(
         self, tp: FloatArray, fp: FloatArray, fn: FloatArray, tn: FloatArray
     ) -> FloatArray:
         """Score of each threshold, from the weighted counts there."""
-        (c_tn, c_fp), (c_fn, c_tp) = np.asarray(self.cost_matrix, dtype=float)
+        (c_tn, c_fp), (c_fn, c_tp) = check_cost_matrix(self.cost_matrix)
         total = tp + fp + fn + tn
         return -_ratio(c_tp * tp + c_fp * fp + c_fn * fn + c_tn * tn, total)
+
+
+def check_cost_matrix(cost_matrix: ArrayLike) -> FloatArray:
+    """Costs as an array of shape (2, 2), rows by true and columns by predicted class.
+
+    Parameters
+    ----------
+    cost_matrix : array-like of shape (2, 2)
+        The rare class second.
+
+    Returns
+    -------
+    ndarray of shape (2, 2)
+
+    Raises
+    ------
+    ValueError
+        If it has another shape, or costs that are not finite.
+    """
+    costs = np.asarray(cost_matrix, dtype=float)
+    if costs.shape != (2, 2) or not np.isfinite(costs).all():
+        raise ValueError(
+            "cost_matrix must be 2 x 2, finite, rows by true class and columns by "
+            f"predicted class; got {cost_matrix!r}."
+        )
+    return costs
 
 
 def _constrained(

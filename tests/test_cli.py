@@ -1,4 +1,4 @@
-"""The command: what it prints and writes, and how it answers mistakes."""
+"""The command: output, files, and messages for mistakes."""
 
 import json
 import re
@@ -12,18 +12,23 @@ from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.dummy import DummyClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import average_precision_score
+from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
-from skadaptive import cli
+from skadaptive import _packages, cli
 from skadaptive._io import atomic, model_files
+from skadaptive.comparison import compare
 from skadaptive.contenders import default_contenders, table_pipeline
 from skadaptive.datasets import load_rare
+from skadaptive.evaluation import evaluate
+
+FACTS = model_files.ModelFacts("name", "diagnosis", "malignant", False, [])
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """A table for training, one for later, and what `compare` makes of the first."""
+    """A folder with a table to train on and one of later rows."""
     folder = tmp_path_factory.mktemp("cli")
     bunch = load_rare("breast_cancer", as_frame=True)
     frame = bunch.data.iloc[:, :6].round(4)
@@ -59,7 +64,7 @@ def here(folder, compared, monkeypatch):
     return folder
 
 
-def test_compare_for_machines_and_people(compared):
+def test_compare_prints_json_and_notes(compared):
     code, out, error = compared
     assert code == 0, error
     found = json.loads(out)
@@ -69,9 +74,61 @@ def test_compare_for_machines_and_people(compared):
     scores = [row["mean_average_precision"] for row in found["ranking"]]
     assert scores == sorted(scores, reverse=True) and scores[0] > 0.7
     assert found["model"] == "model.skops" and not found["failures"]
-    # People are told what is rare; TensorFlow's start-up lines are kept from them.
+    # Standard error says which value is rare, without TensorFlow's start-up lines.
     assert "The rare value of diagnosis is malignant" in error
     assert "14/14" in error and "oneDNN" not in error
+
+
+@pytest.fixture
+def one_contender(monkeypatch):
+    """A comparison that takes a moment."""
+    monkeypatch.setattr(
+        "skadaptive.comparison.default_contenders",
+        lambda X, **parameters: {"bayes": table_pipeline(GaussianNB())},
+    )
+
+
+@pytest.mark.parametrize(
+    ("weight_of_first", "positive", "other"), [(1, 1, 0), (0.5, 0, 1)]
+)
+def test_one_rule_for_the_rare_class(
+    tmp_path, capsys, quick, one_contender, weight_of_first, positive, other
+):
+    """The command, compare, evaluate and the estimator take the same class."""
+    y = np.repeat([0, 1], [200, 300])
+    frame = pd.DataFrame({"x": np.random.default_rng(0).normal(y, 2), "y": y})
+    frame["w"] = weight = np.where(y == 0, weight_of_first, 1.0)
+    frame.to_csv(tmp_path / "t.csv", index=False)
+    command = ["compare", str(tmp_path / "t.csv"), "--target", "y", "--folds", "2"]
+    assert cli.main([*command, "--weight", "w", "--json"]) == 0
+    out, error = capsys.readouterr()
+    assert json.loads(out)["positive"] == positive
+    assert f"The rare value of y is {positive}: " in error
+    assert f"To find {other} instead: --positive {other}" in error
+    assert ("more frequent value" in error) == (positive == 1)
+    comparison = compare(
+        frame[["x"]], y, sample_weight=weight, cv=2, random_state=0, verbose=0
+    )
+    assert comparison.pos_label_ == positive
+    classifier = quick(cv=2, max_epochs=1).fit(frame[["x"]], y, sample_weight=weight)
+    assert evaluate(classifier, frame[["x"]], y).pos_label_ == positive
+
+
+def test_no_hint_if_the_value_is_given(folder, capsys, one_contender):
+    command = ["compare", str(folder / "train.csv"), "--target", "diagnosis"]
+    assert cli.main([*command, "--folds", "2", "--positive", "benign"]) == 0
+    error = capsys.readouterr().err
+    assert "The rare value of diagnosis is benign" in error
+    assert "To find" not in error
+    assert "benign is the more frequent value" in error
+
+
+def test_help_says_which_class_is_the_rare_one(capsys):
+    with pytest.raises(SystemExit) as exit:
+        cli.main(["compare", "--help"])
+    assert exit.value.code == 0
+    text = " ".join(capsys.readouterr().out.split())
+    assert "the second in sorted order, unless the first has less than half" in text
 
 
 def test_predict(here, capsys):
@@ -84,7 +141,7 @@ def test_predict(here, capsys):
     assert set(found["prediction"]) == {"malignant", "benign"}
     rare = truth["diagnosis"] == "malignant"
     assert average_precision_score(rare, found["probability"]) > 0.7
-    # Without the target, in another order of columns: the same.
+    # Neither the target nor the order of the columns matters.
     shuffled = truth.drop(columns="diagnosis").iloc[:, ::-1]
     shuffled.to_parquet("later.parquet")
     arguments = ["predict", "model.skops", "later.parquet", "--out", "p.parquet"]
@@ -97,10 +154,10 @@ def test_evaluate(here, capsys):
     assert cli.main([*arguments, "--json", "--out", "run"]) == 0
     found = json.loads(capsys.readouterr().out)
     measures = {row["measure"]: row for row in found["measures"]}
-    content = model_files.load_model("model.skops")
+    saved = model_files.load_model("model.skops")
     later = pd.read_csv("later.csv.gz")
-    proba = content["model"].predict_proba(later.drop(columns="diagnosis"))
-    rare = list(content["model"].classes_).index("malignant")
+    proba = saved.model.predict_proba(later.drop(columns="diagnosis"))
+    rare = list(saved.model.classes_).index("malignant")
     expected = average_precision_score(
         later["diagnosis"] == "malignant", proba[:, rare]
     )
@@ -117,12 +174,10 @@ def test_evaluate(here, capsys):
 @pytest.mark.parametrize(
     ("special", "column"), [("group", "customer"), ("time", "day")]
 )
-# Synthetic rows have no weights, nor has MLPClassifier before scikit-learn 1.7: what
-# does not take them is left out, and that is said.
+# Contenders that take no weights fail with a warning: those with synthetic rows, and
+# MLPClassifier before scikit-learn 1.7.
 @pytest.mark.filterwarnings("ignore:.* failed and is left out")
-def test_columns_with_a_part_of_their_own_are_no_features(
-    here, capsys, special, column
-):
+def test_group_time_and_weight_columns_are_no_features(here, capsys, special, column):
     frame = pd.read_csv("train.csv")
     frame["customer"] = np.arange(len(frame)) // 2
     frame["day"] = pd.date_range("2020-01-01", periods=len(frame))[::-1]
@@ -136,7 +191,7 @@ def test_columns_with_a_part_of_their_own_are_no_features(
     found = json.loads(capsys.readouterr().out)
     assert "Keras MLP (SMOTE)" in found["failures"]
     assert set(found["failures"]) <= {"Keras MLP (SMOTE)", "MLPClassifier"}
-    assert list(model_files.load_model("w.skops")["columns"]) == list(frame.columns[:6])
+    assert list(model_files.load_model("w.skops").columns) == list(frame.columns[:6])
 
 
 @pytest.mark.parametrize(
@@ -144,21 +199,25 @@ def test_columns_with_a_part_of_their_own_are_no_features(
     [
         ("compare none.csv --target x", "no file none.csv"),
         ("compare train.csv", "--target COLUMN, one of: mean radius"),
-        ("compare train.csv --target x", "no column 'x'. There are: mean radius"),
-        ("compare --target x", "--target goes with a FILE"),
+        ("compare train.csv --target x", "no column 'x'. The columns are: mean"),
+        ("compare --target x", "--target needs a FILE"),
         ("compare train.csv --target site --positive up", "No row has the value up"),
-        ("compare one.csv --target t", "nothing to tell apart"),
+        ("compare one.csv --target t", "but two classes are needed"),
         ("compare twenty.csv --target t", "has 20 values"),
-        ("compare model.skops --target t", "model.skops is not a table"),
+        ("compare model.skops --target t", "model.skops cannot be read as a table"),
         ("compare train.csv --target diagnosis --drop x", "no column x"),
         ("compare train.csv --target diagnosis --folds 1", "--folds must be 2"),
         ("compare train.csv --target diagnosis --scoring f11", "scoring must be"),
         ("compare train.csv --target diagnosis --report no/r.html", "no folder"),
-        ("compare train.csv --target diagnosis --time a --group b", "do not go togeth"),
+        (
+            "compare train.csv --target diagnosis --time a --group b",
+            "exclude each other",
+        ),
         ("compare train.csv --target diagnosis --weight site", "site has 'right'"),
-        ("compare train.csv --target diagnosis --time site", "no times that can be"),
+        ("compare one.csv --target a --weight zero", "zero has only 0"),
+        ("compare train.csv --target diagnosis --time site", "must hold times that"),
         ("compare train.csv --target diagnosis --report cache", "it is a folder"),
-        ("compare --drop site train.csv --target diagnosis", "before --drop"),
+        ("compare --drop site train.csv --target diagnosis", "FILE before --drop"),
         ("predict none.skops later.csv.gz", "no model file"),
         ("predict train.csv later.csv.gz", "not a model file"),
         ("predict old.skops later.csv.gz", "written with skadaptive 0.0.1"),
@@ -171,9 +230,9 @@ def test_columns_with_a_part_of_their_own_are_no_features(
     ],
 )
 def test_mistakes(here, capsys, monkeypatch, arguments, message):
-    """Exit code 2, a message that says what to do, and nothing overwritten."""
+    """The exit code is 2, a message says what to do, and no file is overwritten."""
     later = pd.read_csv("later.csv.gz")
-    numbers = pd.DataFrame({"a": np.arange(40), "t": 1})
+    numbers = pd.DataFrame({"a": np.arange(40), "t": 1, "zero": 0})
     numbers.to_csv("one.csv", index=False)
     numbers.assign(t=np.arange(40) % 20).to_csv("twenty.csv", index=False)
     later.assign(extra=1).to_csv("more_columns.csv", index=False)
@@ -186,9 +245,9 @@ def test_mistakes(here, capsys, monkeypatch, arguments, message):
         trusting.setattr(
             model_files, "_TRUSTED", {*model_files._TRUSTED, "subprocess.Popen"}
         )
-        model_files.save_model("foreign.skops", subprocess.Popen, X)
-    monkeypatch.setattr(model_files, "__version__", "0.0.1")
-    model_files.save_model("old.skops", model, X)
+        model_files.save_model("foreign.skops", subprocess.Popen, X, FACTS)
+    monkeypatch.setattr(_packages, "__version__", "0.0.1")
+    model_files.save_model("old.skops", model, X, FACTS)
     monkeypatch.undo()
     monkeypatch.chdir(here)
     outputs = {
@@ -211,44 +270,44 @@ def test_mistakes(here, capsys, monkeypatch, arguments, message):
     assert sorted(path.name for path in here.iterdir()) == before
 
 
-def test_only_what_can_be_read_again_is_written(here):
-    """Functions run what they are given, those of NumPy, too."""
+def test_untrusted_types_are_not_written(here):
+    """NumPy, too, has functions that run any code."""
     model = make_pipeline(FunctionTransformer(np.testing.runstring), DummyClassifier())
     with pytest.raises(ValueError, match="runstring would not be read again"):
-        model_files.save_model("bad.skops", model, pd.read_csv("train.csv"))
+        model_files.save_model("bad.skops", model, pd.read_csv("train.csv"), FACTS)
     assert not (here / "bad.skops").exists()
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-def test_every_default_contender_can_be_kept(here):
+def test_every_default_contender_can_be_saved(here):
     frame = pd.read_csv("train.csv")
     frame["day"] = pd.date_range("2020-01-01", periods=len(frame))
     X, y = frame.drop(columns="diagnosis"), frame["diagnosis"]
     for name, model in default_contenders(X, random_state=0).items():
         if name.startswith("Keras MLP") and "(SMOTE)" not in name:
-            continue  # of the same parts
+            continue  # the same types as with SMOTE
         fitted = model.fit(X, y)
-        model_files.save_model("one.skops", fitted, X)
-        again = model_files.load_model("one.skops")["model"]
+        model_files.save_model("one.skops", fitted, X, FACTS)
+        again = model_files.load_model("one.skops").model
         assert_array_equal(again.predict_proba(X), fitted.predict_proba(X))
 
 
-def test_a_mistyped_option():
+def test_unknown_option():
     with pytest.raises(SystemExit) as exit:
         cli.main(["compare", "--tarket", "x"])
     assert exit.value.code == 2
 
 
-def test_an_interrupt_is_no_mistake(here, monkeypatch, capsys):
+def test_interrupt_has_its_own_exit_code(here, monkeypatch, capsys):
     def interrupted(*args, **kwargs):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("skadaptive.comparison.compare", interrupted)
+    monkeypatch.setattr(cli, "compare", interrupted)
     assert cli.main(["compare", "train.csv", "--target", "diagnosis"]) == 130
     assert "interrupted" in capsys.readouterr().err
 
 
-def test_a_file_is_replaced_only_when_it_is_whole(tmp_path):
+def test_a_file_is_replaced_only_when_complete(tmp_path):
     path = tmp_path / "kept"
     path.write_text("before")
     with pytest.raises(RuntimeError), atomic.replace_atomically(path) as temporary:

@@ -3,7 +3,6 @@
 import contextlib
 import time
 import warnings
-from importlib.util import find_spec
 
 import joblib
 import numpy as np
@@ -15,6 +14,7 @@ from sklearn.pipeline import Pipeline
 
 from .._committee.folds import NothingHeldOut, make_folds
 from .._committee.threshold_tuning import tune_threshold
+from .._packages import require
 from .._sklearn_compat import safe_indexing
 from .._version import __version__
 from .._warnings import warn
@@ -283,11 +283,7 @@ def _progress(total, verbose):
     if not verbose:
         yield lambda what: None
         return
-    if not find_spec("rich"):
-        raise ImportError(
-            "The progress bar needs rich: pip install skadaptive[compare], or pass "
-            "verbose=0."
-        )
+    require("rich", purpose="The progress bar", alternative="pass verbose=0")
     from rich.console import Console
     from rich.progress import (
         BarColumn,

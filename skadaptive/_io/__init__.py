@@ -1,5 +1,5 @@
-"""Files: tables as people bring them, model files, and writing without half a file.
+"""Files: tables, model files, JSON values, and writing that leaves no half a file.
 
-May import: ``_version``, NumPy, pandas, scikit-learn. Nothing else of this package;
-skops only inside functions.
+May import: ``_parameters``, for the rule that names the rare class, ``_packages``,
+``_typing``, NumPy, pandas, scikit-learn; skops only inside functions.
 """

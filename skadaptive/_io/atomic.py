@@ -1,22 +1,27 @@
-"""Files that are replaced as a whole, or not at all."""
+"""Writing a file so that it is replaced as a whole or not at all."""
 
 import os
 import tempfile
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from .._typing import FilePath
+
 
 @contextmanager
-def replace_atomically(path):
-    """A temporary file that takes the place of ``path`` once it has been written.
+def replace_atomically(path: FilePath) -> Iterator[Path]:
+    """Write to a temporary file that takes the place of ``path`` at the end.
 
     Parameters
     ----------
     path : str or path-like
+        Left as it is if the body of the ``with`` statement raises an error.
 
     Yields
     ------
     pathlib.Path
+        The temporary file, in the same folder.
     """
     path = Path(path)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
@@ -29,7 +34,7 @@ def replace_atomically(path):
         Path(name).unlink(missing_ok=True)
 
 
-def _umask():
+def _umask() -> int:
     mask = os.umask(0)
     os.umask(mask)
     return mask

@@ -1,17 +1,20 @@
-"""Model files: an estimator, what its table looked like, and who wrote it."""
+"""Model files: an estimator, the columns and the target of its training, versions."""
 
+import json
 import shlex
+import zipfile
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import pandas as pd
-import sklearn
 
-from .._version import __version__
+from .._packages import installed_versions, require
+from .._typing import Estimator, FilePath, Label
 from .atomic import replace_atomically
 
-# What a model file may hold beside what skops itself trusts, such as scikit-learn's
-# estimators: all that the default contenders are made of, name by name. To trust whole
-# packages would be to trust functions of theirs that run any code they are given.
+# Types that a model file may hold beside those that skops itself trusts, such as
+# scikit-learn's estimators: the parts of the default contenders, name by name. Trust in
+# whole packages would include functions that run any code they are given.
 _TRUSTED = {
     "collections.OrderedDict",
     "imblearn.combine._smote_tomek.SMOTETomek",
@@ -56,20 +59,66 @@ _TRUSTED = {
     "xgboost.sklearn.XGBClassifier",
 }
 _FORMAT = "skadaptive model"
+# A file is read only with the versions of these, and of this package, that wrote it.
+_VERSIONED_PACKAGES = ("scikit-learn",)
 
 
-def save_model(path, model, X, **facts):
+@dataclass(frozen=True)
+class ModelFacts:
+    """What a model file records about the comparison that the model won.
+
+    Attributes
+    ----------
+    name : str
+        Name of the contender.
+    target : str
+        Column with the classes.
+    positive : label
+        Value of the target that is the rare class.
+    others_together : bool
+        Whether all other values of the target were made one class.
+    unused_columns : list of str
+        Columns of the training table that were neither features nor the target.
+    """
+
+    name: str
+    target: str
+    positive: Label
+    others_together: bool
+    unused_columns: list[str]
+
+
+@dataclass(frozen=True)
+class SavedModel:
+    """Content of a model file.
+
+    Attributes
+    ----------
+    model : fitted estimator
+    columns : dict of str to {"number", "date", "text"}
+        Features of the training, in their order, and what they hold.
+    facts : ModelFacts
+    """
+
+    model: Estimator
+    columns: dict[str, str]
+    facts: ModelFacts
+
+
+def save_model(
+    path: FilePath, model: Estimator, X: pd.DataFrame, facts: ModelFacts
+) -> None:
     """Write an estimator to a skops file.
 
     Parameters
     ----------
     path : str or path-like
+        An existing file is replaced once the new one is complete.
     model : estimator
         Fitted on X.
     X : DataFrame of shape (n_samples, n_features)
-        Its columns are remembered.
-    **facts
-        Strings, numbers and lists of them to be kept beside it.
+        Names and kinds of its columns are saved.
+    facts : ModelFacts
 
     Raises
     ------
@@ -78,18 +127,19 @@ def save_model(path, model, X, **facts):
     ValueError
         If the model has parts that :func:`load_model` would refuse.
     """
-    skops = _skops()
-    columns = {str(name): _kind(X[name]) for name in X}
+    require("skops", purpose="A model file")
+    from skops import io
+
     content = {
         "format": _FORMAT,
-        "versions": _versions(),
-        "columns": columns,
-        "facts": facts,
+        "versions": installed_versions(_VERSIONED_PACKAGES),
+        "columns": {str(name): _kind(X[name]) for name in X},
+        "facts": asdict(facts),
         "model": model,
     }
     with replace_atomically(path) as temporary:
-        skops.dump(content, temporary)
-        foreign = set(skops.get_untrusted_types(file=temporary)) - _TRUSTED
+        io.dump(content, temporary)
+        foreign = set(io.get_untrusted_types(file=temporary)) - _TRUSTED
         if foreign:
             raise ValueError(
                 "Only default contenders can be written to a model file: "
@@ -97,8 +147,8 @@ def save_model(path, model, X, **facts):
             )
 
 
-def load_model(path):
-    """Read what :func:`save_model` wrote.
+def load_model(path: FilePath) -> SavedModel:
+    """Read a file that :func:`save_model` wrote.
 
     Parameters
     ----------
@@ -106,22 +156,26 @@ def load_model(path):
 
     Returns
     -------
-    dict
-        ``model``, ``columns`` (name to "number", "date" or "text"), ``facts``.
+    SavedModel
 
     Raises
     ------
+    ImportError
+        If skops is not installed.
     ValueError
-        If it is no such file, was written by another version, or holds types of other
-        packages.
+        If it is no such file, was written with other versions of this package or of
+        scikit-learn, or holds types that no default contender has.
     """
-    skops = _skops()
-    again = "Train again with 'skadaptive compare FILE --target COLUMN --save MODEL'"
+    require("skops", purpose="A model file")
+    from skops import io
+
+    again = "Write the model again with 'skadaptive compare --save'"
     if not Path(path).is_file():
-        raise ValueError(f"There is no model file {path}.")
+        raise ValueError(f"There is no model file {path}. {again}.")
     try:
-        types = skops.get_untrusted_types(file=path)
-    except Exception as error:  # of zipfile, json or skops, as the damage may be
+        types = io.get_untrusted_types(file=path)
+    # zipfile, json or skops raise different errors, depending on the damage.
+    except Exception as error:
         raise ValueError(f"{path} is not a model file. {again}.") from error
     foreign = set(types) - _TRUSTED
     if foreign:
@@ -129,31 +183,33 @@ def load_model(path):
             f"{path} holds types that this program does not trust: "
             f"{', '.join(sorted(foreign))}. Was it written by 'skadaptive compare'?"
         )
-    # Versions come first: what another one wrote may not even load.
+    # Versions are compared first: the rest of another version's file may not load.
     written = _written_versions(path)
     if written is None:
         raise ValueError(f"{path} is not a model file of skadaptive. {again}.")
     differing = [
         f"{name} {written.get(name, 'unknown')}, and this is {version}"
-        for name, version in _versions().items()
+        for name, version in installed_versions(_VERSIONED_PACKAGES).items()
         if written.get(name) != version
     ]
     if differing:
         raise ValueError(
             f"{path} was written with {'; '.join(differing)}. {again}, or install "
-            "the versions it was written with."
+            "the versions that wrote it."
         )
-    return skops.load(path, trusted=types)
+    content = io.load(path, trusted=types)
+    facts = ModelFacts(**content["facts"])
+    return SavedModel(content["model"], content["columns"], facts)
 
 
-def as_trained(frame, columns):
-    """The columns that a model was trained on, in their order.
+def as_trained(frame: pd.DataFrame, columns: dict[str, str]) -> pd.DataFrame:
+    """Features in the order and with the kinds of values of the training.
 
     Parameters
     ----------
     frame : DataFrame of shape (n_samples, n_columns)
     columns : dict of str to str
-        As of :func:`load_model`.
+        See :class:`SavedModel`.
 
     Returns
     -------
@@ -162,48 +218,42 @@ def as_trained(frame, columns):
     Raises
     ------
     ValueError
-        If columns are missing, are there that were not in training, or hold texts
-        where there were numbers.
+        If columns are missing, were not in the training table, or hold another kind
+        of values than in training, such as text in place of numbers.
     """
     missing = [name for name in columns if name not in frame]
-    more = [name for name in frame if name not in columns]
+    extra = [name for name in frame if name not in columns]
     if missing:
         raise ValueError(
             f"Columns that the model was trained on are missing: {', '.join(missing)}."
         )
-    if more:
+    if extra:
         raise ValueError(
-            f"Columns that the model was not trained on: {', '.join(more)}. If they "
-            f"do not matter: --drop {shlex.join(more)}"
+            f"Columns that the model was not trained on: {', '.join(extra)}. To leave "
+            f"them out: --drop {shlex.join(extra)}"
         )
     frame = frame[list(columns)]
     for name, kind in columns.items():
-        # A column without any value has no kind of its own.
+        # The kind of a column without any value is arbitrary.
         if kind != _kind(frame[name]) and kind != "text" and frame[name].notna().any():
             raise ValueError(
                 f"Column {name} held {kind}s in training, and now it holds "
-                f"{_kind(frame[name])}s, such as {frame[name].dropna().iloc[0]!r}."
+                f"{_kind(frame[name])}s, such as {frame[name].dropna().iloc[0]!r}. "
+                f"Convert it, or compare again on such data."
             )
         if kind == "text" and _kind(frame[name]) != "text":
             frame = frame.assign(**{name: frame[name].astype("string").astype(object)})
     return frame
 
 
-def _kind(column):
+def _kind(column: pd.Series) -> str:
     if pd.api.types.is_datetime64_any_dtype(column):
         return "date"
     return "number" if pd.api.types.is_numeric_dtype(column) else "text"
 
 
-def _versions():
-    return {"skadaptive": __version__, "scikit-learn": sklearn.__version__}
-
-
-def _written_versions(path):
-    """Versions in a file, from its schema alone; None if it has none."""
-    import json
-    import zipfile
-
+def _written_versions(path: FilePath) -> dict[str, str] | None:
+    """Versions that a file names, read from its schema alone; None if it has none."""
     with zipfile.ZipFile(path) as archive:
         schema = json.loads(archive.read("schema.json"))
     try:
@@ -211,16 +261,6 @@ def _written_versions(path):
         if json.loads(content["format"]["content"]) != _FORMAT:
             return None
         versions = content["versions"]["content"]
-        return {name: json.loads(versions[name]["content"]) for name in _versions()}
-    except (KeyError, TypeError, ValueError):
+        return {name: json.loads(entry["content"]) for name, entry in versions.items()}
+    except (AttributeError, KeyError, TypeError, ValueError):
         return None
-
-
-def _skops():
-    try:
-        import skops.io
-    except ImportError as error:
-        raise ImportError(
-            'Model files need skops: pip install "skadaptive[compare]".'
-        ) from error
-    return skops.io

@@ -1,34 +1,40 @@
-"""What to do next, in plain words that follow from the results."""
+"""Recommendations that follow from the results of a comparison or an evaluation."""
+
+from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.special import logit
 
 from .._assessment.measures import measure_title
-from .._assessment.threshold_counts import calibration_verdict
+from .._assessment.threshold_counts import ScoredRows, calibration_verdict
 from ..contenders import OURS
 from .formatting import join_names, seconds_text, threshold_text
 
-# Below this many rare rows more of them tell more than another classifier.
+if TYPE_CHECKING:
+    from ..comparison import Comparison
+    from ..evaluation import Evaluation
+
+# With fewer rare rows than this, more of them help more than another classifier.
 _FEW_RARE = 100
-#: What a :class:`skadaptive.comparison.Finding` is called.
+#: Titles of the kinds of :class:`skadaptive.comparison.Finding`.
 KINDS = {
     "identifier": "Identifier",
-    "constant": "Constant",
-    "leak": "Gives the target away",
-    "duplicates": "Repeated rows",
+    "constant": "Constant column",
+    "leak": "Possible target leakage",
+    "duplicates": "Duplicate rows",
 }
 
 
-def advice(comparison, rows, tuned):
-    """What to do after a comparison, in the order in which to do it.
+def advice(comparison: "Comparison", rows: ScoredRows, tuned: float) -> list[str]:
+    """Recommendations after a comparison, in the order in which to follow them.
 
     Parameters
     ----------
     comparison : Comparison
     rows : ScoredRows
-        Of its best.
+        All rows with the out-of-fold probabilities of the best contender.
     tuned : float
-        Mean of the thresholds tuned for the best.
+        Mean of the thresholds tuned for the best contender.
 
     Returns
     -------
@@ -39,131 +45,142 @@ def advice(comparison, rows, tuned):
     if not hasattr(comparison, "best_"):
         lines.append(
             "The comparison was interrupted: run it again. With the same cache_dir and "
-            "seed it goes on where it stopped."
+            "seed it resumes where it stopped."
         )
-    spoils = [f for f in comparison.findings_ if f.kind != "constant"]
-    if spoils:
-        kinds = dict.fromkeys(KINDS[f.kind].lower() for f in spoils)
+    problems = [f for f in comparison.findings_ if f.kind != "constant"]
+    if problems:
+        kinds = dict.fromkeys(KINDS[f.kind].lower() for f in problems)
         lines.append(
-            f"Put right first what can spoil the comparison ({', '.join(kinds)}; see "
-            "the data above) and compare again. Until then the scores may be better "
-            "than those of new rows."
+            f"Fix the problems in the data first ({', '.join(kinds)}; see the section "
+            "on the data) and compare again. Until then the scores may be higher than "
+            "on new rows."
         )
     if comparison.failures_:
         lines.append(
             f"{join_names(comparison.failures_)} failed and could not be compared. "
-            "Install what is missing, or put right what the message names, and run "
-            "again; with cache_dir, only what is new is computed."
+            "Install what is missing, or fix what the message names, and run the "
+            "comparison again; with cache_dir, finished folds are not computed again."
         )
     lines += _choice(comparison)
     if OURS in table.index and best != OURS:
         lines.append(_ours_behind(comparison))
-    lines.append(_decide(comparison, tuned))
-    wrong, _ = calibration_verdict(rows)
-    if wrong:
+    lines.append(_threshold(comparison, tuned))
+    miscalibrated, _ = calibration_verdict(rows)
+    if miscalibrated:
         lines.append(
-            f"Do not take the probabilities of {best} at their word: rank by them and "
-            "choose the threshold on them. For ones that mean what they say, wrap it "
-            "in sklearn.calibration.CalibratedClassifierCV."
+            f"The probabilities of {best} are miscalibrated. Use them to rank rows and "
+            "to choose the threshold. If you need their values, wrap the classifier in "
+            "sklearn.calibration.CalibratedClassifierCV."
         )
     n_rare = int(comparison.y_.sum())
     if n_rare < _FEW_RARE:
         lines.append(
-            f"Gather more rare rows if you can. With {n_rare} the intervals are wide, "
-            "and more of them tell more than another classifier would."
+            f"Collect more rare rows if you can. With {n_rare} the intervals are wide, "
+            "and more rare rows help more than another classifier."
         )
     if hasattr(comparison, "best_"):
         lines.append(
-            f"{best}, fitted on all rows, is comparison.best_. Judge it on rows that "
-            "come later with skadaptive.evaluate, and look with skadaptive.drift "
-            "whether they still resemble these."
+            f"comparison.best_ is {best}, fitted on all rows. Evaluate it on later "
+            "rows with skadaptive.evaluate, and check with skadaptive.drift whether "
+            "new rows still resemble these."
         )
     return lines
 
 
-def _choice(comparison):
-    """Which to take: the winner, or of those level with it what is quicker."""
+def _choice(comparison: "Comparison") -> list[str]:
+    """Recommend the best contender, or a quicker one that may be as good."""
     best, table, tests = comparison.best_name_, comparison.table, comparison.tests_
     if tests.empty:
         return []
     if (tests["verdict"] == "ahead").all():
-        return [f"Take {best}: its lead over every other contender is more than luck."]
+        return [
+            f"Use {best}: it is significantly better than every other contender here."
+        ]
     level = list(tests.index[tests["verdict"] == "could be luck"])
     if not level:
         return [
-            f"Take {best}. Over some its lead is more than luck only if nobody else is "
-            "counted; more rare rows would tell."
+            f"Use {best}. Some of its differences are significant only without the "
+            "correction for the number of contenders. More rare rows would make the "
+            "comparison more certain."
         ]
     seconds = table["mean_fit_time"] + table["mean_predict_time"]
-    quick = seconds[[best, *level]].idxmin()
-    if quick == best:
+    quickest = seconds[[best, *level]].idxmin()
+    not_significant = (
+        f"The difference between {best} and {join_names(level)} is not significant"
+    )
+    if quickest == best:
         return [
-            f"Take {best}. Its lead over {join_names(level)} could be luck, but it is "
-            f"the quickest as well, {seconds_text(seconds[best])} s a fold."
+            f"Use {best}. {not_significant}, but {best} is also the quickest of them: "
+            f"{seconds_text(seconds[best])} s per fold."
         ]
-    lost = abs(tests.at[quick, "difference"])
-    which = "it" if len(level) == 1 else "one of these"
+    loss = abs(tests.at[quickest, "difference"])
     return [
-        f"The lead of {best} over {join_names(level)} could be luck. If {which} is "
-        f"simpler to run, take it. The quickest is {quick}: "
-        f"{seconds_text(seconds[quick])} s a fold against "
-        f"{seconds_text(seconds[best])} s, {lost:.3f} worse in "
-        f"{measure_title(comparison.scoring_)} here. To tell them apart, gather "
-        "more rare rows."
+        f"{not_significant}. Use whichever is easiest to run. The quickest is "
+        f"{quickest}: {seconds_text(seconds[quickest])} s per fold, {best} takes "
+        f"{seconds_text(seconds[best])} s; its {measure_title(comparison.scoring_)} is "
+        f"{loss:.3f} worse here. More rare rows would make the comparison more certain."
     ]
 
 
-def _ours_behind(comparison):
+def _ours_behind(comparison: "Comparison") -> str:
     row = comparison.tests_.loc[OURS]
-    luck = {
-        "ahead": f"more than luck. There is no reason to prefer {OURS} here.",
-        "perhaps ahead": "perhaps more than luck.",
-        "could be luck": "which could be luck.",
+    significance = {
+        "ahead": "and the difference is significant. Nothing here speaks for "
+        f"{OURS} on this table.",
+        "perhaps ahead": "a difference that is significant only without the correction "
+        "for the number of contenders.",
+        "could be luck": "but the difference is not significant.",
     }
     return (
-        f"{OURS} is not first: {comparison.best_name_} is ahead of it by "
-        f"{abs(row['difference']):.3f} in {measure_title(comparison.scoring_)}, "
-        f"{luck[row['verdict']]} How its mix moved is drawn for a winner only; "
-        "skadaptive.AdaptationDisplay.from_estimator draws it for any fitted one."
+        f"{OURS} is not the best here: {comparison.best_name_} is "
+        f"{abs(row['difference']):.3f} better in {measure_title(comparison.scoring_)}, "
+        f"{significance[row['verdict']]} This page shows the adaptation of the loss "
+        "weights only for a best contender; for any fitted estimator use "
+        "skadaptive.AdaptationDisplay.from_estimator."
     )
 
 
-def _decide(comparison, tuned):
+def _threshold(comparison: "Comparison", tuned: float) -> str:
     row = comparison.table.loc[comparison.best_name_]
-    f1, at_half = row["mean_f1"], row["mean_f1_at_0.5"]
+    f1, f1_at_half = row["mean_f1"], row["mean_f1_at_0.5"]
     shown = threshold_text(tuned)
-    if round(f1, 3) > round(at_half, 3):
+    if round(f1, 3) > round(f1_at_half, 3):
         text = (
-            f"Decide at about {shown}, not at 0.5: F1 {f1:.3f} instead of "
-            f"{at_half:.3f}."
+            f"Use a threshold of about {shown} in place of 0.5: F1 is {f1:.3f} instead "
+            f"of {f1_at_half:.3f}."
         )
     else:
         text = (
-            f"The tuned threshold, about {shown}, does not do better than 0.5 here: F1 "
-            f"{f1:.3f} against {at_half:.3f}."
+            f"The tuned threshold, about {shown}, is no better than 0.5 here: F1 is "
+            f"{f1:.3f}, and {f1_at_half:.3f} at 0.5."
         )
-    spread = comparison.scores("threshold")[comparison.best_name_]
-    low, high = (threshold_text(v) for v in (spread.min(), spread.max()))
-    if logit(np.clip(spread, 1e-9, 1 - 1e-9)).std() > 1:
+    by_fold = comparison.scores("threshold")[comparison.best_name_]
+    low, high = (threshold_text(value) for value in (by_fold.min(), by_fold.max()))
+    if logit(np.clip(by_fold, 1e-9, 1 - 1e-9)).std() > 1:
         text += (
-            f" It varies from {low} to {high} between the folds, so there are too few "
-            "rare rows to know it well."
+            f" It varies from {low} to {high} between the folds: there are too few "
+            "rare rows to estimate it well."
         )
     return text + (
-        " F1 knows nothing of what mistakes cost. If you do, choose by the threshold "
-        "section above; skadaptive.thresholds.expected_cost tunes for it."
+        " F1 ignores the costs of mistakes. If you know them, choose the threshold in "
+        "the section on threshold and cost; skadaptive.thresholds.expected_cost tunes "
+        "it for them."
     )
 
 
-def evaluation_advice(evaluation, rows, can_choose):
-    """What to do after an evaluation.
+def evaluation_advice(
+    evaluation: "Evaluation", rows: ScoredRows, can_choose: bool
+) -> list[str]:
+    """Recommendations after an evaluation, in the order in which to follow them.
 
     Parameters
     ----------
     evaluation : Evaluation
     rows : ScoredRows
+        The rows of the evaluation.
     can_choose : bool
-        Whether there are probabilities, and rows of both classes.
+        Whether there are probabilities, and rows of both classes, so that a threshold
+        can be chosen.
 
     Returns
     -------
@@ -173,33 +190,32 @@ def evaluation_advice(evaluation, rows, can_choose):
     row = evaluation.table.loc["average_precision"]
     if not np.isnan(row["low"]) and row["low"] <= rows.share:
         lines.append(
-            f"Average precision is {row['value']:.3f}, the lower end of its interval "
-            f"{row['low']:.3f}; drawing lots would give {rows.share:.3f}. These rows "
-            f"do not show that {name} tells the classes apart. Do not use it yet."
+            f"Do not use {name} yet: average precision is {row['value']:.3f}, and the "
+            f"lower end of its interval, {row['low']:.3f}, is not above the chance "
+            f"level, {rows.share:.3f}."
         )
     if can_choose:
         lines.append(
-            "If you know what a miss and a false alarm cost, choose the threshold by "
-            "the section above; but one that was chosen on these rows looks better on "
-            "them than it will be. skadaptive.thresholds.expected_cost tunes it in "
-            "training."
+            "If you know what a miss and a false alarm cost, choose the threshold in "
+            "the section on threshold and cost. A threshold chosen on these rows looks "
+            "better on them than on new rows; to tune it in training, use "
+            "skadaptive.thresholds.expected_cost."
         )
-    if can_choose:
-        wrong, _ = calibration_verdict(rows)
-        if wrong:
+        miscalibrated, _ = calibration_verdict(rows)
+        if miscalibrated:
             lines.append(
-                "Do not take the probabilities at their word; wrap the classifier in "
-                "sklearn.calibration.CalibratedClassifierCV. If the rare class has "
-                "become more or less frequent since training, "
-                "skadaptive.drift.adjust_to_prior puts them right."
+                "The probabilities are miscalibrated. If you need their values, wrap "
+                "the classifier in sklearn.calibration.CalibratedClassifierCV. If the "
+                "prevalence of the rare class has changed since training, correct them "
+                "with skadaptive.drift.adjust_to_prior."
             )
     n_rare = int(rows.y.sum())
     if n_rare < _FEW_RARE:
         lines.append(
-            f"Gather more rare rows if you can: with {n_rare} the intervals are wide."
+            f"Collect more rare rows if you can: with {n_rare} the intervals are wide."
         )
     lines.append(
-        "Judge it again when new labels come in, and look with skadaptive.drift "
-        "whether the rows still resemble those of the training."
+        "Evaluate again when new labels arrive, and check with skadaptive.drift "
+        "whether new rows still resemble the training rows."
     )
     return lines

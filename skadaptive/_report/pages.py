@@ -1,24 +1,29 @@
-"""What was found, as one HTML file that needs nothing else: no network, no script.
+"""HTML reports of a comparison and of an evaluation, one self-contained file each.
 
-:func:`comparison_report` is for :func:`skadaptive.compare`, :func:`evaluation_report`
-for :func:`skadaptive.evaluate`. Here is what they say; the templates are what it looks
-like. Figures are drawn by matplotlib and put into the page as SVG, in colours that
-follow the page's, light or dark. The same results give the same bytes.
-
-Inside, ``counts`` and ``costs`` are those of ``_assessment.threshold_counts``.
+A page loads nothing from elsewhere: its style sheet, its figures and the script of its
+threshold slider are part of the file, and without JavaScript a table takes the place of
+the slider. This module collects what a page says; the templates hold its layout and
+wording. Matplotlib draws the figures as SVG, in colours that follow the light or dark
+scheme of the page. The same results give the same bytes.
 """
 
 import platform
-from importlib import metadata
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 
 from .._assessment.measures import measure_title
 from .._assessment.threshold_counts import ScoredRows
 from .._io.atomic import replace_atomically
+from .._packages import installed_versions, require
+from .._typing import ArrayLike, FilePath, FloatArray, Label
 from .._version import __version__
 from ..contenders import OURS
+from ..thresholds import check_cost_matrix
 from .advice import KINDS, advice, evaluation_advice
 from .charts import (
     adaptation,
@@ -38,10 +43,15 @@ from .formatting import (
     threshold_text,
 )
 
+if TYPE_CHECKING:
+    from ..comparison import Comparison
+    from ..evaluation import Evaluation
+
 _OF_PROBABILITY = ("average_precision", "roc_auc", "brier_score")
 _OF_LABELS = ("f1", "precision", "recall", "accuracy")
-# A miss as dear as ten false alarms, until the reader says what they cost.
+# Used until the reader enters other costs: a miss costs as much as ten false alarms.
 _COST_MATRIX = ((0, 1), (10, 0))
+# Packages whose versions the page lists.
 _PACKAGES = (
     "scikit-learn",
     "imbalanced-learn",
@@ -59,45 +69,50 @@ _PACKAGES = (
 # ------------------------------------------------------------------------- the reports
 
 
-def comparison_report(comparison, path=None, *, title=None, cost_matrix=None):
-    """Write what a comparison found as one self-contained HTML file.
+def comparison_report(
+    comparison: "Comparison",
+    path: FilePath | None = None,
+    *,
+    title: str | None = None,
+    cost_matrix: ArrayLike | None = None,
+) -> Path | str:
+    """Write a report of a comparison as one self-contained HTML file.
 
     Parameters
     ----------
     comparison : Comparison
-        From :func:`skadaptive.compare`.
+        Result of :func:`skadaptive.compare`.
     path : str or path-like, default=None
-        Where to. A file that is there is replace_atomically once the new one is complete. None
+        File to write; an existing one is replaced once the new one is complete. None
         returns the page.
     title : str, default=None
-        Heading of the page.
+        Heading of the page. None: a question that it answers.
     cost_matrix : array-like of shape (2, 2), default=None
-        ``cost_matrix[i][j]`` is the cost of predicting class j for a row of class i, 1
-        being the rare class. What the costs in the page begin with, and the reader can
-        change there. None: a miss costs as much as 10 false alarms.
+        ``cost_matrix[i][j]`` is the cost of predicting class j for a row of class i,
+        where class 1 is the rare one. The page opens with these costs, and the reader
+        can change them there. None: a miss costs as much as 10 false alarms.
 
     Returns
     -------
     pathlib.Path or str
-        The path, or the page if there is none.
+        The path, or the page if ``path`` is None.
 
     Raises
     ------
     ImportError
-        If Jinja2 or matplotlib are not installed.
+        If Jinja2 or matplotlib is not installed.
     FileNotFoundError
-        If there is no such folder.
+        If the folder of ``path`` does not exist.
     ValueError
-        If the costs are not 2 x 2, finite, and mistakes at least as dear as no
-        mistakes.
+        If ``cost_matrix`` is not 2 x 2 and finite, or makes a mistake cheaper than
+        the right prediction for the same class.
     """
     render = _renderer()
-    costs = _costs(cost_matrix)
-    path = _checked(path)
+    costs = _mistake_costs(cost_matrix)
+    path = _check_folder(path)
     best = comparison.best_name_
     rows = ScoredRows.pooled(comparison, best)
     tuned = float(comparison.scores("threshold")[best].mean())
-    ranked = comparison.table
     page = render(
         "comparison.html.jinja",
         title=title or "Which classifier finds the rare class best?",
@@ -106,7 +121,7 @@ def comparison_report(comparison, path=None, *, title=None, cost_matrix=None):
         ours=OURS,
         facts=_facts(comparison),
         findings=[(KINDS[f.kind], f.message) for f in comparison.findings_],
-        summary=_answer(comparison),
+        summary=_summary(comparison),
         ranking_figure=ranking_figure(comparison),
         ranking=_ranking(comparison),
         decisions=_decisions(comparison),
@@ -120,26 +135,32 @@ def comparison_report(comparison, path=None, *, title=None, cost_matrix=None):
         advice=advice(comparison, rows, tuned),
         n_folds=len(comparison.test_folds_),
         repeated=_is_repeated(comparison),
-        place={name: i for i, name in enumerate(ranked.index, 1)},
+        place={name: i for i, name in enumerate(comparison.table.index, 1)},
         footer=_footer(comparison),
     )
     return page if path is None else _write(page, path)
 
 
-def evaluation_report(evaluation, path=None, *, title=None, cost_matrix=None):
-    """Write what an evaluation found as one self-contained HTML file.
+def evaluation_report(
+    evaluation: "Evaluation",
+    path: FilePath | None = None,
+    *,
+    title: str | None = None,
+    cost_matrix: ArrayLike | None = None,
+) -> Path | str:
+    """Write a report of an evaluation as one self-contained HTML file.
 
     Parameters
     ----------
     evaluation : Evaluation
-        From :func:`skadaptive.evaluate`.
+        Result of :func:`skadaptive.evaluate`.
     path, title, cost_matrix
         See :func:`comparison_report`.
 
     Returns
     -------
     pathlib.Path or str
-        The path, or the page if there is none.
+        The path, or the page if ``path`` is None.
 
     Raises
     ------
@@ -147,43 +168,39 @@ def evaluation_report(evaluation, path=None, *, title=None, cost_matrix=None):
         See :func:`comparison_report`.
     """
     render = _renderer()
-    costs = _costs(cost_matrix)
-    path = _checked(path)
-    label, name = evaluation.pos_label_, evaluation.name
+    costs = _mistake_costs(cost_matrix)
+    path = _check_folder(path)
+    name, used = evaluation.name, evaluation.threshold_
     rows = ScoredRows(
-        evaluation.y_ == label, evaluation.scores_, evaluation.sample_weight_
+        evaluation.y_ == evaluation.pos_label_,
+        evaluation.scores_,
+        evaluation.sample_weight_,
     )
-    both = 0 < rows.y.sum() < len(rows.y)
-    decides = evaluation.threshold_
-    marks = {} if decides in (None, 0.5) else {"its own": decides}
-    probable = evaluation.probabilities_ is not None
+    both_classes = 0 < rows.y.sum() < len(rows.y)
+    can_choose = both_classes and evaluation.probabilities_ is not None
+    marks = {} if used in (None, 0.5) else {"used by predict": used}
     page = render(
         "evaluation.html.jinja",
-        title=title or f"How well {name} finds the rare class",
+        title=title or f"How well does {name} find the rare class?",
         evaluation=evaluation,
         facts=_evaluation_facts(evaluation, rows),
         measures=_measures(evaluation),
         confusion=_evaluation_confusion(evaluation),
         level=f"{100 * evaluation.confidence_level:g} %",
-        curves=evaluation_curves(evaluation, rows) if both else [],
-        threshold=threshold(rows, marks, costs) if both and probable else None,
-        calibration=calibration(rows, name) if both and probable else None,
-        advice=evaluation_advice(evaluation, rows, both and probable),
+        curves=evaluation_curves(evaluation, rows) if both_classes else [],
+        threshold=threshold(rows, marks, costs) if can_choose else None,
+        calibration=calibration(rows, name) if can_choose else None,
+        advice=evaluation_advice(evaluation, rows, can_choose),
         footer={"Versions": _versions()},
     )
     return page if path is None else _write(page, path)
 
 
-def _renderer():
-    """A function that fills in a template; a clear error where something lacks."""
-    try:
-        import matplotlib  # noqa: F401
-        from jinja2 import Environment, PackageLoader, StrictUndefined
-    except ImportError as error:
-        raise ImportError(
-            f"A report needs Jinja2 and matplotlib ({error}): "
-            'pip install "skadaptive[compare]"'
-        ) from error
+def _renderer() -> Callable[..., str]:
+    """A function that fills in a template, by its name, with values."""
+    require("jinja2", "matplotlib", purpose="A report")
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
     environment = Environment(
         loader=PackageLoader("skadaptive._report"),
         autoescape=True,
@@ -193,53 +210,51 @@ def _renderer():
     )
     environment.globals["sentence"] = capital
 
-    def render(name, **values):
+    def render(name: str, **values: Any) -> str:
         return environment.get_template(name).render(version=__version__, **values)
 
     return render
 
 
-def _costs(cost_matrix):
-    """What a miss and a false alarm cost more than no mistake."""
-    costs = np.asarray(_COST_MATRIX if cost_matrix is None else cost_matrix, float)
-    if costs.shape == (2, 2) and np.isfinite(costs).all():
-        miss, alarm = costs[1, 0] - costs[1, 1], costs[0, 1] - costs[0, 0]
-        if miss >= 0 and alarm >= 0:
-            return {"miss": miss, "alarm": alarm}
-    raise ValueError(
-        "cost_matrix must be 2 x 2, finite, rows by true class and columns by "
-        "predicted class, and a mistake no cheaper than none, such as "
-        f"[[0, 1], [10, 0]]; got {cost_matrix!r}."
-    )
+def _mistake_costs(cost_matrix: ArrayLike | None) -> dict[str, float]:
+    """By how much a miss and a false alarm cost more than the right prediction."""
+    costs = check_cost_matrix(_COST_MATRIX if cost_matrix is None else cost_matrix)
+    miss, alarm = costs[1, 0] - costs[1, 1], costs[0, 1] - costs[0, 0]
+    if miss < 0 or alarm < 0:
+        raise ValueError(
+            "cost_matrix must make no mistake cheaper than the right prediction for "
+            f"the same class, such as [[0, 1], [10, 0]]; got {cost_matrix!r}."
+        )
+    return {"miss": miss, "alarm": alarm}
 
 
-def _checked(path):
+def _check_folder(path: FilePath | None) -> Path | None:
     if path is None:
         return None
     path = Path(path)
     if not path.parent.is_dir():
         raise FileNotFoundError(
-            f"There is no folder {path.parent} to write {path.name} into: make it "
-            "first, or name another."
+            f"There is no folder {path.parent} to write {path.name} into: create it "
+            "first, or name another one."
         )
     return path
 
 
-def _write(page, path):
+def _write(page: str, path: Path) -> Path:
     with replace_atomically(path) as temporary:
         temporary.write_text(page, encoding="utf-8")
     return path
 
 
-def _is_repeated(comparison):
-    times = np.bincount(np.concatenate(comparison.test_folds_))
-    return bool(times.max() > 1)
+def _is_repeated(comparison: "Comparison") -> bool:
+    """Whether a row is in more than one test fold."""
+    return bool(np.bincount(np.concatenate(comparison.test_folds_)).max() > 1)
 
 
-# ---------------------------------------------------------------- what the data are
+# ----------------------------------------------------------------------------- the data
 
 
-def _facts(comparison):
+def _facts(comparison: "Comparison") -> dict[str, str]:
     y, weight = comparison.y_, comparison.sample_weight_
     share = f"{np.average(y, weights=weight):.2%}"
     return {
@@ -251,18 +266,18 @@ def _facts(comparison):
     }
 
 
-def _answer(comparison):
-    """The summary without what has a place of its own further up in the page."""
-    said = {finding.message for finding in comparison.findings_}
-    return [line for line in comparison.summary() if line not in said]
+def _summary(comparison: "Comparison") -> list[str]:
+    """The summary without the findings, which the page has listed before."""
+    findings = {finding.message for finding in comparison.findings_}
+    return [line for line in comparison.summary() if line not in findings]
 
 
-def _evaluation_facts(evaluation, rows):
+def _evaluation_facts(evaluation: "Evaluation", rows: ScoredRows) -> dict[str, str]:
     facts = {
         "Classifier": evaluation.name,
         "Rows": f"{len(evaluation.y_):,}" + (", weighted" if rows.weighted else ""),
-        "Class to be found": str(evaluation.pos_label_),
-        "Rows of it": f"{int(np.sum(evaluation.y_ == evaluation.pos_label_)):,}, "
+        "Rare class": str(evaluation.pos_label_),
+        "Rare rows": f"{int(np.sum(evaluation.y_ == evaluation.pos_label_)):,}, "
         f"{rows.share:.2%}" + (" by weight" if rows.weighted else ""),
     }
     if evaluation.threshold_ is not None:
@@ -273,81 +288,92 @@ def _evaluation_facts(evaluation, rows):
 # ------------------------------------------------------------------------ the ranking
 
 
-def _ranking(comparison):
-    """How well they rank, in which the order is, and what they cost in time."""
+@dataclass(frozen=True)
+class Cell:
+    """A number in a table, as text.
+
+    Attributes
+    ----------
+    value : str
+    spread : str
+        Its standard deviation or interval; empty if it has none.
+    best : bool
+        Whether it is the best of its column, as far as the digits shown tell.
+    """
+
+    value: str
+    spread: str = ""
+    best: bool = False
+
+
+def _ranking(comparison: "Comparison") -> dict[str, Any]:
+    """Measures of the probabilities, mean rank and seconds, by contender."""
     scoring, table = comparison.scoring_, comparison.table
-    found = comparison.intervals()
+    intervals = comparison.intervals()
     columns = [(f"{measure_title(scoring)}, 95\u00a0% interval", scoring)]
     columns += [(measure_title(m), m) for m in _OF_PROBABILITY if m != scoring]
-    headings = ["Contender", *(h for h, _ in columns), "mean rank"]
+    headings = ["Contender", *(heading for heading, _ in columns), "mean rank"]
     headings += ["fit, seconds", "predict, seconds"]
-    best = {m: _best_of(table, m) for _, m in columns}
-    d = _decimals(table, scoring)
+    decimals = _decimals(table, scoring)
+    cells = {measure: _cells(table, measure) for _, measure in columns}
     rows = []
-    for name in table.index:
-        row = table.loc[name]
-        low, high = found.loc[name, ["low", "high"]]
-        cells = [
-            {
-                **_mean(row, scoring, best[scoring]),
-                "spread": ""
-                if np.isnan(low)
-                else f"{number(low, d)} to {number(high, d)}",
-            }
-        ]
-        cells += [_mean(row, m, best[m]) for _, m in columns[1:]]
-        plain = [f"{row['mean_rank']:.1f}"]
-        plain += [seconds_text(row[f"mean_{t}"]) for t in ("fit_time", "predict_time")]
-        cells += [{"value": text, "spread": "", "best": False} for text in plain]
-        rows.append((name, cells))
-    return {"headings": [capital(h) for h in headings], "rows": rows}
+    for name, row in table.iterrows():
+        low, high = (
+            number(intervals.at[name, end], decimals) for end in ("low", "high")
+        )
+        first, *others = (column[name] for column in cells.values())
+        interval = "" if np.isnan(intervals.at[name, "low"]) else f"{low} to {high}"
+        rows.append(
+            (
+                name,
+                [
+                    Cell(first.value, interval, first.best),
+                    *others,
+                    Cell(f"{row['mean_rank']:.1f}"),
+                    Cell(seconds_text(row["mean_fit_time"])),
+                    Cell(seconds_text(row["mean_predict_time"])),
+                ],
+            )
+        )
+    return {"headings": [capital(heading) for heading in headings], "rows": rows}
 
 
-def _decisions(comparison):
-    """How good their decisions are, at the tuned threshold and at 0.5."""
+def _decisions(comparison: "Comparison") -> dict[str, Any]:
+    """Measures of the predicted labels, at the tuned threshold and at 0.5."""
     table = comparison.table
-    columns = [*_OF_LABELS, *(f"{name}_at_0.5" for name in _OF_LABELS)]
-    best = {m: _best_of(table, m) for m in columns}
-    rows = [
-        (name, [_mean(table.loc[name], m, best[m]) for m in columns])
-        for name in table.index
-    ]
-    return {"headings": [capital(measure_title(m)) for m in _OF_LABELS], "rows": rows}
-
-
-def _mean(row, measure, best):
-    """A cell; ``best`` is the best text of its column and its decimals."""
-    spread, (top, decimals) = row[f"std_{measure}"], best
-    value = number(row[f"mean_{measure}"], decimals)
+    measures = [*_OF_LABELS, *(f"{name}_at_0.5" for name in _OF_LABELS)]
+    columns = [_cells(table, measure) for measure in measures]
     return {
-        "value": value,
-        "spread": "" if np.isnan(spread) else f"± {spread:.{decimals}f}",
-        "best": value == top,
+        "headings": [capital(measure_title(m)) for m in _OF_LABELS],
+        "rows": [(name, [column[name] for column in columns]) for name in table.index],
     }
 
 
-def _best_of(table, measure):
-    """The best value of a column as it is shown, and its decimals."""
-    values, decimals = table[f"mean_{measure}"], _decimals(table, measure)
-    top = values.min() if measure == "brier_score" else values.max()
-    return number(top, decimals), decimals
+def _cells(table: pd.DataFrame, measure: str) -> dict[str, Cell]:
+    """A column of a table: mean ± standard deviation by contender, the best marked."""
+    means, decimals = table[f"mean_{measure}"], _decimals(table, measure)
+    best = number(means.min() if measure == "brier_score" else means.max(), decimals)
+    cells = {}
+    for name, spread in table[f"std_{measure}"].items():
+        value = number(means[name], decimals)
+        plus_minus = "" if np.isnan(spread) else f"± {spread:.{decimals}f}"
+        cells[name] = Cell(value, plus_minus, value == best)
+    return cells
 
 
-def _decimals(table, measure):
-    """Three, more where the values are small, as Brier scores of rare classes are."""
+def _decimals(table: pd.DataFrame, measure: str) -> int:
+    """Three decimals, or more for small values such as Brier scores of rare classes."""
     greatest = table[f"mean_{measure}"].abs().max()
-    return 3 + (greatest < 0.1) + (greatest < 0.01)
+    return 3 + int(greatest < 0.1) + int(greatest < 0.01)
 
 
-def _tests(comparison):
+def _tests(comparison: "Comparison") -> list[tuple[str, dict[str, str]]]:
     decimals = _decimals(comparison.table, comparison.scoring_)
     return [
         (
             name,
             {
-                "difference": signed(row["difference"], decimals),
-                "low": signed(row["low"], decimals),
-                "high": signed(row["high"], decimals),
+                **{c: signed(row[c], decimals) for c in ("difference", "low", "high")},
                 "p": p_value(row["p_value"]),
                 "holm": p_value(row["p_holm"]),
                 "verdict": row["verdict"],
@@ -357,88 +383,83 @@ def _tests(comparison):
     ]
 
 
-def _confusions(comparison, tuned):
-    """Matrices at 0.5 and at the tuned threshold, and what they say."""
+def _confusions(comparison: "Comparison", tuned: float) -> list[dict[str, Any]]:
+    """Confusion matrices at 0.5 and at the tuned threshold, each with a sentence."""
     captions = {
         0.5: "At the threshold 0.5",
         "tuned": f"At the tuned threshold, {threshold_text(tuned)} on average",
     }
-    found = []
+    confusions = []
     for decided, caption in captions.items():
         counts = comparison.confusion(threshold=decided)
-        found.append(
+        confusions.append(
             {
                 "caption": caption,
-                "cells": [[f"{c:,.0f}" for c in row] for row in counts],
-                "words": _confusion_words(counts.ravel(), comparison.pos_label_),
+                "cells": [[f"{count:,.0f}" for count in row] for row in counts],
+                "sentence": _confusion_sentence(counts, comparison.pos_label_),
             }
         )
-    return found
+    return confusions
 
 
-def _confusion_words(counts, label):
-    tn, fp, fn, tp = counts
-    text = f"Of {tp + fn:,.0f} rows that are {label}, {tp:,.0f} are found"
-    text += f" ({tp / (tp + fn):.0%}). " if tp + fn else ". "
+def _confusion_sentence(matrix: FloatArray, label: Label) -> str:
+    (_, fp), (fn, tp) = matrix
+    recall = f" ({tp / (tp + fn):.0%})" if tp + fn else ""
+    text = f"Of {tp + fn:,.0f} rows that are {label}, {tp:,.0f} are found{recall}. "
     if tp + fp == 0:
-        return text + "There is no alarm."
+        return text + f"No row is predicted {label}."
     return text + (
-        f"Of {tp + fp:,.0f} alarms, {tp:,.0f} are right ({tp / (tp + fp):.0%})."
+        f"Of {tp + fp:,.0f} rows predicted {label}, {tp:,.0f} are correct "
+        f"({tp / (tp + fp):.0%})."
     )
 
 
 # -------------------------------------------------------------------------- evaluations
 
 
-def _measures(evaluation):
+def _measures(evaluation: "Evaluation") -> list[tuple[str, list[str]]]:
     return [
         (
             capital(measure_title(measure)),
-            [number(row[c]) for c in ("value", "low", "high")],
+            [number(row[column]) for column in ("value", "low", "high")],
         )
         for measure, row in evaluation.table.iterrows()
     ]
 
 
-def _evaluation_confusion(evaluation):
+def _evaluation_confusion(evaluation: "Evaluation") -> dict[str, Any]:
     matrix, classes = evaluation.confusion_matrix_, evaluation.classes_
     cells = [
-        {"value": f"{r.value:,.0f}", "spread": f"{r.low:,.0f} to {r.high:,.0f}"}
-        for r in matrix.itertuples()
+        Cell(f"{row.value:,.0f}", f"{row.low:,.0f} to {row.high:,.0f}")
+        for row in matrix.itertuples()
     ]
-    values = matrix["value"].to_numpy().reshape(2, 2)
-    if evaluation.pos_label_ != classes[1]:  # the class to be found comes second
-        values, cells = values[::-1, ::-1], cells[::-1]
-        classes = classes[::-1]
+    counts = matrix["value"].to_numpy().reshape(2, 2)
+    if evaluation.pos_label_ != classes[1]:  # the rare class comes second
+        counts, cells, classes = counts[::-1, ::-1], cells[::-1], classes[::-1]
     return {
         "classes": [str(label) for label in classes],
         "cells": [cells[:2], cells[2:]],
-        "words": _confusion_words(values.ravel(), evaluation.pos_label_),
+        "sentence": _confusion_sentence(counts, evaluation.pos_label_),
     }
 
 
 # ------------------------------------------------------------------------------- footer
 
 
-def _footer(comparison):
+def _footer(comparison: "Comparison") -> dict[str, str]:
     folds = comparison.folds_
     sizes = folds.groupby("fold")[["n_train", "n_test"]].first().mean()
     seconds = folds[["fit_time", "predict_time"]].sum().sum()
     return {
         "Ranked by": f"{measure_title(comparison.scoring_)} ({comparison.scoring_})",
         "Folds": f"{len(comparison.test_folds_)}, on average {sizes['n_train']:,.0f} "
-        f"rows to train on and {sizes['n_test']:,.0f} to test",
+        f"training rows and {sizes['n_test']:,.0f} test rows",
         "Seed": str(comparison.seed_),
-        "Time": f"{duration(seconds)} of fitting and predicting, one after the other",
+        "Time": f"{duration(seconds)} of fitting and predicting, summed over all fits",
         "Versions": _versions(),
     }
 
 
-def _versions():
-    found = [f"skadaptive {__version__}"]
-    for name in _PACKAGES:
-        try:
-            found.append(f"{name} {metadata.version(name)}")
-        except metadata.PackageNotFoundError:
-            continue
-    return ", ".join([*found, f"Python {platform.python_version()}"])
+def _versions() -> str:
+    versions = installed_versions(_PACKAGES) | {"Python": platform.python_version()}
+    return ", ".join(f"{name} {version}" for name, version in versions.items())

@@ -1,4 +1,4 @@
-"""The reports: what they say, who can read them, and what they do in a browser."""
+"""The reports: content, accessibility, and behaviour in a browser."""
 
 import json
 import re
@@ -28,7 +28,12 @@ from skadaptive import AdaptiveHybridClassifier
 from skadaptive._assessment.threshold_counts import ScoredRows, calibration_verdict
 from skadaptive._io import atomic
 from skadaptive._report import charts
-from skadaptive._report.pages import comparison_report, evaluation_report
+from skadaptive._report.pages import (
+    _decisions,
+    _ranking,
+    comparison_report,
+    evaluation_report,
+)
 from skadaptive.comparison import compare
 from skadaptive.contenders import OURS
 from skadaptive.datasets import load_rare
@@ -43,7 +48,7 @@ VOID = {"meta", "link", "input", "br", "hr", "img", "col"}
 
 @pytest.fixture(scope="module")
 def comparison():
-    """Ours is ahead of one feature alone and of drawing lots by far."""
+    """Ours is far ahead of one feature alone and of the chance level."""
     bunch = load_rare("breast_cancer", as_frame=True)
     alone = FunctionTransformer(lambda X: X[["smoothness error"]])
     contenders = {
@@ -58,7 +63,7 @@ def comparison():
 
 @pytest.fixture(scope="module")
 def behind():
-    """Ours, in name, comes last; one fails; weights; a column that counts the rows."""
+    """A dummy named like ours is last; one fails; there are weights and row numbers."""
     bunch = load_rare("breast_cancer", as_frame=True)
     contenders = {
         OURS: DummyClassifier(),
@@ -82,7 +87,7 @@ def behind():
 
 
 class _Classifier(LogisticRegression):
-    """Takes weights as the last step of no pipeline does by itself."""
+    """Takes sample weights directly, which a pipeline does not."""
 
     def fit(self, X, y, sample_weight=None):
         return super().fit(np.asarray(X) / np.abs(X).max().max(), y, sample_weight)
@@ -157,7 +162,7 @@ def section(page, name):
     return " ".join(found[2].split())
 
 
-# ----------------------------------------------------------------- who can read them
+# --------------------------------------------------------------------- accessibility
 
 PAGES = ["comparison", "behind", "evaluation"]
 
@@ -174,7 +179,7 @@ def test_page_needs_nothing_else(pages, name):
 
 
 @pytest.mark.parametrize("name", PAGES)
-def test_page_can_be_read_aloud(pages, name):
+def test_page_is_accessible(pages, name):
     page = Page(pages[name])
     (root,) = page.all("html")
     assert root[1]["lang"] == "en"
@@ -212,13 +217,13 @@ def test_names_are_escaped(pages, comparison, behind):
     assert "<rare>" not in pages["evaluation"]
 
 
-# -------------------------------------------------------------------- what they say
+# --------------------------------------------------------------------------- content
 
 
 def rows_of(page, caption):
-    """Cells of the body of a table by row heading, without place and label."""
+    """Cells of the body of a table by row heading, without rank and label."""
     parser, found, current = Page(page), {}, None
-    for tag, attributes, text, around in parser.elements:
+    for tag, _, text, around in parser.elements:
         if tag == "table":
             current = None
         if tag == "caption":
@@ -227,7 +232,7 @@ def rows_of(page, caption):
             continue
         text = " ".join(text.split())
         if tag == "th":
-            name = re.sub(r"^\d+\. ", "", text.removesuffix(" ours"))
+            name = re.sub(r"^\d+\. ", "", text.removesuffix(" skadaptive"))
             found[name] = []
         elif tag == "td":
             found[name].append(text)
@@ -261,6 +266,19 @@ def test_tables_hold_the_figures_of_the_comparison(pages, name, request):
         difference = float(tests[name][0].replace("\u2212", "-"))
         assert difference == pytest.approx(row["difference"], abs=6e-4)
         assert tests[name][-1] == row["verdict"]
+
+
+@pytest.mark.parametrize("name", ["comparison", "behind"])
+def test_best_of_each_column_is_bold(name, request):
+    """The greatest value, but the least Brier score; ties of the digits shown count."""
+    comparison = request.getfixturevalue(name)
+    # Average precision, ROC AUC and Brier score; four measures at two thresholds.
+    for make, signs in ((_ranking, [1, 1, -1]), (_decisions, [1] * 8)):
+        rows = [cells for _, cells in make(comparison)["rows"]]
+        for column, sign in zip(zip(*rows, strict=True), signs, strict=False):
+            values = [sign * float(cell.value) for cell in column]
+            bold = [value == max(values) for value in values]
+            assert [cell.best for cell in column] == bold
 
 
 @pytest.mark.parametrize("name", ["comparison", "behind"])
@@ -306,9 +324,9 @@ def test_row_at_the_threshold_is_not_above_it():
     assert fp.tolist() == [10, 10, 8, 0]
 
 
-def test_thresholds_that_matter(pages, comparison):
+def test_selected_thresholds(pages, comparison):
     y, proba = comparison.y_, comparison.out_of_fold_[comparison.best_name_]
-    shown = rows_of(pages["comparison"], "Thresholds that matter")
+    shown = rows_of(pages["comparison"], "Selected thresholds")
     tuned = comparison.scores("threshold")[comparison.best_name_].mean()
     (at,) = [float(t) for t, cells in shown.items() if "tuned" in cells[-1]]
     assert at == pytest.approx(tuned, rel=6e-3)
@@ -359,13 +377,13 @@ def test_script_knows_where_things_are_in_the_figure(pages, name):
     assert_allclose(found[near & inside], expected[near & inside], atol=0.6)
 
 
-# ------------------------------------------------------------------------- what to do
+# -------------------------------------------------------------------- recommendations
 
 
-def test_adaptation_is_told_of_ours(pages, comparison):
+def test_adaptation_is_shown_for_ours(pages, comparison):
     assert comparison.best_name_ == OURS
     shown = section(pages["comparison"], "adaptation")
-    assert f"the weights of epoch {comparison.best_.best_epoch_} were kept" in shown
+    assert f"the network parameters of epoch {comparison.best_.best_epoch_}" in shown
     assert f"{comparison.best_.best_score_:.3f}" in shown
     assert 'id="adaptation"' not in pages["behind"]
 
@@ -375,13 +393,13 @@ def test_advice_follows_the_results(pages, comparison, behind):
         section(pages["comparison"], "next"),
         section(pages["behind"], "next"),
     )
-    assert f"{OURS} is not first" not in ahead
-    assert f"{OURS} is not first: {behind.best_name_}" in other
+    assert f"{OURS} is not the best" not in ahead
+    assert f"{OURS} is not the best here: {behind.best_name_}" in other
     assert "AdaptationDisplay" in other
-    assert "Put right first" in other and "identifier" in other
-    assert "Put right first" not in ahead
+    assert "Fix the problems in the data first (identifier;" in other
+    assert "Fix the problems" not in ahead
     assert "failing failed" in other and "failed" not in ahead
-    assert "Gather more rare rows if you can. With 30" in ahead
+    assert "Collect more rare rows if you can. With 30" in ahead
     assert "Identifier. Column number" in section(pages["behind"], "data")
 
 
@@ -405,7 +423,7 @@ def test_one_contender_and_one_fold():
         verbose=0,
     )
     page = comparison_report(found)
-    assert "one contender alone" in section(page, "tests")
+    assert "only one contender" in section(page, "tests")
     data = data_of(page)
     assert data["rare"] == y[1::2].sum()
 
@@ -421,7 +439,7 @@ def test_verdict_on_calibration_finds_what_is_wrong():
     weight = rng.uniform(0.1, 5, len(y))
 
     def level(log_odds):
-        """As often rare as a whole, so that the slope alone is off."""
+        """Shift the log-odds to the observed share, so that only the slope is wrong."""
         for _ in range(50):
             log_odds = log_odds + logit(y.mean()) - logit(expit(log_odds).mean())
         return expit(log_odds)
@@ -435,7 +453,7 @@ def test_verdict_on_calibration_finds_what_is_wrong():
 
 @pytest.mark.parametrize("weighted", [False, True])
 def test_verdict_on_calibration_is_seldom_wrong(weighted):
-    """Two tests at 1 %: of 400 right forecasts about 8 are blamed."""
+    """With two tests at 1 %, about 8 of 400 calibrated sets are rejected."""
     rng = np.random.default_rng(0)
     blamed = 0
     for _ in range(400):
@@ -456,7 +474,7 @@ def test_evaluation_report_holds_its_figures(pages, evaluation):
     ):
         assert_allclose([float(c) for c in cells], row, atol=6e-4)
     matrix = evaluation.confusion_matrix_["value"]
-    found = rows_of(pages["evaluation"], "Rows, with")
+    found = rows_of(pages["evaluation"], "Number of rows, with")
     assert list(found) == ["True other", "True <rare>"]
     assert float(found["True <rare>"][1].split()[0]) == matrix["<rare>", "<rare>"]
     assert float(found["True other"][1].split()[0]) == matrix["other", "<rare>"]
@@ -501,11 +519,14 @@ def test_failed_write_leaves_the_old_report(comparison, tmp_path, monkeypatch):
     assert [p.name for p in tmp_path.iterdir()] == ["report.html"]
 
 
-def test_what_is_refused(comparison, tmp_path, monkeypatch):
-    with pytest.raises(FileNotFoundError, match="no folder .*make it first"):
+def test_invalid_arguments_are_refused(comparison, tmp_path, monkeypatch):
+    with pytest.raises(FileNotFoundError, match="no folder .*create it first"):
         comparison_report(comparison, tmp_path / "none" / "report.html")
-    for costs in ([1, 2], [[0, 1], [np.nan, 0]], [[0, -1], [10, 0]]):
-        with pytest.raises(ValueError, match="cost_matrix must be"):
+    for costs in ([1, 2], [[0, 1], [np.nan, 0]]):
+        with pytest.raises(ValueError, match="cost_matrix must be 2 x 2"):
+            comparison_report(comparison, cost_matrix=costs)
+    for costs in ([[0, -1], [10, 0]], [[0, 1], [10, 11]]):
+        with pytest.raises(ValueError, match="no mistake cheaper"):
             comparison_report(comparison, cost_matrix=costs)
     monkeypatch.setitem(sys.modules, "jinja2", None)
     with pytest.raises(ImportError, match=r'pip install "skadaptive\[compare\]"'):

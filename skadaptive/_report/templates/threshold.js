@@ -1,12 +1,12 @@
 "use strict";
 (() => {
-  const at = (id) => document.getElementById(id);
-  const data = JSON.parse(at("threshold-data").textContent);
-  const slider = at("threshold");
-  const inputs = [at("cost-miss"), at("cost-alarm")];
-  const cursors = [at("threshold-cursor-0"), at("threshold-cursor-1")];
-  const curve = at("threshold-cost").querySelector("path");
-  const ceiling = at("threshold-ceiling").querySelector("text") || at("threshold-ceiling");
+  const byId = (id) => document.getElementById(id);
+  const data = JSON.parse(byId("threshold-data").textContent);
+  const slider = byId("threshold");
+  const inputs = [byId("cost-miss"), byId("cost-alarm")];
+  const cursors = [byId("threshold-cursor-0"), byId("threshold-cursor-1")];
+  const curve = byId("threshold-cost").querySelector("path");
+  const ceiling = byId("threshold-ceiling").querySelector("text") || byId("threshold-ceiling");
   const start = data.x[Number(slider.value)];
   const total = data.rare + data.other;
   let costs = [];
@@ -20,17 +20,17 @@
     });
   };
 
-  function show() {
+  function showThreshold() {
     const i = Number(slider.value);
     const tp = data.tp[i], fp = data.fp[i];
     const precision = share(tp / (tp + fp)), recall = share(tp / data.rare);
-    at("threshold-value").textContent = data.shown[i];
-    at("at-precision").textContent = precision;
-    at("at-recall").textContent = recall;
-    at("at-f1").textContent = share((2 * tp) / (tp + fp + data.rare));
-    at("at-alarms").textContent = amount((1000 * (tp + fp)) / total);
-    at("at-missed").textContent = amount((1000 * (data.rare - tp)) / total);
-    at("at-cost").textContent = amount(costs[i]);
+    byId("threshold-value").textContent = data.shown[i];
+    byId("at-precision").textContent = precision;
+    byId("at-recall").textContent = recall;
+    byId("at-f1").textContent = share((2 * tp) / (tp + fp + data.rare));
+    byId("at-alarms").textContent = amount((1000 * (tp + fp)) / total);
+    byId("at-missed").textContent = amount((1000 * (data.rare - tp)) / total);
+    byId("at-cost").textContent = amount(costs[i]);
     slider.setAttribute(
       "aria-valuetext",
       `${data.shown[i]}: precision ${precision}, recall ${recall}`
@@ -40,13 +40,13 @@
     }
   }
 
-  function leastCost() {
+  function leastCostIndex() {
     let least = 0;
     costs.forEach((cost, i) => { if (cost < costs[least]) least = i; });
     return least;
   }
 
-  function price() {
+  function updateCosts() {
     const [miss, alarm] = inputs.map((input) =>
       input.value !== "" && input.validity.valid ? Number(input.value) : NaN
     );
@@ -54,17 +54,18 @@
       (tp, i) => (1000 * (miss * (data.rare - tp) + alarm * data.fp[i])) / total
     );
     const known = costs.every(Number.isFinite);
-    at("least").disabled = !known;
-    at("least").textContent = `Least cost: ${known ? data.shown[leastCost()] : "–"}`;
-    if (known) draw((1000 / total) * Math.min(miss * data.rare, alarm * data.other));
-    show();
+    byId("least").disabled = !known;
+    byId("least").textContent = `Least cost: ${known ? data.shown[leastCostIndex()] : "–"}`;
+    if (known) drawCosts((1000 / total) * Math.min(miss * data.rare, alarm * data.other));
+    showThreshold();
   }
 
-  function draw(trivial) {
+  // The cost of predicting all rows alike, whichever is cheaper, sets the scale.
+  function drawCosts(trivial) {
     const least = Math.min(...costs), most = Math.max(...costs);
     const top = 1.2 * Math.max(trivial, least) || 1.2 * most || 1;
     const [zero, full] = data.y;
-    // Far above the panel a path may end, for it is cut off there.
+    // The panel clips the path, so that greater values need not be exact.
     const points = costs.map((cost, i) => {
       const y = zero + (full - zero) * Math.min(cost / top, 3);
       return `${data.x[i]} ${y.toFixed(2)}`;
@@ -73,13 +74,13 @@
     ceiling.textContent = amount(top);
   }
 
-  slider.addEventListener("input", show);
-  inputs.forEach((input) => input.addEventListener("input", price));
+  slider.addEventListener("input", showThreshold);
+  inputs.forEach((input) => input.addEventListener("input", updateCosts));
   document.querySelectorAll("button[data-at]").forEach((button) =>
-    button.addEventListener("click", () => { slider.value = button.dataset.at; show(); })
+    button.addEventListener("click", () => { slider.value = button.dataset.at; showThreshold(); })
   );
-  at("least").addEventListener("click", () => { slider.value = leastCost(); show(); });
-  at("threshold-controls").hidden = false;
+  byId("least").addEventListener("click", () => { slider.value = leastCostIndex(); showThreshold(); });
+  byId("threshold-controls").hidden = false;
   document.documentElement.classList.add("live");
-  price();
+  updateCosts();
 })();

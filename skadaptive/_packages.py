@@ -1,0 +1,56 @@
+"""Packages that this one may find installed, or not.
+
+A leaf: it imports the version number and nothing else of this package.
+"""
+
+from collections.abc import Iterable
+from importlib import metadata
+from importlib.util import find_spec
+
+from ._version import __version__
+
+
+def require(*packages: str, purpose: str, alternative: str = "") -> None:
+    """Raise an ImportError that says what to install, unless all packages are there.
+
+    Parameters
+    ----------
+    *packages : str
+        Names to import, of packages that the extra ``compare`` brings.
+    purpose : str
+        What needs them; the subject of the sentence.
+    alternative : str, default=""
+        What to do instead of installing them.
+
+    Raises
+    ------
+    ImportError
+        If one of them is not installed.
+    """
+    missing = [name for name in packages if not find_spec(name)]
+    if missing:
+        raise ImportError(
+            f"{purpose} needs {' and '.join(missing)}: "
+            f'pip install "skadaptive[compare]"{alternative and f", or {alternative}"}.'
+        )
+
+
+def installed_versions(packages: Iterable[str]) -> dict[str, str]:
+    """Versions of this package and of others, by name.
+
+    Parameters
+    ----------
+    packages : iterable of str
+        Names of distributions. Those that are not installed are left out.
+
+    Returns
+    -------
+    dict of str to str
+    """
+    versions = {"skadaptive": __version__}
+    for name in packages:
+        try:
+            versions[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return versions
