@@ -2,16 +2,25 @@
 PYTHON ?= python3
 VENV ?= .venv
 TENSORFLOW ?= $(if $(filter Darwin,$(shell uname)),tensorflow,tensorflow-cpu)
+# Processes of the tests, each with one thread: threads of several would fight.
+JOBS ?= 2
+PYTEST = OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -n $(JOBS) --dist worksteal
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 DEMO ?=
 
-.PHONY: demo test test-oldest lint speed clean
+.PHONY: demo test test-fast test-oldest coverage lint speed clean
 
 demo: $(VENV)/.ready  ## compare with baselines on real data; DEMO="FILE --target COLUMN"
 	$(VENV)/bin/skadaptive compare --report report.html $(DEMO)
 
 test: $(VENV)/.ready lint  ## lint and run every test
-	$(VENV)/bin/python -m pytest
+	$(PYTEST) --durations=15
+
+test-fast: $(VENV)/.ready  ## the tests that take under a minute together
+	$(PYTEST) -m "not slow" tests
+
+coverage: $(VENV)/.ready  ## which lines the tests reach
+	$(PYTEST) --cov --cov-report=term-missing
 
 lint: $(VENV)/.ready  ## style, types, and which room imports which
 	$(VENV)/bin/ruff check .
@@ -39,4 +48,4 @@ $(VENV)-oldest/.ready: pyproject.toml tests/requirements-oldest.txt
 	touch $@
 
 clean:
-	rm -rf $(VENV) $(VENV)-oldest results report.html
+	rm -rf $(VENV) $(VENV)-oldest results report.html .coverage .*_cache

@@ -487,9 +487,7 @@ def main():
         help="folder of tables, for quality per second beyond the embedded one",
     )
     parser.add_argument("--sets", nargs="+", default=["mammography"], metavar="NAME")
-    parser.add_argument(
-        "--out", type=Path, default=Path("results"), metavar="DIR"
-    )
+    parser.add_argument("--out", type=Path, default=Path("results"), metavar="DIR")
     options = parser.parse_args()
     if options.data:
         options.data = Path(options.data)

@@ -63,7 +63,7 @@ def load(folder, name):
         1 for the rare class.
     weight : ndarray of shape (n_samples,) or None
     """
-    (path,) = [p for p in folder.glob(f"{name}.csv*")]
+    (path,) = folder.glob(f"{name}.csv*")
     X = pd.read_csv(path)
     y = X.pop("target").to_numpy()
     weight = X.pop("weight").to_numpy(dtype=float) if "weight" in X else None

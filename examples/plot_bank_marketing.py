@@ -291,10 +291,8 @@ def compare(X, y, seeds, samplers):
                 threshold = held_out_threshold(model, X_train, y_train, seed)
             model.fit(X_train, y_train)
             proba = model.predict_proba(X_test)[:, 1]
-            if name in decided:
-                found = model.predict(X_test)
-            else:
-                found = proba >= threshold
+            tuned = name in decided
+            found = model.predict(X_test) if tuned else proba >= threshold
             rows[seed, name] = {
                 "average precision": average_precision_score(y_test, proba),
                 "F1": f1_score(y_test, found),

@@ -1,8 +1,11 @@
-"""Does it help on my data, against what I would have used anyway?"""
+"""Compare classifiers on one table by cross-validation."""
 
 import html
 import pickle
+from collections.abc import Callable
 from numbers import Integral
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -22,12 +25,21 @@ from ._assessment.cross_validation import (
 )
 from ._assessment.measures import measure_title
 from ._assessment.statistics import corrected_t_test, half_width, holm
-from ._committee.folds import NothingHeldOut, make_folds
+from ._committee.folds import NothingHeldOut, make_folds, pool
 from ._features.categories import categorical_columns
-from ._io.tables import Finding as Finding
-from ._io.tables import inspect_table
+from ._io.tables import Finding, inspect_table
 from ._report.formatting import join_names
 from ._sklearn_compat import check_sample_weight
+from ._typing import (
+    ArrayLike,
+    Estimator,
+    FilePath,
+    FloatArray,
+    Fold,
+    Label,
+    RandomState,
+    Table,
+)
 from ._warnings import warn
 from .contenders import OURS, default_contenders
 
@@ -43,21 +55,21 @@ MEASURES = (
 )
 
 
-def compare(
-    X,
-    y,
+def compare(  # noqa: PLR0913 - as scikit-learn's cross_validate
+    X: Table,
+    y: ArrayLike,
     *,
-    contenders="default",
-    scoring="average_precision",
-    cv=5,
-    groups=None,
-    sample_weight=None,
-    pos_label=None,
-    n_jobs=None,
-    random_state=None,
-    cache_dir=None,
-    verbose=1,
-):
+    contenders: str | dict[str, Estimator] = "default",
+    scoring: str | Callable = "average_precision",
+    cv: Any = 5,
+    groups: ArrayLike | None = None,
+    sample_weight: ArrayLike | None = None,
+    pos_label: Label | None = None,
+    n_jobs: int | None = None,
+    random_state: RandomState = None,
+    cache_dir: FilePath | None = None,
+    verbose: int = 1,
+) -> "Comparison":
     """Compare classifiers on one table, on the same folds, without leaking.
 
     Parameters
@@ -84,7 +96,9 @@ def compare(
         Used in training, in tuning the threshold and in every measure. A contender
         that does not take weights is reported as failed.
     pos_label : label, default=None
-        The class to be found. None: the one with the lesser weight.
+        The positive class. None: the rare class, by the rule of
+        :class:`AdaptiveHybridClassifier` and :func:`evaluate`: the second of the two in
+        sorted order, unless the first has less than half of its weight.
     n_jobs : int, default=None
         Fits at a time; see joblib.
     random_state : int, RandomState instance or None, default=None
@@ -98,6 +112,7 @@ def compare(
     Returns
     -------
     Comparison
+        Table, tests, out-of-fold probabilities and the best contender.
 
     Raises
     ------
@@ -249,7 +264,17 @@ class Comparison:
        Scandinavian Journal of Statistics 6, 1979.
     """
 
-    def __init__(self, results, data, folds, scoring, seed, findings, failures, noted):
+    def __init__(
+        self,
+        results: dict,
+        data: LabelledRows,
+        folds: list[Fold],
+        scoring: str | Callable,
+        seed: int,
+        findings: list[Finding],
+        failures: dict[str, str],
+        noted: dict[str, list[str]],
+    ) -> None:
         self.scoring_ = column_of(scoring)
         self.pos_label_ = data.classes[data.rare]
         self.classes_ = data.classes
@@ -280,7 +305,7 @@ class Comparison:
 
     # ------------------------------------------------------------------- the figures
 
-    def scores(self, measure=None):
+    def scores(self, measure: str | None = None) -> pd.DataFrame:
         """Scores by fold.
 
         Parameters
@@ -299,7 +324,9 @@ class Comparison:
         order = getattr(self, "table", None)
         return table if order is None else table[order.index]
 
-    def intervals(self, measure=None, confidence_level=0.95):
+    def intervals(
+        self, measure: str | None = None, confidence_level: float = 0.95
+    ) -> pd.DataFrame:
         """Means with intervals, by the corrected variance of Nadeau and Bengio.
 
         Parameters
@@ -307,6 +334,7 @@ class Comparison:
         measure : str, default=None
             A column of ``folds_``; None is what the ranking is by.
         confidence_level : float, default=0.95
+            Confidence level of the intervals, in (0, 1).
 
         Returns
         -------
@@ -324,7 +352,9 @@ class Comparison:
             found = found.clip(0, 1)  # as scores are
         return found
 
-    def confusion(self, name=None, threshold="tuned"):
+    def confusion(
+        self, name: str | None = None, threshold: str | float = "tuned"
+    ) -> np.ndarray:
         """Confusion matrix over all test rows.
 
         Parameters
@@ -347,7 +377,7 @@ class Comparison:
         counts = rows[[f"{count}{suffix}" for count in COUNTS]].sum()
         return counts.to_numpy().reshape(2, 2)
 
-    def _make_table(self):
+    def _make_table(self) -> pd.DataFrame:
         lower = _is_loss(self.scoring_)
         ranks = self.scores().rank(axis=1, ascending=lower)
         names = [n for n in self.folds_ if n.endswith("_at_0.5")]
@@ -364,7 +394,7 @@ class Comparison:
         by = [f"mean_{self.scoring_}", "mean_rank"]
         return table.sort_values(by, ascending=[lower, True])
 
-    def _make_tests(self):
+    def _make_tests(self) -> pd.DataFrame:
         scores = self.scores()
         sign = -1.0 if _is_loss(self.scoring_) else 1.0
         rows = {}
@@ -387,7 +417,7 @@ class Comparison:
         ]
         return tests
 
-    def _fit_best(self, model, data, seed):
+    def _fit_best(self, model: Estimator, data: LabelledRows, seed: int) -> None:
         rows = np.arange(len(self.y_))
         with noted_warnings() as messages:
             self.best_, _ = fit_and_tune(model, data, rows, seed)
@@ -397,12 +427,13 @@ class Comparison:
 
     # --------------------------------------------------------------------- how it looks
 
-    def summary(self):
+    def summary(self) -> list[str]:
         """What was found, in sentences.
 
         Returns
         -------
         list of str
+            One sentence each.
         """
         best, scoring = self.best_name_, self.scoring_
         mean = self.table.at[best, f"mean_{scoring}"]
@@ -432,7 +463,7 @@ class Comparison:
         lines += [f"{name} failed: {why}" for name, why in self.failures_.items()]
         return lines + [finding.message for finding in self.findings_]
 
-    def _shown(self):
+    def _shown(self) -> pd.DataFrame:
         columns = list(dict.fromkeys([self.scoring_, *MEASURES]))
         table = self.table[["mean_rank", *(f"mean_{name}" for name in columns)]]
         table = table.assign(fit=self.table["mean_fit_time"])
@@ -441,42 +472,58 @@ class Comparison:
             columns=lambda name: measure_title(name.removeprefix("mean_"))
         )
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         with pd.option_context("display.width", 200, "display.max_columns", 20):
             table = self._shown().to_string(float_format="{:.3f}".format)
         return "\n".join([table, "", *self.summary()])
 
-    def _repr_html_(self):
+    def _repr_html_(self) -> str:
         lines = "".join(f"<li>{html.escape(line)}</li>" for line in self.summary())
         shown = self._shown()
         table = shown.to_html(float_format="{:.3f}".format, border=0)
         return f"{table}<ul>{lines}</ul>"
 
-    def to_html(self, path):
+    def to_html(
+        self,
+        path: FilePath,
+        *,
+        title: str | None = None,
+        cost_matrix: ArrayLike | None = None,
+    ) -> Path:
         """Write a report: one HTML file, which needs nothing else.
 
         Parameters
         ----------
         path : str or path-like
+            File to write. A file of that name is replaced.
+        title : str, default=None
+            Heading of the page.
+        cost_matrix : array-like of shape (2, 2), default=None
+            ``cost_matrix[i][j]`` is the cost of predicting class j for a row of class
+            i, where 1 is the rare class. The page begins with these costs, and its
+            reader can change them. None: a miss costs as much as 10 false alarms.
 
         Returns
         -------
         pathlib.Path
+            The path of the file.
         """
         from ._report.pages import comparison_report
 
-        return comparison_report(self, path)
+        return Path(comparison_report(self, path, title=title, cost_matrix=cost_matrix))
 
-    def plot(self, ax=None):
+    def plot(self, ax: Any = None) -> Any:
         """Draw the ranking: mean score of each contender and its 95 % interval.
 
         Parameters
         ----------
         ax : matplotlib axes, default=None
+            Where to draw; None makes a new figure.
 
         Returns
         -------
         matplotlib axes
+            The axes with the drawing.
         """
         import matplotlib.pyplot as plt
 
@@ -506,7 +553,7 @@ class Comparison:
 # ----------------------------------------------------------------------------- checks
 
 
-def _check_data(X, y, sample_weight, groups):
+def _check_data(X: Any, y: Any, sample_weight: ArrayLike | None, groups: Any) -> tuple:
     if not hasattr(X, "iloc"):
         X = X.to_pandas() if hasattr(X, "to_pandas") else np.asarray(X)
     if X.ndim != 2:
@@ -541,7 +588,7 @@ def _check_data(X, y, sample_weight, groups):
     return X, y, sample_weight, groups
 
 
-def _check_columns(X):
+def _check_columns(X: Any) -> None:
     """Refuse, by name, what no contender could work on."""
     if not isinstance(X, pd.DataFrame):
         return
@@ -566,21 +613,20 @@ def _check_columns(X):
             )
 
 
-def _pooled(n_rows, folds, found):
-    total, times = np.zeros(n_rows), np.zeros(n_rows)
-    for number, (_, proba) in found.items():
-        total[folds[number][1]] += proba
-        times[folds[number][1]] += 1
-    return np.divide(total, times, out=np.full(n_rows, np.nan), where=times > 0)
+def _pooled(n_rows: int, folds: list[Fold], results: dict) -> FloatArray:
+    """Mean out-of-fold probability of each row, NaN where there is none."""
+    numbers = sorted(results)
+    probabilities = [results[number][1][:, None] for number in numbers]
+    return pool(n_rows, [folds[number] for number in numbers], probabilities)[:, 0]
 
 
-def _as_frame(X):
+def _as_frame(X: Any) -> pd.DataFrame:
     if isinstance(X, pd.DataFrame):
         return X.rename(columns=str)
     return pd.DataFrame(X, columns=[f"x{i}" for i in range(X.shape[1])])
 
 
-def _check_contenders(contenders, X, seed):
+def _check_contenders(contenders: Any, X: Any, seed: int) -> dict[str, Estimator]:
     if isinstance(contenders, str) and contenders in ("default", "quick"):
         quick = contenders == "quick"
         return default_contenders(X, quick=quick, random_state=seed)
@@ -600,7 +646,7 @@ def _check_contenders(contenders, X, seed):
     return {str(name): model for name, model in contenders.items()}
 
 
-def _check_cacheable(contenders, scoring):
+def _check_cacheable(contenders: dict[str, Estimator], scoring: Any) -> None:
     try:
         pickle.dumps((contenders, scoring))
     except Exception as error:
@@ -609,7 +655,7 @@ def _check_cacheable(contenders, scoring):
         ) from error
 
 
-def _check_scoring(scoring):
+def _check_scoring(scoring: Any) -> str | Callable:
     known = {*MEASURES, *get_scorer_names()}
     if not callable(scoring) and scoring not in known:
         raise ValueError(
@@ -619,11 +665,11 @@ def _check_scoring(scoring):
     return scoring
 
 
-def _is_loss(name):
+def _is_loss(name: str) -> bool:
     return name == "brier_score"
 
 
-def _folds(cv, data, seed):
+def _folds(cv: Any, data: LabelledRows, seed: int) -> list[Fold]:
     cv = 5 if cv is None else cv
     if isinstance(cv, str | bool | float) or (isinstance(cv, Integral) and cv < 2):
         raise ValueError(
@@ -653,6 +699,6 @@ def _folds(cv, data, seed):
     return folds
 
 
-def _ordinal(number):
+def _ordinal(number: int) -> str:
     words = ("first", "second", "third", "fourth", "fifth", "sixth", "seventh")
     return words[number - 1] if number <= len(words) else f"{number}th"

@@ -83,15 +83,10 @@ def learner(quick):
 @pytest.fixture(scope="session")
 def tabular_data():
     """The folder of real imbalanced tables, which is not part of the project."""
-    folder = Path(
-        os.environ.get(
-            "SKADAPTIVE_DATA",
-            Path(__file__).parents[2] / "shared" / "data" / "tabular",
-        )
-    )
-    if not (folder / "mammography.csv.gz").exists():
-        pytest.skip("the folder of real tables is not here; set SKADAPTIVE_DATA")
-    return folder
+    folder = os.environ.get("SKADAPTIVE_DATA")
+    if folder is None or not (Path(folder) / "mammography.csv.gz").exists():
+        pytest.skip("SKADAPTIVE_DATA names no folder of real tables")
+    return Path(folder)
 
 
 @pytest.fixture

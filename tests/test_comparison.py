@@ -19,14 +19,16 @@ from sklearn.model_selection import (
     cross_val_predict,
     cross_val_score,
 )
+from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from skadaptive import compare
+from skadaptive import AdaptiveHybridClassifier, compare, evaluate
 from skadaptive._assessment import cross_validation
 from skadaptive._assessment.statistics import corrected_t_test, half_width, holm
 from skadaptive._committee.threshold_tuning import tune_threshold
+from skadaptive._parameters import rare_class
 from skadaptive.contenders import default_contenders, table_pipeline
 from skadaptive.thresholds import f1
 
@@ -258,7 +260,7 @@ def test_the_class_to_be_found(binary, folds, logistic):
     tp, fp, fn = (named.folds_[count] for count in ("tp", "fp", "fn"))
     assert_allclose(named.folds_["jaccard"], tp / (tp + fp + fn))
     even = np.where(np.arange(400) % 9 < 4, "b", "c")  # 45 %, and first
-    assert compare(X, even, **options).pos_label_ == "b"
+    assert compare(X, even, **options).pos_label_ == "c"  # not half as frequent
     assert compare(X, even == "b", **options).pos_label_ is np.True_
 
 
@@ -282,7 +284,7 @@ def test_class_weights_do_not_change_what_thresholds_are_tuned_for(
     weighted = quick(class_weight="balanced", calibration=None)
     found = compare(*binary, contenders={"it": weighted}, cv=folds[:2], verbose=0)
     X, y = binary
-    for number, (train, test) in enumerate(folds[:2]):
+    for number, (train, _) in enumerate(folds[:2]):
         alone = clone(weighted).fit(X[train], y[train])
         proba = alone.oof_proba_[:, 1]
         threshold = tune_threshold(f1, y[train], proba, np.ones(len(train)))
@@ -505,3 +507,54 @@ def test_warnings_point_at_the_users_line(cv, contenders):
     with pytest.warns(UserWarning) as caught:
         compare(X, y, contenders=contenders, cv=cv, verbose=0)
     assert {warning.filename for warning in caught} == {__file__}
+
+
+@pytest.mark.parametrize(
+    ("counts", "weights", "rare"),
+    [
+        ((200, 300), (1, 1), 1),  # the first has more than half of the second
+        ((300, 200), (1, 1), 1),
+        ((100, 400), (1, 1), 0),
+        ((200, 300), (1, 3), 0),
+        ((100, 400), (4, 1), 1),
+    ],
+)
+def test_one_rule_for_the_rare_class(counts, weights, rare):
+    """The comparison, the evaluation and the estimator agree."""
+    y = np.repeat([0, 1], counts)
+    weight = np.repeat(np.array(weights, float), counts)
+    X = np.random.default_rng(0).normal(size=(500, 2)) + y[:, None]
+    model = GaussianNB().fit(X, y)
+    options = {"contenders": {"nb": model}, "cv": 2, "verbose": 0}
+    comparison = compare(X, y, sample_weight=weight, **options)
+    assert comparison.pos_label_ == rare
+    evaluation = evaluate(model, X, y, sample_weight=weight, n_bootstraps=2)
+    assert evaluation.pos_label_ == rare
+    assert rare_class(np.bincount(y, weight)) == rare
+
+
+def test_ours_is_fitted_once_unless_another_class_is_asked_for(quick, monkeypatch):
+    y = np.repeat([0, 1], [80, 120])
+    X = np.random.default_rng(0).normal(size=(200, 2)) + y[:, None]
+    fits, fit = [], AdaptiveHybridClassifier.fit
+
+    def counted(self, *args, **kwargs):
+        fits.append(self)
+        return fit(self, *args, **kwargs)
+
+    monkeypatch.setattr(AdaptiveHybridClassifier, "fit", counted)
+    options = {"contenders": {"ours": quick(max_epochs=1)}, "cv": 2, "verbose": 0}
+    for pos_label, n_fits in ((None, 1), (1, 1), (0, 2)):
+        fits.clear()
+        compare(X, y, pos_label=pos_label, **options)
+        assert len(fits) == 3 * n_fits  # two folds and all rows
+
+
+def test_title_and_costs_reach_the_page(logistic, binary, tmp_path):
+    comparison = compare(*binary, contenders={"lr": logistic}, cv=2, verbose=0)
+    path = comparison.to_html(
+        tmp_path / "r.html", title="Which one?", cost_matrix=[[0, 3], [7, 0]]
+    )
+    page = path.read_text(encoding="utf-8")
+    assert "<h1>Which one?</h1>" in page
+    assert 'id="cost-miss"' in page and 'value="7"' in page and 'value="3"' in page

@@ -21,6 +21,7 @@ from .._warnings import warn
 from ..classifier import AdaptiveHybridClassifier
 from ..thresholds import OF_SCORER, f1
 from .measures import measures
+from .response import positive_index
 
 #: Counts of the confusion matrix of a fold, in scikit-learn's order.
 COUNTS = ("tn", "fp", "fn", "tp")
@@ -47,17 +48,8 @@ class LabelledRows:
         self.X, self.y = X, y
         self.sample_weight, self.groups = sample_weight, groups
         self.classes, codes = np.unique(y, return_inverse=True)
-        if pos_label is None:
-            # The lighter one; of two of the same weight the second.
-            totals = np.bincount(codes, sample_weight, len(self.classes))
-            self.rare = int(totals[1] <= totals[0])
-        elif pos_label in self.classes.tolist():
-            self.rare = self.classes.tolist().index(pos_label)
-        else:
-            raise ValueError(
-                f"pos_label={pos_label!r} is none of the classes, "
-                f"{', '.join(map(repr, self.classes.tolist()))}."
-            )
+        totals = np.bincount(codes, sample_weight, len(self.classes))
+        self.rare = positive_index(pos_label, self.classes, totals)
         self.rare_rows = (codes == self.rare).astype(int)
 
     def weights(self, rows):
@@ -82,7 +74,7 @@ def run_all(contenders, data, folds, scoring, seed, n_jobs, cache_dir, verbose):
         key = joblib.hash(parts)
     tasks = (
         joblib.delayed(_attempt)(
-            run, name, number, model, data, train, test, scoring, seed, key
+            name, number, run, (model, data, train, test, scoring, seed, number, key)
         )
         for name, model in contenders.items()
         for number, (train, test) in enumerate(folds)
@@ -106,10 +98,10 @@ def run_all(contenders, data, folds, scoring, seed, n_jobs, cache_dir, verbose):
     return results, failures, noted, False
 
 
-def _attempt(run, name, number, model, data, train, test, scoring, seed, key):
-    """One fold of one contender; a failure is an answer, and is not cached."""
+def _attempt(name, number, run, arguments):
+    """Run one fold of one contender; a failure is returned, and is not cached."""
     try:
-        found, warned = run(model, data, train, test, scoring, seed, number, key)
+        found, warned = run(*arguments)
     except Exception as error:
         reason = " ".join(str(error).split()) or "no message"
         return name, number, None, [], f"{type(error).__name__}: {reason}"

@@ -137,7 +137,8 @@ def test_pool_averages_over_those_who_held_the_row_out(rng):
     cv = RepeatedStratifiedKFold(n_splits=3, n_repeats=4, random_state=0)
     folds = make_folds(cv, X, Y, ONES, None, 0)
     member_logits = rng.normal(size=(len(folds), N, 2))
-    pooled = pool(N, folds, [z[test] for z, (_, test) in zip(member_logits, folds)])
+    pairs = zip(member_logits, folds, strict=True)
+    pooled = pool(N, folds, [logits[test] for logits, (_, test) in pairs])
     for row in range(N):
         held = [m for m, (_, test) in enumerate(folds) if row in test]
         assert len(held) == 4

@@ -20,6 +20,12 @@ def test_dropout_changes_training_only(quick, binary):
 # ------------------------------------------------------------------- what it learns
 
 
+def answering(scores):
+    """A scorer that gives these scores, one after the other."""
+    left = iter(scores)
+    return lambda *_: next(left)
+
+
 def test_the_average_of_the_weights_predicts(quick, binary):
     """What is kept is their moving average, 9/12, 9/13, ... of the latest epoch."""
     X, y = binary
@@ -30,7 +36,7 @@ def test_the_average_of_the_weights_predicts(quick, binary):
             max_epochs=3,
             early_stopping=False,
             adaptation_rate=0,
-            scoring=lambda *_, left=iter(scores): next(left),
+            scoring=answering(scores),
         ).fit(X, y)
         assert model.best_epoch_ == best
         states.append(model._state.training)
