@@ -31,7 +31,7 @@ def auto_epochs(n_rows: int) -> int:
 
     The number is 24, or for more than 4,000 rows the number of epochs that pass over
     96,000 rows, but at least 6: with 18,000 to 32,000 rows 6 epochs had the average
-    precision of 8 and 16 (docs/benchmark.md).
+    precision of 8 and 16 (docs/research/027).
     """
     return int(np.clip(-(-96_000 // max(1, n_rows)), 6, 24))
 
@@ -40,7 +40,7 @@ def auto_patience(n_epochs: int) -> int:
     """Number of epochs without a rise under ``n_iter_no_change="auto"``.
 
     The number is a fifth of the epochs, but at least 5. It is as good as half of the
-    epochs and takes three quarters of the time (docs/benchmark.md).
+    epochs and takes three quarters of the time (docs/research/018).
     """
     return max(5, -(-n_epochs // 5))
 

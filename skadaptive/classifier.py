@@ -463,6 +463,7 @@ class AdaptiveHybridClassifier(ClassifierMixin, BaseEstimator):
         Returns
         -------
         self
+            The fitted estimator.
 
         Raises
         ------
@@ -514,6 +515,7 @@ class AdaptiveHybridClassifier(ClassifierMixin, BaseEstimator):
         Returns
         -------
         self
+            The fitted estimator.
 
         Raises
         ------

@@ -28,6 +28,8 @@ from .comparison import Comparison, compare
 from .datasets import load_rare
 from .evaluation import evaluate
 
+__all__ = ["main"]
+
 #: Exit codes: a mistake of the user's, and an interrupt as shells report it.
 MISTAKE, INTERRUPTED = 2, 130
 

@@ -5,6 +5,7 @@ it inside the pipeline, so that nothing is learnt from rows that are to be predi
 """
 
 from importlib.util import find_spec
+from typing import Any, Self
 
 import numpy as np
 import pandas as pd
@@ -24,6 +25,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from ._features.categories import categorical_columns, one_hot
 from ._sklearn_compat import safe_indexing
+from ._typing import ArrayLike, Estimator, FloatArray, Table
 from .classifier import AdaptiveHybridClassifier
 
 OURS = "AdaptiveHybridClassifier"
@@ -39,30 +41,34 @@ _QUICK = (
 )
 
 
-def default_contenders(X, *, quick=False, random_state=None):
+def default_contenders(
+    X: Table, *, quick: bool = False, random_state: int | None = None
+) -> dict[str, Estimator]:
     """Classifiers by name, each of which takes the table as it is.
 
-    "Keras MLP" is one network of two layers, 64 and 32, of this package's training
-    program, a fifth of the rows held out for early stopping and the threshold, without
-    committee, piecewise linear encoding and calibration: what they share lets the loss
-    or the sampler alone make the difference. The samplers get training rows only.
+    "Keras MLP" is one network with hidden layers of 64 and 32 units, trained by this
+    package. It holds out a fifth of the rows for early stopping and the threshold, and
+    has no committee, piecewise linear encoding or calibration. All variants share
+    this, so that the loss or the sampler alone makes the difference. The samplers get
+    training rows only.
 
     Parameters
     ----------
     X : DataFrame or ndarray of shape (n_samples, n_features)
-        Only its dtypes are looked at.
+        The table, of which only the dtypes are used.
     quick : bool, default=False
-        A third of them, the quick ones.
+        Whether only the quick third of them is returned.
     random_state : int or None, default=None
+        The seed of the contenders. An int makes the results reproducible.
 
     Returns
     -------
     dict of str to classifier
-        XGBoost and LightGBM are among them where they are installed.
+        The contenders. XGBoost and LightGBM are among them where they are installed.
     """
-    seed = {"random_state": random_state}
+    seed: dict[str, Any] = {"random_state": random_state}
 
-    def network(**parameters):
+    def network(**parameters: Any) -> Estimator:
         return raw_pipeline(X, _network(**seed, **parameters))
 
     cross_entropy, focal = (1, 0, 0), (0, 1, 0)
@@ -98,7 +104,7 @@ def default_contenders(X, *, quick=False, random_state=None):
         "Keras MLP (adaptive hybrid)": network(),
     }
     for sampler in samplers:
-        # Prepared before, because synthetic rows are made of complete numbers.
+        # The table is prepared first, because synthetic rows need complete numbers.
         made[f"Keras MLP ({sampler.__name__})"] = table_pipeline(
             _network(loss_weights=cross_entropy, sampler=sampler(), **seed)
         )
@@ -109,7 +115,7 @@ def default_contenders(X, *, quick=False, random_state=None):
     return {name: made[name] for name in _QUICK} if quick else made
 
 
-def _network(**parameters):
+def _network(**parameters: Any) -> AdaptiveHybridClassifier:
     defaults = {
         "hidden_layer_sizes": (64, 32),
         "activation": "relu",
@@ -120,14 +126,16 @@ def _network(**parameters):
     return AdaptiveHybridClassifier(**{**defaults, **parameters})
 
 
-def _trees(classifier):
+def _trees(classifier: Estimator) -> Estimator:
     return table_pipeline(classifier, impute=False, scale=False)
 
 
 # ------------------------------------------------------------------------ preparation
 
 
-def table_pipeline(*steps, impute=True, scale=True):
+def table_pipeline(
+    *steps: Estimator, impute: bool = True, scale: bool = True
+) -> Estimator:
     """A pipeline that makes numbers of a table before other steps.
 
     Categories become one column each, the 63 most frequent of a feature, and dates
@@ -136,22 +144,23 @@ def table_pipeline(*steps, impute=True, scale=True):
     Parameters
     ----------
     *steps : estimators
-        The classifier last; a sampler of imbalanced-learn may come before it.
+        The classifier comes last. A sampler of imbalanced-learn may come before it.
     impute : bool, default=True
         Whether missing numbers become the median, with a column that says which were.
-        Otherwise they remain NaN.
+        Missing numbers remain NaN otherwise.
     scale : bool, default=True
         Whether columns are standardised in the end.
 
     Returns
     -------
     imblearn.pipeline.Pipeline
+        The pipeline of the preparation and the steps.
     """
-    numbers = SimpleImputer(add_indicator=True) if impute else "passthrough"
-    if impute:
-        numbers.set_params(strategy="median", keep_empty_features=True)
+    numbers: Any = "passthrough"
     dates = FunctionTransformer(_date_features)
     if impute:
+        options = {"add_indicator": True, "keep_empty_features": True}
+        numbers = SimpleImputer(strategy="median", **options)
         dates = make_pipeline(dates, SimpleImputer(keep_empty_features=True))
     prepare = ColumnTransformer(
         [
@@ -164,18 +173,20 @@ def table_pipeline(*steps, impute=True, scale=True):
     return make_pipeline(prepare, *scaler, *steps)
 
 
-def raw_pipeline(X, classifier):
-    """What a classifier needs that takes categories and missing values, not dates.
+def raw_pipeline(X: Table, classifier: Estimator) -> Estimator:
+    """A pipeline for a classifier that takes categories and missing values, not dates.
 
     Parameters
     ----------
     X : DataFrame or ndarray of shape (n_samples, n_features)
+        The table, of which only the dtypes are used.
     classifier : estimator
+        The classifier must take categories and missing values.
 
     Returns
     -------
     Pipeline or estimator
-        The classifier alone where X has no dates.
+        The pipeline, or the classifier alone where X has no dates.
     """
     if not _date_columns(X):
         return classifier
@@ -183,25 +194,25 @@ def raw_pipeline(X, classifier):
         [("dates", FunctionTransformer(_date_features), _date_columns)],
         remainder="passthrough",
     )
-    # A table again, for an array would turn numbers among texts into texts.
+    # The output is a table, because an array would turn numbers among texts into texts.
     return make_pipeline(prepare.set_output(transform="pandas"), classifier)
 
 
-def _number_columns(X):
-    """Those of numbers that are not all missing, with which not all trees can deal."""
+def _number_columns(X: Any) -> list[int]:
+    """Columns of numbers, less those all missing, which not all trees can deal with."""
     others = {*categorical_columns(X), *_date_columns(X)}
     columns = [i for i in range(X.shape[1]) if i not in others]
     return [i for i in columns if pd.notna(safe_indexing(X, i, axis=1)).any()]
 
 
-def _date_columns(X):
+def _date_columns(X: Any) -> list[int]:
     if not isinstance(X, pd.DataFrame):
         return []
     is_date = pd.api.types.is_datetime64_any_dtype
     return [i for i, dtype in enumerate(X.dtypes) if is_date(dtype)]
 
 
-def _date_features(X):
+def _date_features(X: Any) -> pd.DataFrame:
     """Columns of numbers for columns of dates; NaN for a missing date."""
     X = X if isinstance(X, pd.DataFrame) else X.to_pandas()
     columns = {}
@@ -219,32 +230,43 @@ class XGBoost(ClassifierMixin, BaseEstimator):
     Parameters
     ----------
     balanced : bool, default=False
-        Whether ``scale_pos_weight`` is the weight of the frequent class over that of
-        the rare one, of the rows at hand. With two classes.
+        Whether ``scale_pos_weight`` is the weight of the class of index 0 in
+        ``classes_`` over that of the class of index 1, among the rows of ``fit``.
+        XGBoost's positive class is the class of index 1, whether or not it is the
+        rare one. True needs two classes.
     random_state : int or None, default=None
+        The seed of XGBoost.
 
     Attributes
     ----------
     classes_ : ndarray of shape (n_classes,)
+        The class labels, sorted.
     booster_ : xgboost.XGBClassifier
+        The fitted classifier.
     """
 
-    def __init__(self, balanced=False, random_state=None):
+    def __init__(self, balanced: bool = False, random_state: int | None = None) -> None:
         self.balanced = balanced
         self.random_state = random_state
 
-    def fit(self, X, y, sample_weight=None):
-        """Fit.
+    def fit(
+        self, X: Table, y: ArrayLike, sample_weight: ArrayLike | None = None
+    ) -> Self:
+        """Fit XGBoost to the rows.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
+            The features, which are numbers, or NaN where missing.
         y : array-like of shape (n_samples,)
+            The class labels of the rows.
         sample_weight : array-like of shape (n_samples,), default=None
+            The non-negative weights of the rows. None gives each row weight 1.
 
         Returns
         -------
         self
+            The fitted classifier.
         """
         from xgboost import XGBClassifier
 
@@ -257,11 +279,33 @@ class XGBoost(ClassifierMixin, BaseEstimator):
         self.booster_.fit(X, codes, sample_weight=sample_weight)
         return self
 
-    def predict(self, X):
-        """Most probable class, ndarray of shape (n_samples,)."""
+    def predict(self, X: Table) -> np.ndarray:
+        """Predict the most probable class.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            The rows to predict, with the features of ``fit``.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,)
+            The class labels.
+        """
         return self.classes_[self.predict_proba(X).argmax(axis=1)]
 
-    def predict_proba(self, X):
-        """Class probabilities, ndarray of shape (n_samples, n_classes)."""
+    def predict_proba(self, X: Table) -> FloatArray:
+        """Predict class probabilities.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            The rows to predict, with the features of ``fit``.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_classes)
+            The probabilities, with columns in the order of ``classes_``.
+        """
         check_is_fitted(self)
         return self.booster_.predict_proba(X)

@@ -1,11 +1,12 @@
 """Pictures that scikit-learn does not draw, in the manner of its Display classes.
 
-How the mix of losses followed the score, and what each threshold would lead to. The
-rest, such as precision-recall curves, scikit-learn draws itself. Matplotlib is
-imported when something is drawn.
+They show how the loss weights followed the score, and which scores each threshold
+leads to. Scikit-learn itself draws the rest, such as precision-recall curves.
+Matplotlib is imported when something is drawn.
 """
 
 from numbers import Real
+from typing import Any, Self
 
 import numpy as np
 from sklearn.metrics import precision_recall_curve
@@ -24,6 +25,7 @@ from ._assessment.response import (
     unwrap,
 )
 from ._sklearn_compat import check_matplotlib_support
+from ._typing import ArrayLike, Estimator, FloatArray, Label, Table
 from .adaptation import TERM_TITLES
 from .classifier import AdaptiveHybridClassifier
 
@@ -35,7 +37,7 @@ _STYLES = [
     {"color": "#009E73", "linestyle": "-."},
 ]
 
-# Upper end of the axis of scores up to 1: the legend needs what lies above.
+# The axis of scores up to 1 ends here, because the legend needs the room above 1.
 _ROOM = 1.3
 
 
@@ -51,22 +53,27 @@ class AdaptationDisplay:
     best_epoch : int, default=None
         The epoch whose weights are kept, counted from 1. None marks none.
     score_name : str, default="score"
-        What was scored.
+        The name of the score.
     name : str, default=None
-        Name of the estimator, for the title.
+        The estimator's name, which becomes the title. None draws no title.
 
     Attributes
     ----------
     ax_ : matplotlib Axes
-        With the mix; and with the score, if it lies in [0, 1] as the mix does.
+        These axes show the loss weights. They also show the score if it lies in
+        [0, 1], as the loss weights do.
     score_ax_ : matplotlib Axes
-        With the score: ``ax_``, or one with a scale of its own on the right.
+        These axes show the score. They are ``ax_``, or axes with a scale of their
+        own on the right.
     figure_ : matplotlib Figure
+        The figure that holds ``ax_``.
     lines_ : list of matplotlib Line2D
-        Of cross-entropy, focal loss and Dice.
+        The lines show the loss weights of cross-entropy, focal loss and Dice.
     score_line_ : matplotlib Line2D or None
-        None if nothing was held out, so that there is no score.
+        The line shows the score. It is None if no rows were held out, because there
+        is no score then.
     best_line_ : matplotlib Line2D or None
+        The line marks ``best_epoch``. It is None if ``best_epoch`` is None.
 
     Examples
     --------
@@ -79,28 +86,38 @@ class AdaptationDisplay:
     True
     """
 
-    def __init__(self, *, history, best_epoch=None, score_name="score", name=None):
+    def __init__(
+        self,
+        *,
+        history: dict[str, list],
+        best_epoch: int | None = None,
+        score_name: str = "score",
+        name: str | None = None,
+    ) -> None:
         self.history = history
         self.best_epoch = best_epoch
         self.score_name = score_name
         self.name = name
 
     @classmethod
-    def from_estimator(cls, estimator, *, ax=None, name=None):
+    def from_estimator(
+        cls, estimator: Estimator, *, ax: Any = None, name: str | None = None
+    ) -> Self:
         """Draw how the mix of a fitted estimator moved.
 
         Parameters
         ----------
         estimator : AdaptiveHybridClassifier, or Pipeline or search that ends in one
-            Fitted.
+            The estimator must be fitted.
         ax : matplotlib Axes, default=None
-            Where to draw; None makes a new figure.
+            The axes to draw on. None makes a new figure.
         name : str, default=None
-            For the title.
+            The name becomes the title. None draws no title.
 
         Returns
         -------
         AdaptationDisplay
+            The display after drawing.
 
         Raises
         ------
@@ -130,19 +147,20 @@ class AdaptationDisplay:
         )
         return display.plot(ax=ax)
 
-    def plot(self, ax=None, *, name=None):
+    def plot(self, ax: Any = None, *, name: str | None = None) -> Self:
         """Draw.
 
         Parameters
         ----------
         ax : matplotlib Axes, default=None
-            Where to draw; None makes a new figure.
+            The axes to draw on. None makes a new figure.
         name : str, default=None
-            For the title; None takes ``name`` of the display.
+            The name becomes the title. None takes ``name`` of the display.
 
         Returns
         -------
         self
+            The display holds what was drawn as attributes.
         """
         self.ax_, self.figure_ = _axes(self, ax)
         epoch, score = self.history["epoch"], np.asarray(self.history["score"])
@@ -195,23 +213,27 @@ class ThresholdDisplay:
     Parameters
     ----------
     thresholds : ndarray of shape (n_thresholds,)
-        Probabilities, increasing. Between one and the next the scores do not change.
+        The probabilities, in increasing order. The scores do not change between one
+        and the next.
     precision, recall, f1 : ndarray of shape (n_thresholds,)
-        If the rows with at least that probability are predicted rare.
+        The scores if the rows with at least that probability are predicted rare.
     threshold : float, default=None
-        The one that is used. None marks none.
+        The decision threshold in use. None marks none.
     pos_label : int, float, bool or str, default=None
         The rare class, for the label of the axis.
     name : str, default=None
-        Name of the estimator, for the title.
+        The estimator's name, which becomes the title. None draws no title.
 
     Attributes
     ----------
     ax_ : matplotlib Axes
+        The axes that were drawn on.
     figure_ : matplotlib Figure
+        The figure that holds ``ax_``.
     lines_ : list of matplotlib Line2D
-        Of precision, recall and F1.
+        The lines show precision, recall and F1.
     threshold_line_ : matplotlib Line2D or None
+        The line marks ``threshold``. It is None if ``threshold`` is None.
 
     See Also
     --------
@@ -229,14 +251,14 @@ class ThresholdDisplay:
     def __init__(
         self,
         *,
-        thresholds,
-        precision,
-        recall,
-        f1,
-        threshold=None,
-        pos_label=None,
-        name=None,
-    ):
+        thresholds: FloatArray,
+        precision: FloatArray,
+        recall: FloatArray,
+        f1: FloatArray,
+        threshold: float | None = None,
+        pos_label: Label | None = None,
+        name: str | None = None,
+    ) -> None:
         self.thresholds = thresholds
         self.precision = precision
         self.recall = recall
@@ -248,16 +270,16 @@ class ThresholdDisplay:
     @classmethod
     def from_estimator(
         cls,
-        estimator,
-        X,
-        y,
+        estimator: Estimator,
+        X: Table,
+        y: ArrayLike,
         *,
-        sample_weight=None,
-        threshold="auto",
-        pos_label=None,
-        ax=None,
-        name=None,
-    ):
+        sample_weight: ArrayLike | None = None,
+        threshold: float | str | None = "auto",
+        pos_label: Label | None = None,
+        ax: Any = None,
+        name: str | None = None,
+    ) -> Self:
         """Draw what each threshold would lead to on these rows.
 
         Rows that the estimator was fitted to make every threshold look too good.
@@ -265,24 +287,28 @@ class ThresholdDisplay:
         Parameters
         ----------
         estimator : fitted binary classifier with ``predict_proba``
+            The estimator may be any classifier that follows scikit-learn's API.
         X : array-like of shape (n_samples, n_features)
+            The rows should be ones that the estimator was not fitted to.
         y : array-like of shape (n_samples,)
-            Their labels.
+            Labels of the rows.
         sample_weight : array-like of shape (n_samples,), default=None
+            Non-negative weights of the rows.
         threshold : "auto", float or None, default="auto"
-            The one to mark. "auto": that of the estimator, if what it predicts follows
-            one. None: none.
+            The threshold to mark. "auto" marks the estimator's own, if its
+            predictions follow one. None marks none.
         pos_label : int, float, bool or str, default=None
-            The class to be found. None: the rare one; see :func:`evaluate`.
+            The class to be found. None takes the rare class; see :func:`evaluate`.
         ax : matplotlib Axes, default=None
-            Where to draw; None makes a new figure.
+            The axes to draw on. None makes a new figure.
         name : str, default=None
-            For the title; None takes the name of the estimator's class, of a
-            pipeline that of its last step.
+            The name becomes the title. None takes the class name of the estimator,
+            or of a pipeline's last step.
 
         Returns
         -------
         ThresholdDisplay
+            The display after drawing.
 
         Raises
         ------
@@ -310,13 +336,15 @@ class ThresholdDisplay:
             if threshold != "auto":
                 raise ValueError(_WRONG_THRESHOLD.format(threshold))
             labels = predicted(estimator, X, classes, index)
-            threshold = find_threshold(estimator, index, proba, labels)
+            mark = find_threshold(estimator, index, proba, labels)
+        else:
+            mark = threshold
         return cls.from_predictions(
             classes[second],
             proba,
             sample_weight=sample_weight,
             pos_label=classes[index],
-            threshold=threshold,
+            threshold=mark,
             ax=ax,
             name=estimator_name(estimator) if name is None else name,
         )
@@ -324,15 +352,15 @@ class ThresholdDisplay:
     @classmethod
     def from_predictions(
         cls,
-        y_true,
-        y_proba,
+        y_true: ArrayLike,
+        y_proba: ArrayLike,
         *,
-        sample_weight=None,
-        pos_label=None,
-        threshold=None,
-        ax=None,
-        name=None,
-    ):
+        sample_weight: ArrayLike | None = None,
+        pos_label: Label | None = None,
+        threshold: float | None = None,
+        ax: Any = None,
+        name: str | None = None,
+    ) -> Self:
         """Draw what each threshold on these probabilities would lead to.
 
         Parameters
@@ -342,25 +370,27 @@ class ThresholdDisplay:
         y_proba : array-like of shape (n_samples,)
             Probabilities of ``pos_label``.
         sample_weight : array-like of shape (n_samples,), default=None
+            Non-negative weights of the rows.
         pos_label : int, float, bool or str, default=None
-            The class to be found. None: the one with the least weight, the second of
-            the two in sorted order unless the first has less than half of its weight.
+            The class to be found. None takes the second of the two in sorted order,
+            unless the first has less than half of its weight.
         threshold : float, default=None
-            The one to mark, in [0, 1]. None: none.
+            The threshold to mark, in [0, 1]. None marks none.
         ax : matplotlib Axes, default=None
-            Where to draw; None makes a new figure.
+            The axes to draw on. None makes a new figure.
         name : str, default=None
-            For the title.
+            The name becomes the title. None draws no title.
 
         Returns
         -------
         ThresholdDisplay
+            The display after drawing.
 
         Raises
         ------
         ValueError
-            If there are other than two classes with weight, or if the probabilities or
-            the threshold are none.
+            If the number of classes with weight is not two, or if the probabilities or
+            the threshold are not in [0, 1].
         """
         check_matplotlib_support(f"{cls.__name__}.from_predictions")
         check_lengths(y_true=y_true, y_proba=y_proba, sample_weight=sample_weight)
@@ -405,17 +435,18 @@ class ThresholdDisplay:
         )
         return display.plot(ax=ax)
 
-    def at(self, threshold):
+    def at(self, threshold: float) -> dict[str, float]:
         """Precision, recall and F1 if rows above this probability are predicted rare.
 
         Parameters
         ----------
         threshold : float
+            The decision threshold, a probability.
 
         Returns
         -------
         dict of float
-            All 0 where no row lies above.
+            The scores are all 0 where no row lies above the threshold.
         """
         # The least probability above it is where the rows predicted rare begin.
         first = np.searchsorted(self.thresholds, threshold, side="right")
@@ -424,24 +455,25 @@ class ThresholdDisplay:
             return dict.fromkeys(names, 0.0)
         return {name: float(getattr(self, name)[first]) for name in names}
 
-    def plot(self, ax=None, *, name=None):
+    def plot(self, ax: Any = None, *, name: str | None = None) -> Self:
         """Draw.
 
         Parameters
         ----------
         ax : matplotlib Axes, default=None
-            Where to draw; None makes a new figure.
+            The axes to draw on. None makes a new figure.
         name : str, default=None
-            For the title; None takes ``name`` of the display.
+            The name becomes the title. None takes ``name`` of the display.
 
         Returns
         -------
         self
+            The display holds what was drawn as attributes.
         """
         self.ax_, self.figure_ = _axes(self, ax)
         labels = {"precision": "precision", "recall": "recall", "f1": "F1"}
         marked = {} if self.threshold is None else self.at(self.threshold)
-        # Below the least probability every row is predicted rare, as at it.
+        # Every row is predicted rare at the least probability, and below it too.
         thresholds = np.r_[min(0.0, self.thresholds[0]), self.thresholds]
         self.lines_ = []
         for (key, label), style in zip(labels.items(), _STYLES, strict=True):
@@ -482,8 +514,8 @@ _WRONG_THRESHOLD = (
 )
 
 
-def _axes(display, ax):
-    """The axes to draw on, and their figure."""
+def _axes(display: Any, ax: Any) -> tuple[Any, Any]:
+    """Return the axes to draw on, and their figure."""
     check_matplotlib_support(f"{type(display).__name__}.plot")
     if ax is None:
         import matplotlib.pyplot as plt
@@ -492,11 +524,11 @@ def _axes(display, ax):
     return ax, ax.figure
 
 
-def _finish(ax, top, handles, name):
-    """Scale of shares, and a legend above it, which no line can run through.
+def _finish(ax: Any, top: Any, handles: list, name: str | None) -> None:
+    """Set a scale of shares, and a legend above it that no line can run through.
 
-    Where it is best would take long to find with many rows, and there may be no place.
-    ``top`` are the axes that are drawn last.
+    Matplotlib's search for the best place takes long with many rows, and there may be
+    none. ``top`` are the axes that are drawn last.
     """
     ax.set(ylim=(-0.02, _ROOM), yticks=np.linspace(0, 1, 6))
     handles = [line for line in handles if line is not None]

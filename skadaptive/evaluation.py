@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from html import escape
 from numbers import Integral, Real
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -35,6 +36,15 @@ from ._assessment.response import (
 from ._assessment.threshold_counts import ScoredRows, calibration_bins
 from ._io.json_values import json_values
 from ._sklearn_compat import Interval, check_matplotlib_support, validate_params
+from ._typing import (
+    ArrayLike,
+    Estimator,
+    FilePath,
+    FloatArray,
+    Label,
+    RandomState,
+    Table,
+)
 from ._warnings import warn
 from .display import ThresholdDisplay
 
@@ -50,16 +60,16 @@ from .display import ThresholdDisplay
     prefer_skip_nested_validation=True,
 )
 def evaluate(
-    estimator,
-    X,
-    y,
+    estimator: Estimator,
+    X: Table,
+    y: ArrayLike,
     *,
-    sample_weight=None,
-    pos_label=None,
-    n_bootstraps=1000,
-    confidence_level=0.95,
-    random_state=None,
-):
+    sample_weight: ArrayLike | None = None,
+    pos_label: Label | None = None,
+    n_bootstraps: int = 1000,
+    confidence_level: float = 0.95,
+    random_state: RandomState = None,
+) -> "Evaluation":
     """Judge a fitted binary classifier on rows that it has not seen.
 
     Parameters
@@ -90,6 +100,7 @@ def evaluate(
     Returns
     -------
     Evaluation
+        Measures with intervals, the confusion matrix, and methods to keep them.
 
     Raises
     ------
@@ -159,12 +170,12 @@ def evaluate(
     value = measures(*rows)
     if not is_probability:
         value["brier_score"] = np.nan
-    _warn_of_what_is_open(value, classes[index], classes[1 - index])
+    _warn_of_undefined(value, classes[index], classes[1 - index])
     rng = np.random.default_rng(check_random_state(random_state).randint(2**31 - 1))
     drawn, cells = bootstrap_measures(*rows, n_bootstraps, rng)
     tails = [(1 - confidence_level) / 2, (1 + confidence_level) / 2]
 
-    def table(value, drawn, index):
+    def table(value: Any, drawn: FloatArray, index: pd.Index) -> pd.DataFrame:
         low, high = np.quantile(drawn, tails, axis=0)
         columns = {"value": np.asarray(value, dtype=float), "low": low, "high": high}
         return pd.DataFrame(columns, index=index)
@@ -198,7 +209,7 @@ def evaluate(
     )
 
 
-def _warn_of_what_is_open(value, rare, other):
+def _warn_of_undefined(value: dict[str, float], rare: Label, other: Label) -> None:
     missing = [name for name, v in value.items() if np.isnan(v)]
     if not missing:
         return
@@ -254,17 +265,17 @@ class Evaluation:
     classes_: np.ndarray
     y_: np.ndarray
     predictions_: np.ndarray
-    probabilities_: np.ndarray
+    probabilities_: np.ndarray | None
     scores_: np.ndarray
-    sample_weight_: np.ndarray
-    threshold_: float
+    sample_weight_: np.ndarray | None
+    threshold_: float | None
     name: str
     confidence_level: float
     n_bootstraps: int
 
     # ------------------------------------------------------------------------- to read
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return "\n\n".join(
             [
                 self._summary(),
@@ -275,7 +286,7 @@ class Evaluation:
             ]
         )
 
-    def _repr_html_(self):
+    def _repr_html_(self) -> str:
         measured = self.table.to_html(
             float_format="{:.4f}".format, na_rep="–", border=0, index_names=False
         )
@@ -285,7 +296,7 @@ class Evaluation:
             f"<p>Confusion matrix, [interval]</p>{matrix}</div>"
         )
 
-    def _summary(self):
+    def _summary(self) -> str:
         rare = self.y_ == self.pos_label_
         shown = f"{self.name} on {len(rare):,} rows, {np.sum(rare):,} of them "
         shown += f"{self.pos_label_}, the class to be found"
@@ -297,7 +308,7 @@ class Evaluation:
         level = f"{100 * self.confidence_level:g} %"
         return f"{shown}. {level} intervals from {self.n_bootstraps:,} resamples."
 
-    def _matrix(self):
+    def _matrix(self) -> pd.DataFrame:
         """The confusion matrix as text, with intervals."""
         cells = [
             f"{value:,.0f} [{low:,.0f}, {high:,.0f}]"
@@ -311,7 +322,7 @@ class Evaluation:
 
     # ------------------------------------------------------------------------- to keep
 
-    def save(self, folder):
+    def save(self, folder: FilePath) -> list[Path]:
         """Write the measures and the plots.
 
         Parameters
@@ -343,22 +354,36 @@ class Evaluation:
             figure.savefig(written[-1], dpi=120)
         return written
 
-    def to_html(self, path):
+    def to_html(
+        self,
+        path: FilePath,
+        *,
+        title: str | None = None,
+        cost_matrix: ArrayLike | None = None,
+    ) -> Path:
         """Write a report: one HTML file, which needs nothing else.
 
         Parameters
         ----------
         path : str or path-like
+            File to write. A file of that name is replaced.
+        title : str, default=None
+            Heading of the page.
+        cost_matrix : array-like of shape (2, 2), default=None
+            ``cost_matrix[i][j]`` is the cost of predicting class j for a row of class
+            i, where 1 is the rare class. The page begins with these costs, and its
+            reader can change them. None: a miss costs as much as 10 false alarms.
 
         Returns
         -------
-        Path
+        pathlib.Path
+            The path of the file.
         """
         from ._report.pages import evaluation_report
 
-        return evaluation_report(self, path)
+        return Path(evaluation_report(self, path, title=title, cost_matrix=cost_matrix))
 
-    def _as_dict(self):
+    def _as_dict(self) -> dict[str, Any]:
         """What ``metrics.json`` holds: numbers, text and None where undefined."""
         matrix = self.confusion_matrix_
         cells = [
@@ -381,7 +406,7 @@ class Evaluation:
         }
         return json_values(content)
 
-    def _figures(self):
+    def _figures(self) -> dict[str, Any]:
         """Figures by name; those that the rows leave undefined are left out."""
         # Not pyplot's: it would keep them open, and show them in a notebook.
         from matplotlib.figure import Figure
@@ -398,7 +423,7 @@ class Evaluation:
         weight, rare, label = weight[kept], y == self.pos_label_, self.pos_label_
         figures = {}
 
-        def axes(name):
+        def axes(name: str) -> Any:
             figures[name] = Figure(figsize=(5.5, 5), layout="constrained")
             return figures[name].add_subplot()
 

@@ -53,7 +53,12 @@ def _methods(cls):
             yield name
 
 
+#: Results, which a function makes and no user: they document attributes alone.
+RESULTS = {"skadaptive.comparison.Comparison", "skadaptive.evaluation.Evaluation"}
+
+
 @pytest.mark.parametrize("name", public_objects())
 def test_docstring_is_complete(name):
+    ignored = IGNORED | ({"PR01"} if name in RESULTS else set())
     errors = numpydoc.validate(name)["errors"]
-    assert not [f"{code}: {text}" for code, text in errors if code not in IGNORED]
+    assert not [f"{code}: {text}" for code, text in errors if code not in ignored]

@@ -22,7 +22,7 @@ from .._warnings import warn
 
 # Rows up to which "auto" makes ten folds; above there are five. Twice as many members,
 # each trained on nine tenths of the rows, are worth their time where rows are few
-# (docs/benchmark.md).
+# (docs/research/036).
 _FEW_ROWS = 4000
 
 

@@ -11,7 +11,7 @@ _N_THRESHOLDS = 200
 _N_BOOTSTRAPS = 100
 # Pseudo-count: calibrated probabilities weigh as much as this many observed rare rows.
 # With probabilities alone, or labels alone, F1 was the same or .006 lower on tables of
-# 30 to 1,000 rare rows (docs/benchmark.md).
+# 30 to 1,000 rare rows (docs/research/033).
 _N_EXPECTED = 500
 #: Standard errors by which a threshold nearer to the neutral one may fall short.
 NOISE = 0.25

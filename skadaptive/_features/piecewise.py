@@ -129,7 +129,7 @@ def auto_bins(n_encoded: int) -> int:
     The number is 16. It is smaller if the features would have more than 512 bins
     together, because the first layer would then take most of the time, but at least 4.
     On six tables of 36 to 122 features average precision differs by less than two
-    standard errors (docs/benchmark.md).
+    standard errors (docs/research/014).
     """
     share = _MAX_BINS_IN_ALL // max(1, n_encoded)
     return int(np.clip(share, _MIN_BINS, _MAX_BINS))

@@ -9,7 +9,7 @@ one grows with the share of the class variance that its feature explains alone. 
 feature that is relevant only together with another one is learnt more slowly, but is
 not left out.
 
-Measured in docs/benchmark.md, with what else such a relevance could act on.
+Measured in docs/research/025, with what else such a relevance could act on.
 """
 
 import numpy as np
@@ -22,7 +22,7 @@ _N_BINS = 16
 # Relevance that is added to every feature, in units of the mean relevance. It keeps
 # every relative learning rate at 0.3 or above. The value was chosen by judgement; with
 # rates in proportion to the relevance, 0.3 instead of 0.1 gained as much
-# (docs/benchmark.md).
+# (docs/research/025).
 _ADDED_RELEVANCE = 0.1
 # Largest relative learning rate, which a feature reaches if it is the only relevant one
 # of 28 or more. The value was chosen by judgement.

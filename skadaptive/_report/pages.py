@@ -385,7 +385,7 @@ def _tests(comparison: "Comparison") -> list[tuple[str, dict[str, str]]]:
 
 def _confusions(comparison: "Comparison", tuned: float) -> list[dict[str, Any]]:
     """Confusion matrices at 0.5 and at the tuned threshold, each with a sentence."""
-    captions = {
+    captions: dict[str | float, str] = {
         0.5: "At the threshold 0.5",
         "tuned": f"At the tuned threshold, {threshold_text(tuned)} on average",
     }

@@ -54,7 +54,7 @@ class Batches:
 def auto_batch_size(n_rows):
     """Power of two near n_rows / 16, from 64 to 256; 512 above 24,000 rows.
 
-    Small tables lose with 512, large ones do not (docs/benchmark.md).
+    Small tables lose with 512, large ones do not (docs/research/027).
     """
     most = 512 if n_rows > 24_000 else 256
     return int(np.clip(2 ** np.round(np.log2(max(n_rows, 1) / 16)), 64, most))

@@ -19,7 +19,7 @@ import tensorflow as tf
 _COEFFICIENTS = 3.4445, -4.7750, 2.0315
 
 # Three are as good as the five of Muon; with two the ranking of the rows that no member
-# saw is worse (docs/benchmark.md).
+# saw is worse (docs/research/034).
 _N_ITERATIONS = 3
 
 

@@ -7,7 +7,7 @@ def flat_then_cosine(progress):
     """Share of the learning rate after this share of the training, both in [0, 1].
 
     It is 1 for the first half and then falls to 0 along half a cosine. In half the
-    epochs it is as good as the four cosine cycles of RealMLP (docs/benchmark.md), whose
+    epochs it is as good as the four cosine cycles of RealMLP (docs/research/017), whose
     own schedule of dropout and weight decay this is (Holzmüller et al., 2024,
     arXiv:2407.04491).
     """
@@ -20,7 +20,7 @@ def inverse_square_root(n_done, n_steps, progress):
     It falls with the square root of the steps so far, to a quarter: high enough for the
     first chunks to be learnt from, and then low enough for a network that is fit for
     use after every chunk. It was measured against a constant share and against cycles
-    over each chunk in docs/benchmark.md.
+    over each chunk in docs/research/005.
 
     Parameters
     ----------

@@ -17,7 +17,7 @@ DISTANCE = 3
 _MIN_EPOCHS = 4 * DISTANCE
 
 # The moving average takes in at least this share of each epoch's parameters. With 0.3,
-# 0.5 and 0.15 average precision was the same within .003 (docs/benchmark.md).
+# 0.5 and 0.15 average precision was the same within .003 (docs/research/011).
 _AVERAGE_SHARE = 0.3
 
 

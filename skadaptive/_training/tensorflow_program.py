@@ -73,10 +73,10 @@ _ROWS_PER_CALL = 16384
 _MASK_BATCHES = 8
 
 # How much of the first kernel's update is orthogonalized. All of it gains more in the
-# mean over the tables and on fewer of them, none of it less (docs/benchmark.md).
+# mean over the tables and on fewer of them, none of it less (docs/research/034).
 _FIRST_SHARE = 0.5
 # Steps whose sum is orthogonalized: one by one each takes a tenth to a quarter more
-# time and is no better (docs/benchmark.md).
+# time and is no better (docs/research/043).
 _STEPS_TOGETHER = 4
 # How fast hidden kernels decay, in units of the learning rate (Loshchilov & Hutter,
 # 2019, "Decoupled Weight Decay Regularization", arXiv:1711.05101).
