@@ -1,4 +1,4 @@
-"""A neural classifier for rare classes, at home in scikit-learn.
+"""A neural classifier for rare classes with scikit-learn's interface.
 
 See :class:`skadaptive.AdaptiveHybridClassifier`.
 """
