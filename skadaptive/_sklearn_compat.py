@@ -8,6 +8,7 @@ release of scikit-learn moves something, this is the file to mend.
 
 import inspect
 from importlib.util import find_spec
+from numbers import Real
 
 import numpy as np
 from sklearn.base import _fit_context as fit_context
@@ -76,7 +77,7 @@ def check_sample_weight(sample_weight, X):
         If they are not finite, non-negative numbers, one per row.
     """
     n_samples = n_samples_of(X)
-    if sample_weight is None or np.ndim(sample_weight) == 0:
+    if sample_weight is None or isinstance(sample_weight, Real):
         value = 1.0 if sample_weight is None else sample_weight
         weight = np.full(n_samples, value, dtype=np.float64)
     else:

@@ -15,6 +15,20 @@ from sklearn.datasets import make_classification  # noqa: E402
 from skadaptive import AdaptiveHybridClassifier  # noqa: E402
 from skadaptive.datasets import load_rare  # noqa: E402
 
+# Fixtures that fit networks, and folders and modules that run commands and examples.
+_SLOW_FIXTURES = {"quick", "learner", "tabular_data"}
+_SLOW_PLACES = {"integration", "report", "test_cli.py", "test_comparison.py"}
+_SLOW_PLACES |= {"test_package.py", "test_evaluation.py", "test_display.py"}
+
+
+def pytest_collection_modifyitems(items):
+    """Mark what takes long, which ``make test-fast`` leaves out."""
+    for item in items:
+        fixtures = set(getattr(item, "fixturenames", ()))
+        if fixtures & _SLOW_FIXTURES or set(item.path.parts) & _SLOW_PLACES:
+            item.add_marker("slow")
+
+
 SEEDS = [int(s) for s in os.environ.get("SKADAPTIVE_TESTS_SEEDS", "0,1").split(",")]
 
 
