@@ -3,6 +3,9 @@
 Inside, y and labels are 1 for the rare class and 0 for the other.
 """
 
+from collections.abc import Callable
+from dataclasses import dataclass
+
 import numpy as np
 from sklearn.metrics import (
     accuracy_score,
@@ -14,39 +17,104 @@ from sklearn.metrics import (
     roc_auc_score,
 )
 
-_NAMES = {
-    "average_precision": "average precision",
-    "roc_auc": "ROC AUC",
-    "brier_score": "Brier score",
-    "f1": "F1",
+
+@dataclass(frozen=True)
+class Measure:
+    """What is known of a measure.
+
+    Attributes
+    ----------
+    title : str
+        What people call it.
+    function : callable
+        scikit-learn's, of y, the probabilities or labels, and ``sample_weight``.
+    of_probability : bool
+        Whether it is of the probability of the rare class, not of the labels.
+    needs_both_classes : bool
+        Whether rows of one class alone leave it undefined.
+    is_loss : bool
+        Whether less is better.
+    needs_rare_row : bool
+        Whether rows without a rare one leave it undefined, though rows of the rare
+        class alone do not. ``function`` then takes ``zero_division``.
+    """
+
+    title: str
+    function: Callable[..., float]
+    of_probability: bool
+    needs_both_classes: bool
+    is_loss: bool
+    needs_rare_row: bool = False
+
+
+#: Every measure, by its name in tables.
+MEASURES: dict[str, Measure] = {
+    "average_precision": Measure(
+        title="average precision",
+        function=average_precision_score,
+        of_probability=True,
+        needs_both_classes=True,
+        is_loss=False,
+    ),
+    "roc_auc": Measure(
+        title="ROC AUC",
+        function=roc_auc_score,
+        of_probability=True,
+        needs_both_classes=True,
+        is_loss=False,
+    ),
+    "brier_score": Measure(
+        title="Brier score",
+        function=brier_score_loss,
+        of_probability=True,
+        needs_both_classes=False,
+        is_loss=True,
+    ),
+    "f1": Measure(
+        title="F1",
+        function=f1_score,
+        of_probability=False,
+        needs_both_classes=False,
+        is_loss=False,
+        needs_rare_row=True,
+    ),
+    "precision": Measure(
+        title="precision",
+        function=precision_score,
+        of_probability=False,
+        needs_both_classes=False,
+        is_loss=False,
+        needs_rare_row=True,
+    ),
+    "recall": Measure(
+        title="recall",
+        function=recall_score,
+        of_probability=False,
+        needs_both_classes=False,
+        is_loss=False,
+        needs_rare_row=True,
+    ),
+    "accuracy": Measure(
+        title="accuracy",
+        function=accuracy_score,
+        of_probability=False,
+        needs_both_classes=False,
+        is_loss=False,
+    ),
 }
 
+PROBABILITY_MEASURES = tuple(name for name, m in MEASURES.items() if m.of_probability)
+LABEL_MEASURES = tuple(name for name, m in MEASURES.items() if not m.of_probability)
 
-def measure_title(measure):
+
+def measure_title(name: str) -> str:
     """A column of a comparison as people call it."""
-    return _NAMES.get(measure, measure.replace("_", " "))
+    return MEASURES[name].title if name in MEASURES else name.replace("_", " ")
 
 
-#: Measures of the probability of the rare class, as functions of y, probabilities and
-#: ``sample_weight``.
-OF_PROBABILITY = {
-    "average_precision": average_precision_score,
-    "roc_auc": roc_auc_score,
-    "brier_score": brier_score_loss,
-}
-
-#: Measures of the labels, as functions of y, labels, ``sample_weight`` and, where
-#: something may be divided by 0, ``zero_division``.
-OF_LABELS = {
-    "f1": f1_score,
-    "precision": precision_score,
-    "recall": recall_score,
-    "accuracy": accuracy_score,
-}
-
-# What rows of one class alone, and rows without a rare one, leave open.
-_NEED_BOTH = ("average_precision", "roc_auc")
-_NEED_RARE = ("f1", "precision", "recall")
+def is_loss(name: str) -> bool:
+    """Whether less of it is better; of a name that is no measure's, it is not."""
+    return name in MEASURES and MEASURES[name].is_loss
 
 
 def measures(y, proba, labels, sample_weight=None):
@@ -68,7 +136,7 @@ def measures(y, proba, labels, sample_weight=None):
     -------
     dict of float
         ``average_precision``, ``roc_auc``, ``brier_score``, ``f1``, ``precision``,
-        ``recall``, ``accuracy``. NaN where the rows leave them open: the first two if
+        ``recall``, ``accuracy``. NaN where the rows do not define them: the first two if
         there is only one class; F1, precision and recall, which could be nothing but
         0, if there is no rare row. Precision and F1 are 0 if no row is predicted rare.
 
@@ -87,26 +155,32 @@ def measures(y, proba, labels, sample_weight=None):
         kept = weight > 0
         y, proba, labels = y[kept], proba[kept], labels[kept]
         keywords["sample_weight"] = weight[kept]
-    open_ = _left_open(y)
+    undefined = _undefined_measures(y)
     if proba.size and (proba.min() < 0 or proba.max() > 1):
-        open_ = (*open_, "brier_score")
+        undefined = (*undefined, "brier_score")
     found = {}
-    for name, metric in {**OF_PROBABILITY, **OF_LABELS}.items():
-        of_labels = name in OF_LABELS
-        more = {"zero_division": 0} if name in _NEED_RARE else {}
+    for name, measure in MEASURES.items():
+        given = proba if measure.of_probability else labels
+        more = {"zero_division": 0} if measure.needs_rare_row else {}
         found[name] = (
             np.nan
-            if name in open_
-            else float(metric(y, labels if of_labels else proba, **keywords, **more))
+            if name in undefined
+            else float(measure.function(y, given, **keywords, **more))
         )
     return found
 
 
-def _left_open(y):
-    """Names of the measures that these rows, all of positive weight, leave open."""
-    if y.all():  # no rows at all, too
-        return _NEED_BOTH if y.size else (*OF_PROBABILITY, *OF_LABELS)
-    return () if y.any() else (*_NEED_BOTH, *_NEED_RARE)
+def _undefined_measures(y):
+    """Names of the measures that these rows, all of positive weight, do not define."""
+    if not y.size:
+        return tuple(MEASURES)
+    if y.any() and not y.all():
+        return ()
+    return tuple(
+        name
+        for name, measure in MEASURES.items()
+        if measure.needs_both_classes or (measure.needs_rare_row and not y.any())
+    )
 
 
 # -------------------------------------------------------------------------- resampling
@@ -137,7 +211,7 @@ class _Counts:
         self._places = y * self._n_places + place
         self._cells = 2 * y + labels
         self._loss = (scores - y) ** 2
-        self._open = _left_open(y)
+        self._undefined = _undefined_measures(y)
 
     def __call__(self, weight):
         """Measures, and the confusion matrix, under these weights.
@@ -173,7 +247,7 @@ class _Counts:
             "recall": _ratio(tp_, tp_ + fn_),
             "accuracy": _ratio(tn_ + tp_, confusion.sum()),
         }
-        found.update(dict.fromkeys(self._open, np.nan))
+        found.update(dict.fromkeys(self._undefined, np.nan))
         return found, confusion
 
 

@@ -16,7 +16,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from .._assessment.measures import measure_title
+from .._assessment.measures import (
+    LABEL_MEASURES,
+    PROBABILITY_MEASURES,
+    is_loss,
+    measure_title,
+)
 from .._assessment.threshold_counts import ScoredRows
 from .._io.atomic import replace_atomically
 from .._packages import installed_versions, require
@@ -47,8 +52,6 @@ if TYPE_CHECKING:
     from ..comparison import Comparison
     from ..evaluation import Evaluation
 
-_OF_PROBABILITY = ("average_precision", "roc_auc", "brier_score")
-_OF_LABELS = ("f1", "precision", "recall", "accuracy")
 # Used until the reader enters other costs: a miss costs as much as ten false alarms.
 _COST_MATRIX = ((0, 1), (10, 0))
 # Packages whose versions the page lists.
@@ -311,7 +314,7 @@ def _ranking(comparison: "Comparison") -> dict[str, Any]:
     scoring, table = comparison.scoring_, comparison.table
     intervals = comparison.intervals()
     columns = [(f"{measure_title(scoring)}, 95\u00a0% interval", scoring)]
-    columns += [(measure_title(m), m) for m in _OF_PROBABILITY if m != scoring]
+    columns += [(measure_title(m), m) for m in PROBABILITY_MEASURES if m != scoring]
     headings = ["Contender", *(heading for heading, _ in columns), "mean rank"]
     headings += ["fit, seconds", "predict, seconds"]
     decimals = _decimals(table, scoring)
@@ -341,10 +344,10 @@ def _ranking(comparison: "Comparison") -> dict[str, Any]:
 def _decisions(comparison: "Comparison") -> dict[str, Any]:
     """Measures of the predicted labels, at the tuned threshold and at 0.5."""
     table = comparison.table
-    measures = [*_OF_LABELS, *(f"{name}_at_0.5" for name in _OF_LABELS)]
+    measures = [*LABEL_MEASURES, *(f"{name}_at_0.5" for name in LABEL_MEASURES)]
     columns = [_cells(table, measure) for measure in measures]
     return {
-        "headings": [capital(measure_title(m)) for m in _OF_LABELS],
+        "headings": [capital(measure_title(m)) for m in LABEL_MEASURES],
         "rows": [(name, [column[name] for column in columns]) for name in table.index],
     }
 
@@ -352,7 +355,7 @@ def _decisions(comparison: "Comparison") -> dict[str, Any]:
 def _cells(table: pd.DataFrame, measure: str) -> dict[str, Cell]:
     """A column of a table: mean ± standard deviation by contender, the best marked."""
     means, decimals = table[f"mean_{measure}"], _decimals(table, measure)
-    best = number(means.min() if measure == "brier_score" else means.max(), decimals)
+    best = number(means.min() if is_loss(measure) else means.max(), decimals)
     cells = {}
     for name, spread in table[f"std_{measure}"].items():
         value = number(means[name], decimals)

@@ -10,7 +10,15 @@ from sklearn import metrics
 from sklearn.base import BaseEstimator, ClassifierMixin
 
 from skadaptive import evaluate
-from skadaptive._assessment.measures import _Counts, bootstrap_measures
+from skadaptive._assessment.measures import (
+    LABEL_MEASURES,
+    MEASURES,
+    PROBABILITY_MEASURES,
+    _Counts,
+    bootstrap_measures,
+    is_loss,
+    measure_title,
+)
 from skadaptive.evaluation import measures
 
 NAMES = ["average_precision", "roc_auc", "brier_score"]
@@ -70,6 +78,14 @@ def test_measures_are_those_of_scikit_learn(predictions, rng):
         }
     )
     assert list(measures(y, proba, labels)) == NAMES
+
+
+def test_one_table_names_the_measures():
+    assert list(MEASURES) == [*PROBABILITY_MEASURES, *LABEL_MEASURES] == NAMES
+    assert [name for name in NAMES if is_loss(name)] == ["brier_score"]
+    assert not is_loss("f1_at_0.5")
+    assert measure_title("roc_auc") == "ROC AUC"
+    assert measure_title("mean_rank") == "mean rank"
 
 
 def test_weights_are_repeated_rows(predictions, rng):
