@@ -120,8 +120,9 @@ def evaluate(
     The intervals are percentile intervals of the bootstrap ([1]_, chapter 13). Rows are
     drawn with replacement within each class, so that a resample has as many rare rows
     as there are ([2]_, section 3.2; as [3]_ does for ROC curves): with few of them,
-    others would have none and leave most measures undefined. The intervals therefore hold
-    at the share of the rare class that the rows have, and do not say how that may vary.
+    others would have none and leave most measures undefined. The intervals therefore
+    hold at the share of the rare class that the rows have, and do not say how that may
+    vary.
 
     Rows count as independent of each other: if several are of one customer or of one
     day, the intervals are too narrow. A row that stands for several by its weight is

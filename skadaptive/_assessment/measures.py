@@ -136,9 +136,9 @@ def measures(y, proba, labels, sample_weight=None):
     -------
     dict of float
         ``average_precision``, ``roc_auc``, ``brier_score``, ``f1``, ``precision``,
-        ``recall``, ``accuracy``. NaN where the rows do not define them: the first two if
-        there is only one class; F1, precision and recall, which could be nothing but
-        0, if there is no rare row. Precision and F1 are 0 if no row is predicted rare.
+        ``recall``, ``accuracy``. NaN where they are undefined: the first two if there
+        is only one class; F1, precision and recall, which could be nothing but 0, if
+        there is no rare row. Precision and F1 are 0 if no row is predicted rare.
 
     Examples
     --------
