@@ -3,7 +3,6 @@
 The measures and their bootstrap intervals, cross-validation of contenders, paired tests
 over folds, the answers of any fitted binary classifier, and counts by threshold.
 
-May import: ``classifier``, ``thresholds``, ``_committee``, ``_features``,
-``_parameters``, the helpers (``_packages``, ``_sklearn_compat``, ``_typing``,
-``_warnings``), ``_version``, NumPy, SciPy, pandas, scikit-learn.
+May import: ``classifier`` and everything below it in the layers of ``pyproject.toml``,
+NumPy, SciPy, pandas, scikit-learn; no Keras and no imbalanced-learn.
 """
