@@ -84,7 +84,7 @@ class AdaptiveHybridClassifier(ClassifierMixin, BaseEstimator):
         with ``n_bins=None`` a linear one.
 
     activation : {"relu", "selu", "elu", "gelu", "silu", "tanh"}, default="silu"
-        Activation function of the hidden layers.
+        Activation function of the hidden layers. There is rarely a reason to change it.
 
     n_bins : int, "auto" or None, default="auto"
         Number of quantile bins of the piecewise linear encoding, with which the
@@ -121,7 +121,8 @@ class AdaptiveHybridClassifier(ClassifierMixin, BaseEstimator):
         below 0.8 and above. A callable: see :mod:`skadaptive.adaptation`.
 
     adaptation_rate : float, default=0.1
-        Step size of the adaptation, in [0, 1]. 0 keeps the loss weights constant.
+        Step size of the adaptation, in [0, 1]. 0 keeps the loss weights constant, which
+        is not proven to be worse on the tables of the benchmarks.
 
     scoring : str or callable, default="f1"
         Score of the out-of-fold predictions, by which training adapts, stops and
@@ -132,8 +133,8 @@ class AdaptiveHybridClassifier(ClassifierMixin, BaseEstimator):
         "f1" and similar names stand for their macro average. With two classes and a
         tuned ``threshold``, the five names "f1", "accuracy", "balanced_accuracy",
         "jaccard" and "matthews_corrcoef" are computed at the best threshold of each
-        epoch. Any other score of predicted labels, such as "precision", "recall" or a
-        callable, is computed at 0.5.
+        epoch. Otherwise labels are predicted at 0.5: for "precision", "recall" and
+        callables, and for all names if ``threshold`` is a number or None.
 
     class_weight : dict or "balanced", default=None
         Weights of the classes in the three losses. They are also the costs of errors
@@ -146,8 +147,8 @@ class AdaptiveHybridClassifier(ClassifierMixin, BaseEstimator):
         Features that are categories: column names, column numbers or a boolean mask.
         "from_dtype" takes the columns of a DataFrame that hold strings or have a
         categorical dtype. Categories are one-hot encoded. A feature gets at most 64
-        columns; if it has more categories, the rarest share the last column. Missing
-        values are one of its categories, and share that column if they are rare.
+        columns. If it has more categories, the rarest share the last column. Missing
+        values are one of the categories, so they may be among those that share it.
 
     sampler : imbalanced-learn sampler, default=None
         Resamples the training rows of each member and nothing else: held-out rows keep
@@ -172,7 +173,8 @@ class AdaptiveHybridClassifier(ClassifierMixin, BaseEstimator):
 
     optimizer : str or dict, default="adam"
         Name of a Keras optimizer, or its Keras configuration, such as
-        ``{"class_name": "sgd", "config": {"momentum": 0.9}}``.
+        ``{"class_name": "sgd", "config": {"momentum": 0.9}}``. The other defaults were
+        chosen with Adam.
 
     learning_rate : float, default=0.04
         Learning rate during the first half of ``max_epochs``; in the second half it
@@ -286,15 +288,14 @@ class AdaptiveHybridClassifier(ClassifierMixin, BaseEstimator):
 
     Notes
     -----
-    The rare class is the one with the least weight in ``y``; of two classes it is the
-    second, ``classes_[1]``, unless the first has less than half of its weight.
+    With two classes the rare class is ``classes_[1]``, unless ``classes_[0]`` has less
+    than half of its weight. With more classes it is the one with the least weight.
     ``decision_function`` is positive for ``classes_[1]`` as everywhere in
     scikit-learn.
 
-    Out-of-fold predictions choose the epoch, the calibration and the threshold, and
-    features are scaled by all rows: ``best_score_`` and ``oof_proba_`` are a little
-    better than what new rows will show. Compare models on rows that ``fit`` has not
-    seen.
+    ``best_score_`` and ``oof_proba_`` are a little better than what new rows will show:
+    the same rows choose the epoch, the calibration and the threshold, and features are
+    scaled by all rows. Compare models on rows that ``fit`` has not seen.
 
     Tips for faster training: take ``cv=5`` or ``cv=0.2`` instead of ten members,
     ``n_bins=None`` on tables of hundreds of features, or a smaller ``max_epochs``.

@@ -24,7 +24,7 @@ def is_tuned(threshold) -> bool:
 
 @dataclass(frozen=True)
 class DecisionRule:
-    """How an estimator's parameters say to calibrate and to decide.
+    """The parameters of an estimator that control calibration and threshold.
 
     Attributes
     ----------

@@ -19,7 +19,7 @@ _KEYS = ("epoch", "loss", "score", *(f"weight_{term}" for term in TERMS))
 
 @dataclass(frozen=True)
 class Adaptation:
-    """How the loss weights follow the score.
+    """The parameters of the adaptation of the loss weights.
 
     Attributes
     ----------
@@ -59,7 +59,7 @@ class Monitor:
     Parameters
     ----------
     rows : TrainingRows
-        Only its length and its folds count.
+        Only its length and its folds are used.
     scorer : OutOfFoldScorer or None
         Scores the rows held out; None if there are none.
     adaptation : Adaptation
