@@ -27,7 +27,7 @@ _MULTICLASS = {
 
 
 class _Predicted(ClassifierMixin, BaseEstimator):
-    """A classifier whose predictions for the held-out rows are already known."""
+    """A classifier whose predictions for the rows to be judged are known."""
 
     def __init__(self, logits, classes):
         self.logits = logits

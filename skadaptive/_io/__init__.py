@@ -1,4 +1,4 @@
-"""Files: tables, model files, JSON values, and writing that leaves no half a file.
+"""Files: tables, model files, JSON values, and atomic writing.
 
 May import: ``_parameters``, for the rule that names the rare class, the helpers
 (``_packages``, ``_sklearn_compat``, ``_typing``, ``_warnings``), NumPy, pandas,
