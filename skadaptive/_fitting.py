@@ -1,9 +1,9 @@
 """The steps of ``fit`` and ``partial_fit``.
 
-A step takes the estimator for its parameters, sets nothing on it, and returns what it
-found; the estimator takes over the result of the last one. Both ways to fit say who
-trains and who is held out, resample, train, and decide on the out-of-fold logits; they
-differ in where the held-out rows come from and in what is kept of earlier calls.
+A step reads the parameters of the estimator, sets nothing on it, and returns its
+result. The estimator takes over the result of the last step. Both ways to fit assign
+the rows to members, resample, train, calibrate and choose the threshold. They differ in
+where the held-out rows come from and in what is kept of earlier calls.
 """
 
 from contextlib import contextmanager
@@ -61,7 +61,7 @@ class GivenRows:
 
 @dataclass(frozen=True)
 class FittedCommittee:
-    """What a call of ``fit`` or ``partial_fit`` leaves behind.
+    """Result of a call of ``fit`` or ``partial_fit``.
 
     Attributes
     ----------
@@ -88,7 +88,7 @@ def fit_rows(estimator, given, validation, groups, state, transform):
     Parameters
     ----------
     estimator : AdaptiveHybridClassifier
-        Its parameters and ``classes_`` are read; where training goes on, its history.
+        Its parameters and ``classes_`` are read, and its history if training continues.
     given : GivenRows
     validation : GivenRows or None
         Validation rows, which take the place of held-out rows.
@@ -140,7 +140,7 @@ def fit_chunk(estimator, given, state, transform):
     if estimator.sampler is not None:
         rows = _resampled(estimator, rows, given, state)
         class_totals = rows.class_totals(n_classes)
-    # One row more of each class, since some may not have come yet.
+    # One more row of each class is counted, because a class may not have come yet.
     class_totals = class_totals + 1.0
     factors = _class_factors(estimator, class_totals)
     # The mean weight is 1 over all chunks.
@@ -160,7 +160,7 @@ def fit_chunk(estimator, given, state, transform):
 
 
 def _cv(estimator, state):
-    """What ``cv`` stands for; where training goes on, "auto" is what it was."""
+    """The value of ``cv``; a training that continues keeps its number for "auto"."""
     if state.training is not None and isinstance(estimator.cv, str):
         n_before = state.training.layout.n_members
         if n_before > 1:
@@ -217,8 +217,8 @@ def _scorer(estimator, rows, source, rare, offset=0):
 
 
 def _resampled(estimator, rows, given, state):
-    """The rows with those that the sampler made, and who trains on which."""
-    # A seed of its own for every call.
+    """The rows with those that the sampler made, and the resampled folds."""
+    # Every call has a seed of its own.
     n_calls = 0 if state.training is None else len(estimator.history_["epoch"])
     synthetic, folds = resample(
         estimator.sampler,
@@ -342,7 +342,7 @@ def _decision_rule(estimator, factors, rare):
 
 
 def _buffer(state, rows, trained):
-    """Held-out rows that are kept, those of this call among them."""
+    """The held-out rows that are kept, with those of this call."""
     held_out = rows.held_out
     return state.out_of_fold.append(
         trained.logits[held_out], rows.y[held_out], rows.weight[held_out]

@@ -1,4 +1,4 @@
-"""The estimator: its parameters, the checks of what it is given, its public methods.
+"""The estimator: its parameters, the checks of its input, and its public methods.
 
 The steps of ``fit`` and ``partial_fit`` are in ``_fitting``.
 """
@@ -65,51 +65,53 @@ _FEATURES = {"dtype": (np.float64, np.float32), "ensure_all_finite": "allow-nan"
 class AdaptiveHybridClassifier(ClassifierMixin, BaseEstimator):
     """Neural classifier for rare classes.
 
-    A committee of small Keras networks is trained as one model on a hybrid of
-    cross-entropy, focal loss [1]_ and soft Dice loss [2]_. Each member is held out from
-    one fold of the training rows, so every row gets an out-of-fold prediction. The
-    score of these predictions adapts the weights of the three losses during training,
-    stops the training and chooses the epoch that is kept; calibration and decision
-    threshold are learnt from them, too. No rare row is spent on a validation set.
+    A committee of small Keras networks is trained as one model on a weighted sum of
+    cross-entropy, focal loss [1]_ and soft Dice loss [2]_. Each member holds out
+    another fold of the training rows, so every row gets an out-of-fold prediction.
+    After every epoch these predictions are scored. The score adapts the weights of the
+    three losses, stops the training and chooses the epoch that is kept. In the end the
+    out-of-fold predictions calibrate the probabilities and tune the decision threshold.
+    No rows are lost to a validation set.
 
-    Features are scaled inside. Missing values and categories are accepted.
+    Features may have any scale, missing values and categories. They are encoded and
+    scaled inside.
 
     Parameters
     ----------
     hidden_layer_sizes : array-like of int, default=(64, 64, 64)
-        Number of units in each hidden layer. An empty tuple gives a generalized
-        additive model, or a linear model together with ``n_bins=None``. Wider layers
-        rarely help on tables of fewer than 100,000 rows.
+        Number of units in each hidden layer. Wider layers rarely help on tables of
+        fewer than 100,000 rows. An empty tuple gives an additive model, or together
+        with ``n_bins=None`` a linear one.
 
     activation : {"relu", "selu", "elu", "gelu", "silu", "tanh"}, default="silu"
-        Activation function of the hidden layers.
+        Activation function of the hidden layers. There is rarely a reason to change it.
 
     n_bins : int, "auto" or None, default="auto"
-        Number of quantile bins of the piecewise linear encoding, which shows every
-        feature to the network a second time and lets it learn sharp thresholds.
-        "auto" takes 16 bins, fewer for more than 32 features so that all features have
-        512 bins together, but at least 4. None switches the encoding off, which is
-        faster on wide tables. Features with fewer than four distinct quantiles are not
-        encoded.
+        Number of quantile bins of the piecewise linear encoding, with which the
+        networks learn sharp thresholds of a feature. "auto" is 16, and fewer for more
+        than 32 features. None switches the encoding off, which makes training faster,
+        most of all with hundreds of features.
 
     dropout : float, default=0.0
         Fraction of the hidden units that is dropped in each training step, in [0, 1).
-        It did not help on the tables of our benchmarks.
+        It did not help on the tables of the benchmarks.
 
     gamma : float, default=2.0
         Focusing parameter of the focal loss, in [0, 100]. The greater it is, the less
-        weight rows have that are already classified well; 0 gives a weighted
-        cross-entropy.
+        weight rows have that are already classified well; 0 gives a cross-entropy
+        weighted by ``alpha``.
 
     alpha : float or array-like of shape (n_classes,), default=0.75
         Class weights of the focal loss. A float in [0, 1] is the weight of the rare
-        class, and the other classes get ``1 - alpha``; an array has one non-negative
-        weight per class, in the order of ``classes_``. Raise it for more recall at the
-        threshold 0.5; a tuned threshold hardly depends on it.
+        class, and every other class gets ``1 - alpha``; an array has one non-negative
+        weight per class, in the order of ``classes_``. A greater value raises the
+        probability of the rare class; calibration and a tuned threshold undo most of
+        this.
 
     loss_weights : array-like of shape (3,), default=(0.4, 0.4, 0.2)
         Weights of cross-entropy, focal loss and soft Dice loss at the start. They are
-        scaled to sum to 1. A loss of weight 0 is left out for the whole training.
+        scaled to sum to 1. A loss of weight 0 is left out for the whole training, so
+        (1, 0, 0) trains on cross-entropy alone.
 
     adaptation : {"performance", "lookup"} or callable, default="performance"
         Rule by which the loss weights follow the out-of-fold score. "performance":
@@ -119,27 +121,34 @@ class AdaptiveHybridClassifier(ClassifierMixin, BaseEstimator):
         below 0.8 and above. A callable: see :mod:`skadaptive.adaptation`.
 
     adaptation_rate : float, default=0.1
-        Step size of the adaptation, in [0, 1]. 0 keeps the loss weights constant.
+        Step size of the adaptation, in [0, 1]. 0 keeps the loss weights constant, which
+        is not proven to be worse on the tables of the benchmarks.
 
     scoring : str or callable, default="f1"
-        Score that drives adaptation, early stopping and the choice of the epoch: the
-        name of a scikit-learn scorer or a callable ``scorer(estimator, X, y)``. Scorers
-        given by name take the rare class as the positive class; with more than two
-        classes "f1" and similar names stand for their macro average.
+        Score of the out-of-fold predictions, by which training adapts, stops and
+        chooses the epoch: the name of a scikit-learn scorer or a callable
+        ``scorer(estimator, X, y)``. Choose the score that you will report.
+
+        A name takes the rare class as the positive class. With more than two classes
+        "f1" and similar names stand for their macro average. With two classes and a
+        tuned ``threshold``, the five names "f1", "accuracy", "balanced_accuracy",
+        "jaccard" and "matthews_corrcoef" are computed at the best threshold of each
+        epoch. Otherwise labels are predicted at 0.5: for "precision", "recall" and
+        callables, and for all names if ``threshold`` is a number or None.
 
     class_weight : dict or "balanced", default=None
-        Weights of the classes in the three losses. They also count as costs of errors
-        in the decision: in the criterion that tunes the threshold and, where the most
-        probable class is predicted, as factors of the probabilities. "balanced" is
-        ``n_samples / (n_classes * n_samples_of_class)``. Calibrated probabilities stay
-        those of the natural class shares.
+        Weights of the classes in the three losses. They are also the costs of errors
+        when the threshold is tuned and when the most probable class is chosen.
+        "balanced" is ``n_samples / (n_classes * n_samples_of_class)``. Calibrated
+        probabilities remain those of the natural class shares. A tuned threshold
+        rarely needs class weights.
 
     categorical_features : "from_dtype", array-like or None, default="from_dtype"
         Features that are categories: column names, column numbers or a boolean mask.
         "from_dtype" takes the columns of a DataFrame that hold strings or have a
-        categorical dtype. Categories are one-hot encoded, at most 64 columns per
-        feature, the last of which stands for all rarer categories. A missing value is
-        a category of its own.
+        categorical dtype. Categories are one-hot encoded. A feature gets at most 64
+        columns. If it has more categories, the rarest share the last column. Missing
+        values are one of the categories, so they may be among those that share it.
 
     sampler : imbalanced-learn sampler, default=None
         Resamples the training rows of each member and nothing else: held-out rows keep
@@ -151,7 +160,7 @@ class AdaptiveHybridClassifier(ClassifierMixin, BaseEstimator):
         How rows are assigned to members: each member trains on one split's training
         rows and is validated on the rest.
 
-        - "auto": 10 members up to 4,000 rows, otherwise and in ``partial_fit`` 5.
+        - "auto": 10 members up to 4,000 rows, 5 above and in ``partial_fit``.
         - int: that many stratified, shuffled folds, one member per fold.
         - float: one member, with this fraction of the rows held out. This is the
           fastest choice that still stops early.
@@ -159,25 +168,28 @@ class AdaptiveHybridClassifier(ClassifierMixin, BaseEstimator):
         - None: one member and no held-out rows, hence no adaptation, no early stopping,
           no tuned threshold and no calibration.
 
-        There are fewer folds where there are fewer rare rows.
+        If a class has fewer rows than there are folds, there are as many folds as it
+        has rows.
 
     optimizer : str or dict, default="adam"
         Name of a Keras optimizer, or its Keras configuration, such as
-        ``{"class_name": "sgd", "config": {"momentum": 0.9}}``.
+        ``{"class_name": "sgd", "config": {"momentum": 0.9}}``. The other defaults were
+        chosen with Adam.
 
     learning_rate : float, default=0.04
         Learning rate during the first half of ``max_epochs``; in the second half it
-        falls to 0 along a cosine. It is divided among the layers by their width, so
-        the same value suits narrow and wide networks. Lower it if training diverges.
+        falls to 0 along a cosine. It is scaled to the width of each layer, so one value
+        suits narrow and wide networks. Lower it if training diverges.
 
     batch_size : int or "auto", default="auto"
         Rows per step and member. "auto" grows with the number of rows from 64 to 256,
-        and to 512 above 24,000 rows; over few rows an epoch then passes several times,
-        until it has at least 4 steps.
+        and is 512 above 24,000 rows. Raise it for faster epochs on large tables.
 
     max_epochs : int or "auto", default="auto"
-        Greatest number of epochs. "auto" is 24, or for large tables as few as see
-        96,000 rows, but at least 6.
+        Greatest number of epochs. "auto" is 24 for small tables. From about 4,000
+        training rows per member it falls, down to 6 from 16,000. With 12 epochs or
+        more, that is "auto" up to 8,727 training rows per member, each member
+        predicts as a snapshot ensemble of up to three epochs.
 
     early_stopping : bool, default=True
         Whether to stop when the score no longer rises. The parameters of the best epoch
@@ -185,35 +197,35 @@ class AdaptiveHybridClassifier(ClassifierMixin, BaseEstimator):
 
     n_iter_no_change : int or "auto", default="auto"
         Number of epochs without a rise of the smoothed score after which training
-        stops. "auto" is a fifth of the epochs, but at least 5.
+        stops. "auto" is a fifth of ``max_epochs``, but at least 5.
 
     threshold : "tune", float, callable or None, default="tune"
         Decision threshold: with two classes, a row is predicted rare if its probability
-        of the rare class is above it.
+        of the rare class is above it. With more classes the most probable one is
+        predicted.
 
-        - "tune": the threshold that is best out of fold for ``scoring``, or for F1 if
-          ``scoring`` does not depend on a threshold. The calibrated probabilities count
-          beside the labels, like 500 more rare rows. It stays at 0.5 if both classes
-          have at least 45 % of the weight.
+        - "tune": the threshold that is best out of fold. It is tuned for ``scoring`` if
+          that is one of the five names listed there, and for F1 otherwise, also if
+          ``scoring`` is "precision" or "recall". If the rare class has 45 % of the
+          weight or more, nothing is tuned, as with None.
         - float in (0, 1): this threshold.
         - callable: a criterion, see :mod:`skadaptive.thresholds`; for costs, a minimum
           recall or a minimum precision.
-        - None: the most probable class, that is 0.5.
-
-        With more than two classes the most probable class is predicted.
+        - None: the most probable class, which is the threshold 0.5 without
+          ``class_weight``.
 
     calibration : {"sigmoid", "isotonic"} or None, default="sigmoid"
-        Calibration of the probabilities on out-of-fold logits at the natural class
-        shares, which corrects what focal loss, Dice loss, weights and resampling do to
-        them. It is increasing, so the ranking by each member stays. "isotonic" needs
-        some hundred rare rows.
+        Calibration of the probabilities on out-of-fold predictions at the natural class
+        shares. It corrects what focal loss, Dice loss, weights and resampling do to
+        them, and hardly changes the ranking. Take "isotonic" only with several hundred
+        rare rows.
 
     warm_start : bool, default=False
         Whether ``fit`` continues from the networks of the last fit, for ``max_epochs``
-        more epochs, with its scaling, bins, optimizer state, loss weights and held-out
-        rows. Data and layers have to fit. If no new epoch is better, the networks stay
-        as they were. Rows stay held out from the same members only if ``X`` and ``y``
-        are the same as before, or all new; otherwise pass the splits as ``cv``.
+        more epochs, with the same scaling, bins, layers, classes and members. If no new
+        epoch is better, the networks stay as they were. Rows are held out from the
+        same members only if ``X`` and ``y`` are the same as before, or all new;
+        otherwise pass the splits as ``cv``.
 
     random_state : int, RandomState instance or None, default=None
         Seed of folds, initial parameters, batches, dropout and sampler. Pass an int for
@@ -237,9 +249,10 @@ class AdaptiveHybridClassifier(ClassifierMixin, BaseEstimator):
         Encoder of a table with categories; None if there are none.
 
     history_ : dict of list
-        One value per epoch: ``epoch`` (from 1), ``loss``, ``score`` (NaN if nothing is
-        held out), ``weight_cross_entropy``, ``weight_focal``, ``weight_dice``. It grows
-        from call to call with ``warm_start`` and ``partial_fit``.
+        One value per epoch: ``epoch`` (from 1), ``loss``, ``score`` (see
+        ``best_score_``; NaN if nothing is held out), ``weight_cross_entropy``,
+        ``weight_focal``, ``weight_dice``. It grows from call to call with
+        ``warm_start`` and ``partial_fit``.
 
     loss_weights_ : ndarray of shape (3,)
         Loss weights of the best epoch.
@@ -251,17 +264,20 @@ class AdaptiveHybridClassifier(ClassifierMixin, BaseEstimator):
         Epoch whose parameters are kept, counted from 1.
 
     best_score_ : float
-        Out-of-fold score of that epoch.
+        Out-of-fold score of that epoch, or its score on the validation data. By default
+        it is F1 at the threshold that is best for these very rows (see ``scoring``),
+        before calibration, so it is somewhat higher than the F1 of new rows.
 
     threshold_ : float
         Probability of the rare class above which a row is predicted rare. Not used
         with more than two classes.
 
     oof_proba_ : ndarray of shape (n_samples, n_classes)
-        Out-of-fold probabilities: for each row the mean logit of the members that
-        held it out, calibrated. NaN for rows that were never held out or have weight
-        0, and for all rows where validation data are given. After ``partial_fit`` they
-        are those of the last chunk.
+        Calibrated out-of-fold probabilities: those of the member that held the row out.
+        If several members did, as with a repeated splitter, the mean of their logits is
+        calibrated. NaN for rows that were never held out or have weight 0, and for all
+        rows if validation data are given. After ``partial_fit`` they are those of the
+        last chunk.
 
     See Also
     --------
@@ -272,29 +288,27 @@ class AdaptiveHybridClassifier(ClassifierMixin, BaseEstimator):
 
     Notes
     -----
-    The rare class is the one with the least weight in ``y``; of two classes it is the
-    second, ``classes_[1]``, unless the first has less than half of its weight.
+    With two classes the rare class is ``classes_[1]``, unless ``classes_[0]`` has less
+    than half of its weight. With more classes it is the one with the least weight.
     ``decision_function`` is positive for ``classes_[1]`` as everywhere in
     scikit-learn.
 
-    Out-of-fold predictions choose the epoch, the calibration and the threshold, and
-    features are scaled by all rows: ``best_score_`` and ``oof_proba_`` are a little
-    better than what new rows will show. Compare models on rows that ``fit`` has not
-    seen.
+    ``best_score_`` and ``oof_proba_`` are a little better than what new rows will show:
+    the same rows choose the epoch, the calibration and the threshold, and features are
+    scaled by all rows. Compare models on rows that ``fit`` has not seen.
 
-    Tips for faster training: ``cv=5`` or ``cv=0.2`` instead of ten members,
-    ``n_bins=None`` on tables of hundreds of features, a smaller ``max_epochs``.
+    Tips for faster training: take ``cv=5`` or ``cv=0.2`` instead of ten members,
+    ``n_bins=None`` on tables of hundreds of features, or a smaller ``max_epochs``.
 
-    Tips for more accuracy: leave ``cv`` at 10 members or more, choose a ``scoring``
-    that is what you will report, and search over ``gamma``, ``alpha`` and
-    ``hidden_layer_sizes``; resampling rarely helps once the threshold is tuned.
+    Tips for more accuracy: try ``cv=10`` above 4,000 rows as well, choose the
+    ``scoring`` that you will report, and search over ``gamma``, ``alpha`` and
+    ``hidden_layer_sizes``. Resampling rarely helps once the threshold is tuned.
 
-    Tips for extreme rarity, below some 50 rare rows: ``cv`` with as many folds as
-    rare rows allow, ``calibration="sigmoid"``, and a threshold from known costs,
-    ``skadaptive.thresholds.expected_cost``, instead of a tuned one.
+    Tips for extreme rarity, below some 50 rare rows: keep ten members and
+    ``calibration="sigmoid"``. If the costs of errors are known, pass them as
+    ``threshold=skadaptive.thresholds.expected_cost(...)`` instead of tuning for F1.
 
-    How the networks are built, trained and averaged, in the order of the data, stands
-    in ``docs/method.md``.
+    ``docs/method.md`` explains each step from the features to the decision.
 
     References
     ----------
@@ -496,9 +510,9 @@ class AdaptiveHybridClassifier(ClassifierMixin, BaseEstimator):
         ``partial_fit``, ended: with its network parameters, optimizer state and loss
         weights. A part of the chunk is held out from each member, as ``cv`` says: an
         int, a float or None. The score of the held-out rows adapts the loss weights;
-        the held-out rows of the latest chunks, half of all rows so far but at most
-        100,000, calibrate the probabilities and tune the threshold. Medians and
-        interquartile ranges are averaged over the chunks.
+        the held-out rows of the latest chunks calibrate the probabilities and tune the
+        threshold. These are the latest half of the held-out rows so far, thinned to
+        100,000. Medians and interquartile ranges are averaged over the chunks.
 
         Parameters
         ----------
@@ -532,13 +546,14 @@ class AdaptiveHybridClassifier(ClassifierMixin, BaseEstimator):
         heavy tails, and what the categories are. A ``sampler`` needs enough rows of
         each class in every chunk; the training part of a member that is all of one
         class is not resampled. ``max_epochs``, ``early_stopping`` and ``warm_start``
-        are not used. The learning rate begins with ``learning_rate`` and falls with the
-        square root of the number of steps, to a quarter.
+        are not used. The learning rate is ``learning_rate`` divided by the square root
+        of 1 + steps / 100, but at least a quarter of ``learning_rate``. The steps of an
+        earlier ``fit`` count, and the learning rates that its features had stay.
 
         A row that comes again in a later chunk is held out from the same member again.
-        ``fit`` assigns rows otherwise: rows of an earlier ``fit`` that come again in a
-        chunk, or the other way round with ``warm_start``, are scored by members that
-        were trained on them.
+        ``fit`` assigns rows in another way. So rows of an earlier ``fit`` that come
+        again in a chunk are scored by members that were trained on them, and so are
+        rows of earlier chunks in a ``fit`` with ``warm_start``.
         """
         with _restored_on_error(self):
             self._partial_fit(X, y, classes, sample_weight)
@@ -646,7 +661,7 @@ class AdaptiveHybridClassifier(ClassifierMixin, BaseEstimator):
     ) -> None:
         continues = self.warm_start and hasattr(self, "_state")
         table, target, weight = self._check_data(X, y, sample_weight, not continues)
-        # The unit of the weights means nothing, and squares of them may overflow.
+        # Only ratios of the weights matter, and squares of large ones may overflow.
         unit = weight.max()
         unit *= (weight[weight > 0] / unit).mean()
         weight = weight / unit

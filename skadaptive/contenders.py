@@ -1,7 +1,7 @@
-"""The contenders of a comparison: what one would have used anyway.
+"""The default contenders of a comparison.
 
-All take a table as it comes, with categories, dates and missing values, and prepare
-it inside the pipeline, so that nothing is learnt from rows that are to be predicted.
+Each takes a raw table with categories, dates and missing values. The preparation is
+part of its pipeline, so it is learnt from the training rows of each fold alone.
 """
 
 from importlib.util import find_spec
@@ -136,10 +136,10 @@ def _trees(classifier: Estimator) -> Estimator:
 def table_pipeline(
     *steps: Estimator, impute: bool = True, scale: bool = True
 ) -> Estimator:
-    """A pipeline that makes numbers of a table before other steps.
+    """A pipeline that turns a table into numbers before other steps.
 
-    Categories become one column each, the 63 most frequent of a feature, and dates
-    become days since 1970, year, month, day of the week and hour.
+    Categories are one-hot encoded, in at most 64 columns per feature. Dates become days
+    since 1970, year, month, day of the week and hour.
 
     Parameters
     ----------
@@ -199,7 +199,7 @@ def raw_pipeline(X: Table, classifier: Estimator) -> Estimator:
 
 
 def _number_columns(X: Any) -> list[int]:
-    """Columns of numbers, less those all missing, which not all trees can deal with."""
+    """Numeric columns but those without any value, which some trees do not accept."""
     others = {*categorical_columns(X), *_date_columns(X)}
     columns = [i for i in range(X.shape[1]) if i not in others]
     return [i for i in columns if pd.notna(safe_indexing(X, i, axis=1)).any()]

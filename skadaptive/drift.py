@@ -216,7 +216,7 @@ def _most_likely_shares(
 
 # Customary limits of credit scoring; see the notes of population_stability.
 _SOMEWHAT, _MUCH = 0.1, 0.25
-# Categories of which fewer rows are expected in the smaller table are pooled.
+# Fewest expected rows, in the smaller table, of a category that is not pooled.
 _MIN_EXPECTED = 5
 
 
@@ -233,7 +233,7 @@ def population_stability(
     The index is the sum over bins of (q - p) ln(q / p), where p and q are the shares of
     the reference rows and of the new rows in a bin. Numeric features are cut at
     quantiles of the reference; a value so frequent that two quantiles fall on it has a
-    bin of its own. Of strings and other categories, every value is a bin. Missing
+    bin of its own. Each value of a string or categorical feature is a bin. Missing
     values have a bin of their own.
 
     Parameters
@@ -254,9 +254,9 @@ default=None
     Returns
     -------
     DataFrame
-        One row per feature, in their order. If probabilities are given, the row
-        ``predict_proba`` follows for the rare class of two, or the rows
-        ``predict_proba_0`` and so on for more classes. The columns are
+        One row per feature, in their order. If probabilities are given, they follow:
+        with two classes one row ``predict_proba``, for a 1-D array or for column 1,
+        with more classes the rows ``predict_proba_0`` and so on. The columns are
 
         ``psi``
             The index, in nats; 0 if the shares of the bins are equal.

@@ -1,8 +1,9 @@
-"""What both ``compare`` and ``evaluate`` measure with.
+"""Measurements that ``compare`` and ``evaluate`` share.
 
-The measures and their bootstrap intervals, cross-validation of contenders, paired tests
-over folds, the answers of any fitted binary classifier, and counts by threshold.
+This room has the measures and their bootstrap intervals, cross-validation of
+contenders, paired tests over folds, the predictions of any fitted binary classifier,
+and confusion counts by threshold.
 
-May import: ``classifier``, ``thresholds``, ``_committee``, ``_features``, NumPy, SciPy,
-pandas, scikit-learn.
+May import: ``classifier`` and everything below it in the layers of ``pyproject.toml``,
+NumPy, SciPy, pandas, scikit-learn; no Keras and no imbalanced-learn.
 """

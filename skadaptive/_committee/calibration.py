@@ -1,10 +1,11 @@
 """Calibration of the out-of-fold logits.
 
-Focal loss, Dice loss, class weights and resampling all distort probabilities. What they
-do to the logits is learnt from rows that were held out at their natural class shares,
-and undone. Both calibrations map logits to logits and are increasing, so a member's
-ranking of the rows does not change. The committee's probabilities are the mean of its
-members' calibrated probabilities.
+Focal loss, Dice loss, class weights and resampling all distort probabilities. A
+calibration is fitted to the pooled out-of-fold logits, whose rows have their natural
+class shares, and corrects this. Both calibrations map logits to logits and are
+increasing, so a member's ranking of the rows does not change. One calibration is
+applied to each member, before the committee's probabilities are taken as the mean of
+its members'.
 """
 
 from dataclasses import dataclass
@@ -71,7 +72,7 @@ class SigmoidCalibration:
         n_outputs = logits.shape[1]
         total = sample_weight.sum()
         if n_outputs == 1:
-            # Two classes are a softmax over (0, logit), the first without intercept.
+            # Two classes are a softmax over (0, logit), and 0 has no intercept.
             logits = np.hstack([np.zeros_like(logits), logits])
         free = slice(-n_outputs, None)
         truth = np.eye(logits.shape[1])[y]
@@ -117,7 +118,7 @@ class IsotonicCalibration:
     @classmethod
     def fit(cls, logits, y, sample_weight):
         """Fit to labels; see :meth:`SigmoidCalibration.fit`."""
-        # No probability is closer to 0 or 1 than one row among all can show.
+        # Probabilities stay 1 / (n + 2) away from 0 and 1, as n rows show no more.
         edge = 1.0 / (len(y) + 2.0)
         knots = []
         for output in range(logits.shape[1]):

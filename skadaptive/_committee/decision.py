@@ -12,8 +12,8 @@ from .calibration import CALIBRATIONS, Calibration
 from .inference import probabilities
 from .threshold_tuning import tune_threshold
 
-# A class is rare below this share. From there on F1 would be that of the class which
-# happens to be named, and what a tuned threshold gains by a row or two is chance.
+# Share of the weight below which a class is rare. For a larger class F1 would depend on
+# which class is called rare, and a tuned threshold would gain a row or two by chance.
 _RARE = 0.45
 
 
@@ -24,7 +24,7 @@ def is_tuned(threshold) -> bool:
 
 @dataclass(frozen=True)
 class DecisionRule:
-    """How an estimator's parameters say to calibrate and to decide.
+    """The parameters of an estimator that control calibration and threshold.
 
     Attributes
     ----------
@@ -46,7 +46,11 @@ class DecisionRule:
 
     @property
     def criterion(self) -> Callable:
-        """Criterion for which the threshold is tuned."""
+        """Criterion for which the threshold is tuned.
+
+        It is the one given as ``threshold``, else that of a ``scoring`` named in
+        ``OF_SCORER``, else F1, also for "precision", "recall" and callables.
+        """
         if callable(self.threshold):
             return self.threshold
         return OF_SCORER.get(self.scoring, f1) if isinstance(self.scoring, str) else f1
@@ -54,7 +58,7 @@ class DecisionRule:
 
 @dataclass(frozen=True)
 class Decision:
-    """What was decided on the out-of-fold rows.
+    """Calibration and threshold that were learnt from the out-of-fold rows.
 
     Attributes
     ----------
@@ -62,7 +66,7 @@ class Decision:
     threshold : float
         Probability of the rare class above which a row is predicted rare.
     offset : float or ndarray of shape (n_classes,)
-        What is added to the logits before the greatest wins.
+        Term that is added to the logits before the class with the greatest is chosen.
     """
 
     calibration: Calibration | None
@@ -79,8 +83,7 @@ def decide(rows, rule, has_all_classes):
         Held-out rows at their natural class shares.
     rule : DecisionRule
     has_all_classes : bool
-        Whether the rows say anything about each class. Without that there is no
-        calibration and no tuning.
+        Whether the rows hold every class. Otherwise nothing is calibrated or tuned.
 
     Returns
     -------
@@ -91,8 +94,8 @@ def decide(rows, rule, has_all_classes):
     calibration = None
     if has_all_classes and rule.calibration is not None:
         calibration = CALIBRATIONS[rule.calibration].fit(logits, y, weight)
-    # Class weights are costs of errors: where they are equal, the most probable class
-    # is the one to choose.
+    # Class weights are costs of errors. With equal costs the neutral threshold is 0.5,
+    # which chooses the most probable class.
     threshold = float(1 - factors[rare] / factors.sum())
     is_binary = len(factors) == 2
     if isinstance(rule.threshold, Real):
@@ -114,7 +117,7 @@ def decide(rows, rule, has_all_classes):
 
 
 def _calls_for_tuning(rule, is_rare, weight):
-    """Whether there is a criterion for these rows: F1 wants a class that is rare."""
+    """Whether the threshold is to be tuned: "tune" does so only for a rare class."""
     if rule.threshold == "tune":
         return np.average(is_rare, weights=weight) < _RARE
     return callable(rule.threshold)

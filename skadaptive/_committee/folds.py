@@ -20,14 +20,14 @@ from sklearn.model_selection import (
 
 from .._warnings import warn
 
-# Rows up to which "auto" makes ten folds; above there are five. Twice as many members,
-# each trained on nine tenths of the rows, are worth their time where rows are few
+# Rows up to which "auto" makes ten folds; above there are five. On small tables it is
+# worth the time to have twice as many members, each trained on nine tenths of the rows
 # (docs/research/036).
 _FEW_ROWS = 4000
 
 
 class NothingHeldOut(ValueError):
-    """These rows cannot be split; the message says why, without a full stop."""
+    """Error for rows that cannot be split; its message has no full stop."""
 
 
 def make_folds(cv, X, y, sample_weight, groups, seed):
@@ -58,7 +58,7 @@ def make_folds(cv, X, y, sample_weight, groups, seed):
     NothingHeldOut
         If a number of folds or a share cannot be held out of these rows.
     ValueError
-        If a split is not one, or no split has rows of every class to train on.
+        If a split is invalid, or no split has rows of every class to train on.
 
     Warns
     -----
@@ -66,7 +66,7 @@ def make_folds(cv, X, y, sample_weight, groups, seed):
         If there are fewer folds than asked for.
     """
     kept = np.flatnonzero(sample_weight > 0)
-    if len(y) < 2**31:  # every member holds row numbers of its own
+    if len(y) < 2**31:  # every member has its own row numbers, so they are kept small
         kept = kept.astype(np.int32)
     if cv is None:
         return [(kept, kept[:0])]

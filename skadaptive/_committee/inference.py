@@ -1,6 +1,6 @@
 """Prediction in NumPy, without Keras.
 
-A fitted estimator predicts with this module alone, and what is pickled is plain arrays.
+A fitted estimator predicts with this module alone, and its pickle holds plain arrays.
 
 Sums run in float64. Rows go through the matrix products in blocks of one fixed
 shape, padded where needed: BLAS picks its kernel by shape, and a row alone would
@@ -70,7 +70,8 @@ class Committee:
     """A trained committee of MLPs.
 
     A member is an ensemble of one to three networks, snapshots of its training, whose
-    logits are averaged. The committee's probabilities are the mean of its members'.
+    logits are averaged. The logits of each member are calibrated, and the committee's
+    probabilities are the mean of its members' calibrated probabilities.
 
     Attributes
     ----------

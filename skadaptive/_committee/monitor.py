@@ -1,4 +1,6 @@
-"""What the out-of-fold score of each epoch decides: loss weights, best epoch, stop.
+"""The monitor of a training: from the score of each epoch to what happens next.
+
+The out-of-fold score sets the loss weights, the best epoch and the end of the training.
 
 Early stopping and the choice of the best epoch follow the score, never the loss,
 which changes its meaning as the loss weights move.
@@ -17,7 +19,7 @@ _KEYS = ("epoch", "loss", "score", *(f"weight_{term}" for term in TERMS))
 
 @dataclass(frozen=True)
 class Adaptation:
-    """How the loss weights follow the score.
+    """The parameters of the adaptation of the loss weights.
 
     Attributes
     ----------
@@ -36,13 +38,13 @@ class Adaptation:
 
 @dataclass(frozen=True)
 class EarlierEpochs:
-    """What is known of the epochs of earlier calls, where training goes on.
+    """Results of the epochs of earlier calls, for a training that continues.
 
     Attributes
     ----------
     history : dict of list
     loss_weights : ndarray of shape (3,) or None
-        Loss weights to go on with; None begins with the initial ones.
+        Loss weights to continue with; None begins with the initial ones.
     best_epoch : int
     """
 
@@ -52,12 +54,12 @@ class EarlierEpochs:
 
 
 class Monitor:
-    """Judge the epochs of one training.
+    """Score the epochs of one training, and decide what follows from the scores.
 
     Parameters
     ----------
     rows : TrainingRows
-        Only its length and its folds count.
+        Only its length and its folds are used.
     scorer : OutOfFoldScorer or None
         Scores the rows held out; None if there are none.
     adaptation : Adaptation
@@ -93,12 +95,12 @@ class Monitor:
         self.history = {key: list(earlier.history.get(key, [])) for key in _KEYS}
         self._rows, self._adaptation, self._patience = rows, adaptation, patience
         self._best_smoothed, self._best_logits = -np.inf, None
-        # A chunk of a stream that could not be scored has NaN, which must not count.
+        # A chunk of a stream that could not be scored has NaN, which does not count.
         self._scores = [score for score in self.history["score"] if np.isfinite(score)]
         self._last_rise = len(self.history["epoch"])
 
     def begin(self, logits):
-        """Score the network to go on from, which is the best one so far.
+        """Score the network to continue from, which is the best one so far.
 
         Parameters
         ----------
@@ -107,11 +109,11 @@ class Monitor:
         """
         self._best_logits = self._pooled(logits)
         self.best_score = self._best_smoothed = self.scorer.score(self._best_logits)
-        # Those of earlier calls may be of other rows, or by another scorer.
+        # Scores of earlier calls may be of other rows, or by another scorer.
         self._scores = [self.best_score]
 
     def observe(self, loss, logits):
-        """Take in an epoch that has just been trained.
+        """Score an epoch that has just been trained, and update the attributes.
 
         Parameters
         ----------
@@ -144,7 +146,7 @@ class Monitor:
             self._adaptation.initial_weights,
             self._adaptation.rate,
         )
-        # The smoothed score is less of a lucky draw.
+        # The smoothed score depends less on chance.
         score = smooth(self._scores)[-1]
         if score == self._best_smoothed:
             ties = self.scorer.tie_breakers

@@ -1,9 +1,9 @@
 """Resampling of the training rows, and of nothing else.
 
-A sampler in front of a classifier resamples before the classifier splits, so the rows
-that judge it are synthetic, or neighbours of synthetic ones. Here every committee
-member gets a sampler of its own, which sees that member's training rows alone; the
-held-out rows keep their natural class shares.
+A sampler in front of a classifier resamples before the classifier splits. The held-out
+rows are then synthetic, or neighbours of synthetic ones. Here every committee member
+has its own sampler, which sees the training rows of that member alone. Held-out rows
+keep their natural class shares.
 """
 
 import numpy as np
@@ -22,8 +22,8 @@ def resample(sampler, X, rows, classes, seed, as_numbers):
     X : array-like or DataFrame of shape (n_samples, n_features)
         The rows as the user gave them, for the sampler.
     rows : TrainingRows
-        The same as numbers; validation rows may follow. A training part that is all of
-        one class, as in a chunk of a stream, stays as it is.
+        The same rows as numbers; validation rows may follow. Training rows that are all
+        of one class, as in a chunk of a stream, are not resampled.
     classes : ndarray of shape (n_classes,)
         The labels themselves, which a sampler may know.
     seed : int
@@ -33,7 +33,7 @@ def resample(sampler, X, rows, classes, seed, as_numbers):
     Returns
     -------
     synthetic : list of (ndarray, ndarray)
-        Rows, and their class indices, that are to be appended in this order.
+        Rows to append, in this order, and their class indices.
     folds : list of (train, test)
         ``train`` may name appended rows, and rows more than once.
 
@@ -64,7 +64,7 @@ def resample(sampler, X, rows, classes, seed, as_numbers):
             )
         new_X = as_numbers(new_X)
         picked = getattr(clone_, "sample_indices_", None)
-        # Smoothed over-sampling says which rows it started from, but moves them.
+        # Smoothed over-sampling reports the rows that it started from, but moves them.
         if picked is not None and np.array_equal(
             new_X, rows.X[train[picked]], equal_nan=True
         ):

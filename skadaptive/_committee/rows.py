@@ -14,7 +14,7 @@ class TrainingRows:
     Attributes
     ----------
     X : ndarray of shape (n_rows, n_features)
-        The rows given, then validation rows, then those that a sampler made.
+        The rows of ``fit``, then validation rows, then those that a sampler made.
     y : ndarray of shape (n_rows,)
         Class indices.
     weight : ndarray of shape (n_rows,)
@@ -38,7 +38,7 @@ class TrainingRows:
 
     @property
     def most_trained_on(self) -> int:
-        """Number of training rows of the member that has most."""
+        """Largest number of training rows of a member."""
         return max(len(train) for train, _ in self.folds)
 
     def class_totals(self, n_classes: int) -> np.ndarray:
@@ -54,5 +54,5 @@ class TrainingRows:
         return replace(self, weight=weight)
 
     def with_classes_swapped(self) -> "TrainingRows":
-        """Return the same rows, of two classes, with 1 for class 0."""
+        """Return the same rows of two classes, with class 0 as 1 and class 1 as 0."""
         return replace(self, y=1 - self.y)

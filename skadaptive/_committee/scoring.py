@@ -67,9 +67,10 @@ class OutOfFoldScorer:
     Parameters
     ----------
     scoring : str or callable
-        Name of a scorer, or ``scorer(estimator, X, y)``. A name judges the rare class
-        as the positive one, whatever the labels are called; with more than two
-        classes "f1" and its like are macro averages. A callable gets the user's own
+        Name of a scorer, or ``scorer(estimator, X, y)``. A name takes the rare class as
+        the positive class, whatever the labels are called; with more than two classes
+        "f1", "precision", "recall" and "jaccard" are macro averages, and "roc_auc" is
+        the mean over each class against the rest. A callable gets the user's own
         labels, and columns in the order of ``classes``.
     X : array-like of shape (n_samples, n_features)
         The held-out rows, for callables that use them; a name needs none.
@@ -81,14 +82,16 @@ class OutOfFoldScorer:
     sample_weight : ndarray of shape (n_samples,), default=None
         Passed to scorers that take it.
     tuned : bool, default=False
-        Whether the threshold is tuned once training is over. If so, a score that
-        depends on the threshold, such as F1, is computed at the best threshold: at 0.5
-        it is 0 until a row reaches that, and jumps with every row that does.
+        Whether the threshold is tuned once training is over. If so, with two classes,
+        a score named in :data:`skadaptive.thresholds.OF_SCORER`, such as "f1", is
+        computed at the best threshold for these logits. At 0.5 it would be 0 until a
+        row reaches that, and jump with every row that does. Any other score of
+        predicted labels, such as "precision" or a callable, is computed at 0.5.
     """
 
     def __init__(self, scoring, X, y, classes, rare, sample_weight=None, tuned=False):
         binary = len(classes) == 2
-        # What the network was trained on: index 1 of two is the rare class.
+        # As in training, index 1 of two is the rare class.
         self._index = (y == rare).astype(int) if binary else y
         self._sample_weight = sample_weight
         self._scoring = scoring
@@ -102,9 +105,9 @@ class OutOfFoldScorer:
             self._scorer, self._target = get_scorer(name), self._index
             self._classes = np.arange(len(classes))
             self._X = np.empty((len(y), 0))
-        # Where the score follows from the counts of the confusion matrix, these take a
-        # hundredth of the scorer's time, whose checks take 2 ms an epoch: a fifth of a
-        # fit of 2,000 rows.
+        # Five scores are computed from the counts of the confusion matrix, in a
+        # hundredth of the scorer's time. The checks of a scorer take 2 ms an epoch, a
+        # fifth of a fit of 2,000 rows.
         self._criterion = None
         if binary and not callable(scoring):
             self._criterion = OF_SCORER.get(scoring)
@@ -163,9 +166,9 @@ class OutOfFoldScorer:
     def tie_breakers(self, logits):
         """Further scores, which decide between epochs of equal score.
 
-        F1 is 0 until a row passes the threshold, which with a very rare class takes
-        many epochs; and on rows that are easy to classify, such as synthetic ones, it
-        is soon 1 for good, while the network still learns.
+        With a very rare class F1 at 0.5 is 0 for many epochs, until a row passes the
+        threshold. On rows that are easy to classify, such as synthetic ones, it is soon
+        1 for good, while the network still learns.
 
         Parameters
         ----------

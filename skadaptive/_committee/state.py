@@ -1,8 +1,8 @@
-"""What a fitted estimator keeps in order to go on training, as plain arrays.
+"""The state from which a fitted estimator continues training, as plain arrays.
 
-``warm_start`` and ``partial_fit`` begin where the last call ended: with its network
-parameters, the state of the optimizer, the seeds that say which row is held out from
-which member, and the latest out-of-fold logits, from which calibration and threshold
+``warm_start`` and ``partial_fit`` begin where the last call ended. The state holds the
+network parameters, the state of the optimizer, the seeds that decide which member holds
+out which row, and the latest out-of-fold logits, from which calibration and threshold
 are learnt. Nothing here needs Keras, so a fitted estimator is unpickled without it.
 """
 
@@ -11,13 +11,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-# Out-of-fold rows that are kept at most. Chosen by judgement: the standard error of any
-# share of them is below .002.
+# Most out-of-fold rows that are kept. The value was chosen by judgement: the standard
+# error of any share of so many rows is below .002.
 _MOST_ROWS = 100_000
 
 
 class NetworkLayout(NamedTuple):
-    """What the shapes of the network parameters depend on.
+    """Numbers and names that determine the shapes of the network parameters.
 
     Attributes
     ----------
@@ -44,8 +44,8 @@ class NetworkLayout(NamedTuple):
     def shapes(self) -> list[tuple[int, ...]]:
         """Shapes of one member's parameters.
 
-        First a learnable scale per input, (n_inputs,), then kernel and bias of each
-        layer, the output layer last. Inputs are the columns of the scaled features and
+        The input scales, (n_inputs,), come first, then kernel and bias of each layer,
+        the output layer last. The inputs are the columns of the scaled features and
         then, feature by feature, their encoding.
         """
         n_inputs = self.n_columns + self.n_encoded * self.n_bins
@@ -62,17 +62,17 @@ class NetworkLayout(NamedTuple):
 
     @property
     def fan_in(self) -> list[int]:
-        """Inputs of each layer, where all bins of a feature count as one input."""
+        """Inputs of each layer; all bins of a feature count as one input."""
         return [self.n_columns + self.n_encoded, *self.hidden_layer_sizes]
 
     @property
     def hidden_kernels(self) -> range:
-        """Places of the hidden kernels among the shapes."""
+        """Indices of the hidden kernels among the shapes."""
         return range(1, 2 * len(self.hidden_layer_sizes), 2)
 
 
 class Seeds(NamedTuple):
-    """Seeds of what is random in a fit; ``batches`` serves dropout, too."""
+    """Seeds of the random parts of a fit; ``batches`` also seeds dropout."""
 
     folds: int
     parameters: int
@@ -88,10 +88,10 @@ class TrainingState:
     ----------
     layout : NetworkLayout
     parameters : ndarray of shape (n_members * n_parameters,)
-        Of each member, one after the other, in the order of ``layout.shapes``.
+        Member after member, each in the order of ``layout.shapes``.
     averages : list of ndarray of shape (n_members * n_parameters,), float64
-        What predicts: the exponential moving average of the parameters at the best
-        epoch, and those at epochs before and after it.
+        The snapshots that predict: the exponential moving average of the parameters at
+        the best epoch, and those at epochs before and after it.
     step_sizes : ndarray of shape (n_members * n_parameters,), float64
         How far a unit step of the optimizer moves each parameter.
     optimizer : str
@@ -99,9 +99,9 @@ class TrainingState:
     optimizer_state : list of ndarray or None
         Its variables; None before the first step.
     n_steps : int
-        Steps that it has taken.
+        Steps that the optimizer has taken.
     batch_size : int
-        Rows per step, for the chunks to come.
+        Rows per step, which later chunks keep.
     """
 
     layout: NetworkLayout
@@ -142,7 +142,7 @@ class OutOfFoldBuffer:
     Attributes
     ----------
     calls : tuple of OutOfFoldRows
-        Those that are kept, the earliest first.
+        Calls whose rows are kept, the earliest first.
     n_seen : int
         Rows of all calls, including those that are no longer kept.
     """
@@ -166,10 +166,10 @@ class OutOfFoldBuffer:
         return np.concatenate([call.weight for call in self.calls])
 
     def append(self, logits, y, weight) -> "OutOfFoldBuffer":
-        """Add the rows of a call and drop early ones, which an earlier network scored.
+        """Add the rows of a call, and drop early calls, scored by an earlier network.
 
-        The latest half of all rows seen is kept. A call is dropped as a whole, but
-        never the last one, nor one that alone has rows of some class.
+        The latest half of all rows seen is kept. Calls are dropped as a whole. The last
+        call is never dropped, nor is one that alone has rows of some class.
         """
         calls = (*self.calls, OutOfFoldRows(logits, y, weight, len(y)))
         n_seen = self.n_seen + len(y)
@@ -200,7 +200,7 @@ class OutOfFoldBuffer:
 
 @dataclass(frozen=True)
 class CommitteeState:
-    """How far the training of an estimator has come.
+    """Everything from which an estimator continues training.
 
     Attributes
     ----------

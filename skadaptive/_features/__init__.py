@@ -3,5 +3,6 @@
 Categories are one-hot encoded, numbers are scaled and piecewise linearly encoded, and
 the relevance of each feature sets the learning rate of its inputs.
 
-May import: NumPy, SciPy, pandas, scikit-learn, ``_sklearn_compat`` and ``_typing``.
+May import: the helpers (``_packages``, ``_sklearn_compat``, ``_typing``,
+``_warnings``), NumPy, SciPy, pandas, scikit-learn.
 """

@@ -14,7 +14,7 @@ from sklearn.utils import check_array
 from .._sklearn_compat import n_features_of
 from .._typing import FloatArray, Table
 
-# Most columns that one feature is encoded to; the rarest categories share the last one.
+# Most columns of one feature; where there are more categories, the rarest share one.
 _MAX_CATEGORIES = 64
 
 # Names of the dtypes of strings and categories in pandas and polars.
@@ -57,8 +57,9 @@ def make_encoder(categorical_features: Any, X: Table) -> ColumnTransformer | Non
 def one_hot() -> Pipeline:
     """Make a one-hot encoder that pools rare categories.
 
-    Every feature gets a column for each frequent category, one for all rare categories
-    together, and one for missing values.
+    Every feature gets one column per category, missing values being one of them. If a
+    feature has more than 64 categories, the 63 most frequent have a column each and all
+    others share one, the missing values too if they are rare.
 
     Returns
     -------

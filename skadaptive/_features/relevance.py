@@ -9,7 +9,7 @@ one grows with the share of the class variance that its feature explains alone. 
 feature that is relevant only together with another one is learnt more slowly, but is
 not left out.
 
-Measured in docs/research/025, with what else such a relevance could act on.
+docs/research/025 measures this and alternatives to it.
 """
 
 import numpy as np

@@ -1,5 +1,6 @@
-"""Files: tables, model files, JSON values, and writing that leaves no half a file.
+"""Files: tables, model files, JSON values, and atomic writing.
 
-May import: ``_parameters``, for the rule that names the rare class, ``_packages``,
-``_typing``, NumPy, pandas, scikit-learn; skops only inside functions.
+May import: ``_parameters``, for the rule that names the rare class, the helpers
+(``_packages``, ``_sklearn_compat``, ``_typing``, ``_warnings``), NumPy, pandas,
+scikit-learn; skops only inside functions.
 """

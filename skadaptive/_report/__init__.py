@@ -1,9 +1,10 @@
 """The HTML reports of a comparison and of an evaluation.
 
-``pages`` collects what a page says, ``charts`` draws its figures, ``advice`` words its
-recommendations, ``svg`` and ``formatting`` turn figures and numbers into text.
+``pages`` collects the contents of a page, ``charts`` draws its figures, ``advice``
+writes its recommendations, ``svg`` and ``formatting`` turn figures and numbers into
+text.
 
-May import: everything below ``comparison`` and ``evaluation``, whose results it shows
-and whose modules it imports only for type checking. Matplotlib and Jinja2 only inside
-functions.
+May import: everything below ``comparison`` and ``evaluation`` in the layers of
+``pyproject.toml``; Matplotlib and Jinja2 only inside functions. It shows the results of
+these two modules, but imports them only for type checking.
 """

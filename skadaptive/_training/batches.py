@@ -2,8 +2,8 @@
 
 import numpy as np
 
-# An epoch has at least as many steps under batch_size="auto": over few rows it passes
-# several times, since one step an epoch would starve small data.
+# Fewest steps of an epoch under batch_size="auto". With few rows an epoch makes several
+# passes, because one step per epoch would train too little.
 MIN_STEPS = 4
 
 
@@ -29,7 +29,7 @@ class Batches:
     def __init__(self, y, folds, plan, batch_size, rng):
         self._orders = [train for train, _ in folds]
         self._by_class = [
-            # In the type of the batches, which takes half the memory of an index.
+            # The dtype is that of the batches, which takes half the memory of an index.
             [train[y[train] == label].astype(np.int32) for label in np.unique(y[train])]
             for train in self._orders
         ]
@@ -46,7 +46,7 @@ class Batches:
 
     def _one_pass(self):
         orders, n_steps = self._orders, self._plan.n_steps
-        if n_steps > 1:  # otherwise there is nothing to shuffle
+        if n_steps > 1:  # a single batch needs no shuffling
             orders = [stratified_order(self._rng, rows) for rows in self._by_class]
         return epoch_batches(orders, n_steps, self._batch_size, self._filler)
 
@@ -90,7 +90,7 @@ def stratified_order(rng, by_class):
         [(np.arange(len(rows)) + rng.random(len(rows))) / len(rows) for rows in minor]
     )
     by_place = np.argsort(place)
-    # Whole numbers, pushed apart where two classes want the same, kept in the range.
+    # Positions become whole numbers in the range, moved apart where two are equal.
     rank = np.arange(n_minor)
     positions = np.floor(place[by_place] * n_rows).astype(int)
     positions = np.maximum.accumulate(positions - rank) + rank

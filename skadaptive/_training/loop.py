@@ -1,7 +1,7 @@
 """The epoch loop: from rows and folds to the parameters of a trained committee.
 
-All members train as one in a compiled program (``program``). What the predictions for
-the held-out rows of an epoch decide is up to ``_committee.monitor``.
+All members train as one in a compiled program (``program``). ``_committee.monitor``
+decides what follows from the predictions for the held-out rows of an epoch.
 """
 
 from dataclasses import dataclass, replace
@@ -25,13 +25,13 @@ from .program import Architecture, aligned_zeros
 from .snapshots import SnapshotEnsemble, moving_average
 from .tensorflow_program import pool
 
-# Values scaled at a time, so that no second float64 table is held.
+# Values scaled at a time, so that memory holds no second float64 table.
 _VALUES_PER_PASS = 2**18
 
 # Values of a table up to which all rows are encoded at once, instead of each batch.
 _MOST_ENCODED = 2**25
 
-# What messages call the fields of a layout, where that is not their name.
+# Names of the fields of a layout in messages, if they differ from the fields'.
 _TITLES = {
     "n_columns": "number of inputs",
     "n_encoded": "number of encoded features",
@@ -42,13 +42,13 @@ _TITLES = {
 
 @dataclass(frozen=True)
 class TrainedNetworks:
-    """What a training returns.
+    """Result of a training.
 
     Attributes
     ----------
     kernels : list of ndarray of shape (n_networks, n_inputs, n_units), float64
-        One per layer, the output layer last. The one to three networks of each member,
-        its snapshots, come together.
+        One per layer, the output layer last. The one to three snapshots of a member are
+        adjacent.
     biases : list of ndarray of shape (n_networks, n_units), float64
     state : TrainingState
         Where to continue from.
@@ -66,14 +66,14 @@ def train_committee(transform, rows, settings, plan, monitor, start=None):
     ----------
     transform : InputTransform
     rows : TrainingRows
-        Of two classes the rare one is 1. Class weights are part of the weights.
+        With two classes the rare one is 1. Class weights are part of the weights.
     settings : TrainingSettings
     plan : TrainingPlan
     monitor : Monitor
-        Judges the moving average of the parameters after each epoch: it decides on the
+        Scores the moving average of the parameters after each epoch, and decides on the
         next loss weights, the best epoch and the end of the training.
     start : TrainingState, default=None
-        The state to continue from. The optimizer begins anew if it is another one.
+        The state to continue from. Another optimizer begins without state.
 
     Returns
     -------
@@ -125,7 +125,7 @@ def _architecture(transform, rows, settings, plan):
             activation=settings.activation,
         ),
         encodes=encoding.n_encoded > 0 and n_values > _MOST_ENCODED,
-        # No wider than the data, and of few different widths, for few programs.
+        # The width is at most that of the data, and a power of two, for few programs.
         batch_size=min(plan.batch_size, max(16, 2 ** int(np.ceil(np.log2(n_rows))))),
         has_dropout=settings.dropout > 0,
         optimizer=settings.optimizer_json,
@@ -154,7 +154,7 @@ def _initial_state(transform, rows, settings, plan, architecture):
 
 
 def _continued_state(start, architecture):
-    """The state to continue from; refuses that of a network of another layout."""
+    """The state to continue from; raises an error if its layout is another one."""
     layout = architecture.layout
     differing = [
         f"{_TITLES.get(name, name)} was {old!r} and is {new!r}"
@@ -176,7 +176,7 @@ def _continued_state(start, architecture):
 def _relative_rates(transform, rows):
     """Relative learning rate of each input scale, (n_members, n_inputs).
 
-    Each member goes by its own training rows, so that its held-out rows stay unseen.
+    Each member uses its own training rows alone, so that its held-out rows stay unseen.
     """
     drawn = subsample_rows(len(rows))
     weights = [
@@ -235,7 +235,7 @@ def _run_epochs(program, data, rows, settings, plan, monitor, start):
             (seed, n_before + epoch),
         )
         n_steps += len(drawn)
-        del drawn, middle, progress  # judging needs memory of its own
+        del drawn, middle, progress  # predicting needs memory as well
         parameters = program.parameters
         if not (np.isfinite(value) and np.isfinite(parameters).all()):
             raise ValueError(

@@ -30,8 +30,8 @@ def step_sizes(layout, relative_rates):
 
     The optimizer works on parameters divided by these sizes: 1 / sqrt(fan_in) for a
     kernel, which is the neural tangent parametrization, 6 for the input scales and 0.1
-    for biases. One learning rate then suits narrow and wide layers alike. The 6 is
-    multiplied by the relative learning rate of the input's feature, see
+    for biases. One learning rate then suits narrow and wide layers. The size of an
+    input scale is 6 times the relative learning rate of its feature, see
     ``_features.relevance``.
 
     Parameters

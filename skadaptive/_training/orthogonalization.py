@@ -18,8 +18,8 @@ import tensorflow as tf
 # Coefficients of the quintic polynomial a x + b x^3 + c x^5 (Jordan et al.).
 _COEFFICIENTS = 3.4445, -4.7750, 2.0315
 
-# Three are as good as the five of Muon; with two the ranking of the rows that no member
-# saw is worse (docs/research/034).
+# Three iterations are as good as the five of Muon; with two, test rows are ranked worse
+# (docs/research/034).
 _N_ITERATIONS = 3
 
 

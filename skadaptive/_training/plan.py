@@ -1,4 +1,4 @@
-"""What a training is told: settings of the estimator, and the plan of one call."""
+"""Settings of a training, from the estimator, and the plan of one call."""
 
 import json
 from collections.abc import Callable
@@ -60,7 +60,7 @@ class TrainingSettings:
 
 @dataclass(frozen=True)
 class TrainingPlan:
-    """How the rows of one call of ``fit`` or ``partial_fit`` are passed over.
+    """How one call of ``fit`` or ``partial_fit`` passes over its rows.
 
     Attributes
     ----------
@@ -74,9 +74,10 @@ class TrainingPlan:
     batch_weight : ndarray of shape (n_members,)
         Weight of a batch of each member, on average.
     schedule : callable
-        From shares of the training that are done to shares of the learning rate.
+        From the done share of the training to the factor of the learning rate.
     uses_relevance : bool
         Whether the learning rates of the input scales follow the univariate relevance.
+        It counts only for a new network; a continued one keeps its rates.
     keeps_start : bool
         Whether the network to continue from is kept if no epoch is better.
     """
@@ -111,8 +112,8 @@ def plan_fit(rows, settings, start):
         batch_size, min_steps = auto_batch_size(n_rows), MIN_STEPS
     n_steps = -(-n_rows // batch_size)
     totals = np.array([rows.weight[train].sum() for train, _ in rows.folds])
-    # A small full batch costs next to nothing, and in float64 a row of weight 2 is the
-    # row twice to many digits.
+    # A small full batch costs next to nothing in float64, and a row of weight 2 then
+    # agrees with the same row given twice to many digits.
     small = n_steps == 1 and n_rows <= _SMALL
     return TrainingPlan(
         batch_size=batch_size,
@@ -129,9 +130,11 @@ def plan_fit(rows, settings, start):
 def plan_chunk(rows, settings, start):
     """Plan the training of ``partial_fit``: one pass over a chunk.
 
-    Chunks differ in size and may be short of a class, so nothing is learnt from one
-    alone: the batch size is that of the first chunk, the precision is float32, a row
-    weighs the same in all chunks, and all inputs have one learning rate.
+    Chunks differ in size and may lack a class, so no setting depends on the current
+    chunk alone. The batch size is that of the first call, the precision is float32, and
+    a row has the same weight in all chunks. A stream that begins with a chunk gives all
+    input scales one learning rate; one that continues a ``fit`` keeps the rates that
+    ``fit`` derived from the univariate relevance.
 
     Parameters, returns
         See :func:`plan_fit`.

@@ -2,8 +2,8 @@
 
 A program trains and predicts for one :class:`Architecture`. It is compiled once per
 architecture for as long as the process lives: everything that a search varies goes in
-as an argument. Nothing of it survives in a fitted estimator: parameters go in and come
-out as arrays. ``tensorflow_program`` is the only program so far.
+as an argument. A fitted estimator keeps no program: parameters go in and come out as
+arrays. ``tensorflow_program`` is the only program so far.
 """
 
 import threading
@@ -16,7 +16,7 @@ import numpy as np
 
 from .._committee.state import NetworkLayout
 
-# Idle programs that are kept for later fits.
+# Number of idle programs that are kept for later fits.
 _POOL_SIZE = 16
 
 #: How often each architecture was traced in this process.
@@ -25,7 +25,7 @@ traces: Counter = Counter()
 
 @dataclass(frozen=True)
 class Architecture:
-    """What a program is compiled for.
+    """Properties for which a program is compiled.
 
     Attributes
     ----------
@@ -48,9 +48,10 @@ class Architecture:
 
 
 class TrainingProgram(Protocol):
-    """What the epoch loop asks of a backend.
+    """Interface of a training backend.
 
-    Rows are (n_rows + 1, ...): the last one has weight 0 and fills up batches.
+    Rows have the shape (n_rows + 1, ...). The last row has weight 0 and fills up
+    batches.
     """
 
     architecture: Architecture
@@ -72,7 +73,7 @@ class TrainingProgram(Protocol):
         step_sizes : ndarray of shape (n_members * n_parameters,)
             How far a unit step of the optimizer moves each parameter.
         optimizer_state : list of ndarray, default=None
-            None begins with an optimizer that has seen nothing.
+            None begins with a new optimizer.
         """
 
     def load(self, rows, encoding=None) -> Any:

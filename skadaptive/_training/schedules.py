@@ -15,12 +15,12 @@ def flat_then_cosine(progress):
 
 
 def inverse_square_root(n_done, n_steps, progress):
-    """Share of the learning rate in a stream, whose length nobody knows.
+    """Share of the learning rate in a stream, whose length is not known.
 
-    It falls with the square root of the steps so far, to a quarter: high enough for the
-    first chunks to be learnt from, and then low enough for a network that is fit for
-    use after every chunk. It was measured against a constant share and against cycles
-    over each chunk in docs/research/005.
+    It is 1 / sqrt(1 + steps / 100), but at least a quarter. The first chunks are learnt
+    fast, and later the rate is low enough for a network that predicts well after every
+    chunk. docs/research/005 compares it with a constant share and with cycles over each
+    chunk.
 
     Parameters
     ----------
@@ -29,7 +29,7 @@ def inverse_square_root(n_done, n_steps, progress):
     n_steps : int
         Steps in this chunk.
     progress : ndarray
-        Share of them that is done.
+        Share of the steps of this chunk that is done.
     """
     step = n_done + n_steps * progress
     return np.maximum(0.25, 1.0 / np.sqrt(1.0 + step / 100.0))

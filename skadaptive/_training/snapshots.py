@@ -1,7 +1,7 @@
 """The snapshot ensemble: networks of a few epochs around the best one predict together.
 
-(Huang et al., 2017, "Snapshot Ensembles: Train 1, Get M for Free", ICLR.) What is kept
-of an epoch is the exponential moving average of the parameters.
+The idea is that of Huang et al., 2017, "Snapshot Ensembles: Train 1, Get M for Free",
+ICLR. A snapshot is the exponential moving average of the parameters after an epoch.
 """
 
 from collections import deque
@@ -13,7 +13,8 @@ import numpy as np
 DISTANCE = 3
 
 # Below 12 epochs no snapshot ensemble is built; consecutive snapshots still differ too
-# much.
+# much (docs/research/031). ``max_epochs="auto"`` is below 12 if a member has more than
+# 8,727 training rows.
 _MIN_EPOCHS = 4 * DISTANCE
 
 # The moving average takes in at least this share of each epoch's parameters. With 0.3,
@@ -27,15 +28,15 @@ class SnapshotEnsemble:
     Parameters
     ----------
     averages : list of ndarray
-        Those of an earlier training, the one to continue from first; empty before the
-        first training.
+        Snapshots of an earlier training, the one to continue from first; empty before
+        the first training.
     max_epochs : int
         Epochs of this training.
 
     Attributes
     ----------
     averages : list of ndarray
-        One to three, that of the best epoch first.
+        One to three snapshots, that of the best epoch first.
     """
 
     def __init__(self, averages, max_epochs):
@@ -45,7 +46,7 @@ class SnapshotEnsemble:
         self._best_epoch = None
 
     def offer(self, epoch, average, is_best):
-        """Take in the average after an epoch.
+        """Keep the average after an epoch if it is one of the snapshots.
 
         Parameters
         ----------

@@ -2,13 +2,13 @@
 
 - A whole epoch is one call of a ``tf.while_loop``, without XLA, which on CPU is slower
   for this loop by a factor of 15 to 20.
-- The mix, gamma, alpha, the learning rate, the dropout rate, parameters and batches go
-  in as tensors, and the number of rows is open. The batch size is not: batches are
-  filled up to it, because with known shapes the gradients need a sixth less time, no
-  broadcasting being worked out at every step.
+- Loss weights, gamma, alpha, learning rate, dropout rate, parameters and batches are
+  arguments, and the number of rows is open. The batch size is fixed, and batches are
+  filled up to it: with known shapes no step has to work out the broadcasting, and
+  gradients take a sixth less time.
 - All parameters of all members are one vector, so that the optimizer's update is a
   dozen operations and not a dozen per layer and member.
-- Rows come encoded, where memory allows: to encode every batch anew takes a tenth to a
+- Rows are encoded once if memory allows: encoding every batch again takes a tenth to a
   fifth of the time.
 """
 
@@ -39,9 +39,10 @@ if keras.backend.backend() != "tensorflow":
 def limit_threads():
     """Use no more threads than OMP_NUM_THREADS says, unless TensorFlow is told more.
 
-    joblib and Dask set it in their workers, so that workers and threads together do not
+    joblib and Dask set it in their workers, so that all threads together do not
     outnumber the cores. TensorFlow reads its own variables alone, and would start as
-    many threads as there are cores in each worker. Without effect once it has started.
+    many threads as there are cores in each worker. The call has no effect once
+    TensorFlow has started.
     """
     given = os.environ.get("OMP_NUM_THREADS", "")
     for kind in ("intra", "inter"):
@@ -56,7 +57,7 @@ def limit_threads():
 
 
 def _intra_op_threads():
-    """Threads that TensorFlow shares one operation out among."""
+    """Number of threads among which TensorFlow divides one operation."""
     configured = tf.config.threading.get_intra_op_parallelism_threads()
     given = os.environ.get("TF_NUM_INTRAOP_THREADS", "")
     return configured or (int(given) if given.isdigit() else 0) or joblib.cpu_count()
@@ -64,7 +65,7 @@ def _intra_op_threads():
 
 limit_threads()
 
-# Steps per call of the compiled loop: Ctrl-C is heard between calls.
+# Steps per call of the compiled loop, between which Ctrl-C can interrupt.
 _STEPS_PER_CALL = 4096
 # Held-out rows per member and call when predicting.
 _ROWS_PER_CALL = 16384
@@ -72,13 +73,13 @@ _ROWS_PER_CALL = 16384
 # them. Drawing fresh numbers per step costs five members 0.4 s of 1.4 s an epoch.
 _MASK_BATCHES = 8
 
-# How much of the first kernel's update is orthogonalized. All of it gains more in the
-# mean over the tables and on fewer of them, none of it less (docs/research/034).
+# Share of the first kernel's update that is orthogonalized. A share of 1 gains more in
+# the mean, but on fewer tables; a share of 0 gains less (docs/research/034).
 _FIRST_SHARE = 0.5
-# Steps whose sum is orthogonalized: one by one each takes a tenth to a quarter more
-# time and is no better (docs/research/043).
+# Number of steps whose sum is orthogonalized. To orthogonalize every step takes a tenth
+# to a quarter more time and is no better (docs/research/043).
 _STEPS_TOGETHER = 4
-# How fast hidden kernels decay, in units of the learning rate (Loshchilov & Hutter,
+# Weight decay of hidden kernels, in units of the learning rate (Loshchilov & Hutter,
 # 2019, "Decoupled Weight Decay Regularization", arXiv:1711.05101).
 _WEIGHT_DECAY = 0.1
 
@@ -98,8 +99,8 @@ class TensorFlowProgram:
         layout = architecture.layout
         self._shapes, self._sizes = layout.shapes, layout.sizes
         self._n_members = layout.n_members
-        # Hidden kernels that are orthogonalized together: the first by itself, then
-        # those of one shape.
+        # The first hidden kernel is orthogonalized by itself, others of one shape
+        # together.
         first, *others = [*layout.hidden_kernels] or [None]
         self._kernel_groups = [] if first is None else [[first]]
         self._kernel_groups += [
@@ -108,7 +109,7 @@ class TensorFlowProgram:
         ]
         size = self._n_members * sum(self._sizes)
         real = tf.as_dtype(architecture.dtype)
-        # By how much each parameter decays in a step, in units of the learning rate.
+        # Weight decay of each parameter in a step, in units of the learning rate.
         decay = [
             _WEIGHT_DECAY if i in layout.hidden_kernels else 0.0
             for i in range(len(self._sizes))
@@ -285,12 +286,12 @@ class TensorFlowProgram:
             Parameters before these steps, divided by the step sizes.
         n_steps : tensor, int
         learning_rate : tensor
-            Learning rate of the last of them.
+            Learning rate of the last of these steps.
 
         Returns
         -------
         tensor of shape (n_members * n_parameters,)
-            What they are now.
+            Parameters after these steps, divided by the step sizes.
         """
         updates = self._by_shape(self._scaled.value - before)
         for group in self._kernel_groups:
@@ -350,9 +351,9 @@ class TensorFlowProgram:
 def _compiled(function, signature):
     """Trace a function once, for arguments of this structure.
 
-    It is called as a concrete function: TensorFlow counts the traces of a
-    ``tf.function`` by its source line, and would warn of retracing where a search goes
-    through architectures, each traced once.
+    The result is a concrete function. TensorFlow counts the traces of a
+    ``tf.function`` by its source line, and would warn of retracing in a search over
+    architectures, although each is traced once.
     """
     traced = tf.function(function, jit_compile=False, autograph=False)
     concrete = traced.get_concrete_function(*signature)
@@ -364,7 +365,7 @@ def _compiled(function, signature):
 
 
 def _tensor(array):
-    """A tensor of an aligned array: on the GPU if there is one, else without a copy."""
+    """A tensor of an aligned array, on the GPU if there is one, else without a copy."""
     if tf.config.list_logical_devices("GPU"):
         return tf.constant(array)
     return tf.experimental.dlpack.from_dlpack(array.__dlpack__())
