@@ -28,6 +28,7 @@ from ._sklearn_compat import check_matplotlib_support
 from ._typing import ArrayLike, Estimator, FloatArray, Label, Table
 from .adaptation import TERM_TITLES
 from .classifier import AdaptiveHybridClassifier
+from .thresholds import safe_ratio
 
 # Okabe & Ito's palette, which colour-blind people tell apart; the line styles and the
 # lightness tell the lines apart in black and white.
@@ -420,15 +421,11 @@ class ThresholdDisplay:
         )
         # The last point of a precision-recall curve is one without a threshold.
         precision, recall = precision[:-1], recall[:-1]
-        total = precision + recall
-        f1 = np.divide(
-            2 * precision * recall, total, out=np.zeros_like(total), where=total > 0
-        )
         display = cls(
             thresholds=thresholds,
             precision=precision,
             recall=recall,
-            f1=f1,
+            f1=safe_ratio(2 * precision * recall, precision + recall),
             threshold=None if threshold is None else float(threshold),
             pos_label=classes[index],
             name=name,

@@ -17,6 +17,8 @@ from sklearn.metrics import (
     roc_auc_score,
 )
 
+from ..thresholds import f1, safe_ratio
+
 
 @dataclass(frozen=True)
 class Measure:
@@ -239,26 +241,16 @@ class _Counts:
         tn_, fp_, fn_, tp_ = confusion
         ranked_right = rare @ (below + other[1::2] / 2)
         found = {
-            "average_precision": _ratio(rare @ _ratio(tp, tp + fp), total_rare),
-            "roc_auc": _ratio(ranked_right, total_rare * total_other),
-            "brier_score": _ratio(weight @ self._loss, weight.sum()),
-            "f1": _ratio(2 * tp_, 2 * tp_ + fp_ + fn_),
-            "precision": _ratio(tp_, tp_ + fp_),
-            "recall": _ratio(tp_, tp_ + fn_),
-            "accuracy": _ratio(tn_ + tp_, confusion.sum()),
+            "average_precision": safe_ratio(rare @ safe_ratio(tp, tp + fp), total_rare),
+            "roc_auc": safe_ratio(ranked_right, total_rare * total_other),
+            "brier_score": safe_ratio(weight @ self._loss, weight.sum()),
+            "f1": f1(tp_, fp_, fn_, tn_),
+            "precision": safe_ratio(tp_, tp_ + fp_),
+            "recall": safe_ratio(tp_, tp_ + fn_),
+            "accuracy": safe_ratio(tn_ + tp_, confusion.sum()),
         }
         found.update(dict.fromkeys(self._undefined, np.nan))
         return found, confusion
-
-
-def _ratio(numerator, denominator):
-    """The quotient, 0 where nothing is divided by nothing."""
-    return np.divide(
-        numerator,
-        denominator,
-        out=np.zeros(np.shape(denominator)),
-        where=denominator > 0,
-    )
 
 
 def bootstrap_measures(y, scores, labels, weight, n_bootstraps, rng):

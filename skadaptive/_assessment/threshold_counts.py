@@ -10,6 +10,8 @@ import numpy as np
 import pandas as pd
 from scipy.special import logit
 
+from ..thresholds import f1, safe_ratio
+
 # Probabilities nearer to 0 or 1 count as this near in log-odds.
 _EDGE = 1e-6
 # Two-sided 1 % of the normal distribution.
@@ -74,12 +76,10 @@ class ScoredRows:
 
 
 def label_scores(counts):
-    """Precision, NaN where there is no alarm, recall and F1."""
-    tp, fp, rare = counts["tp"], counts["fp"], counts["rare"]
-    alarms = tp + fp
-    nothing = np.full_like(tp, np.nan)
-    precision = np.divide(tp, alarms, out=nothing, where=alarms > 0)
-    return precision, tp / rare, 2 * tp / (alarms + rare)
+    """Precision, NaN where no row is predicted rare, recall and F1."""
+    tp, fp, rare, other = (counts[name] for name in ("tp", "fp", "rare", "other"))
+    precision = safe_ratio(tp, tp + fp, undefined=np.nan)
+    return precision, tp / rare, f1(tp, fp, rare - tp, other - fp)
 
 
 def cost_by_threshold(counts, costs):
