@@ -6,13 +6,14 @@ import warnings
 
 import joblib
 import numpy as np
-from sklearn.base import BaseEstimator, ClassifierMixin, clone
+from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
 from sklearn.metrics import confusion_matrix, get_scorer
 from sklearn.model_selection import FixedThresholdClassifier
 from sklearn.pipeline import Pipeline
 
 from .._committee.folds import NothingHeldOut, make_folds
+from .._committee.scoring import KnownPredictions
 from .._committee.threshold_tuning import tune_threshold
 from .._packages import require
 from .._sklearn_compat import safe_indexing
@@ -20,12 +21,11 @@ from .._version import __version__
 from .._warnings import warn
 from ..classifier import AdaptiveHybridClassifier
 from ..thresholds import OF_SCORER, f1
-from .measures import measures
+from .measures import LABEL_MEASURES, measures
 from .response import positive_index
 
 #: Counts of the confusion matrix of a fold, in scikit-learn's order.
 COUNTS = ("tn", "fp", "fn", "tp")
-_OF_LABELS = ("f1", "precision", "recall", "accuracy")
 # Share of a training part that tunes the threshold of a contender without one.
 _TUNING_SHARE = 0.2
 
@@ -123,7 +123,7 @@ def _run_fold(model, data, train, test, scoring, seed, number, key):
         halves = (proba > 0.5).astype(int)
         row = measures(y, proba, labels, weight)
         at_half = measures(y, proba, halves, weight)
-        row |= {f"{name}_at_0.5": at_half[name] for name in _OF_LABELS}
+        row |= {f"{name}_at_0.5": at_half[name] for name in LABEL_MEASURES}
         for suffix, predicted in (("", labels), ("_at_0.5", halves)):
             counts = confusion_matrix(
                 y, predicted, labels=[0, 1], sample_weight=weight
@@ -153,29 +153,13 @@ def noted_warnings():
     messages += dict.fromkeys(" ".join(str(w.message).split()) for w in caught)
 
 
-class _Answered(ClassifierMixin, BaseEstimator):
-    """A classifier whose answers are known, 1 being the rare class.
-
-    Scorers by name take 1, or the greater label, for the class to be found.
-    """
-
-    def __init__(self, proba, labels):
-        self.proba, self.labels = proba, labels
-        self.classes_ = np.array([0, 1])
-
-    def predict(self, X):
-        return self.labels
-
-    def predict_proba(self, X):
-        return np.column_stack([1 - self.proba, self.proba])
-
-
 def _scored(scoring, fitted, X, data, test, proba, labels):
     """By the name of a scorer, or by one of the user's own."""
     y = data.y[test]
     if isinstance(scoring, str):
         scoring, y = get_scorer(scoring), data.rare_rows[test]
-        fitted = _Answered(proba, labels)
+        both = np.column_stack([1 - proba, proba])
+        fitted = KnownPredictions(np.array([0, 1]), labels, both, proba)
     weight = data.weights(test)
     if weight is None:
         return float(scoring(fitted, X, y))
