@@ -138,14 +138,16 @@ def test_ours_is_recognized_inside_wrappers(name, rare, binary, quick):
     """Its rare class counts, whatever the weights say, and so does its threshold."""
     X, y = binary
     y = y if rare == 1 else 1 - y
-    ours = quick(threshold=0.3).fit(X, y)
+    ours = quick().fit(X, y)
+    assert abs(ours.threshold_ - 0.5) > 0.01
     model = WRAPPERS[name][0](ours).fit(X, y)
     shares = np.where(np.arange(2) == rare, 9.0, 1.0)
     assert positive_index(None, ours.classes_, shares, model) == rare
     assert positive_index(1 - rare, ours.classes_, shares, model) == 1 - rare
     if name in ("none", "frozen"):
-        assert threshold_found(model, X, rare) == pytest.approx(0.3)
-        assert threshold_found(model, X, 1 - rare) == pytest.approx(0.7)
+        threshold = ours.threshold_
+        assert threshold_found(model, X, rare) == pytest.approx(threshold)
+        assert threshold_found(model, X, 1 - rare) == pytest.approx(1 - threshold)
     elif name != "pipeline":  # which scales what ours was fitted to without
         assert threshold_found(model, X, rare) is not None
 
