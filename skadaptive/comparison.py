@@ -23,7 +23,7 @@ from ._assessment.cross_validation import (
     fit_and_tune,
     run_all,
 )
-from ._assessment.measures import COLUMNS, is_loss, measure_title
+from ._assessment.measures import COLUMNS, LABEL_MEASURES, is_loss, measure_title
 from ._assessment.statistics import corrected_t_test, half_width, holm
 from ._committee.folds import NothingHeldOut, make_folds, pool
 from ._features.categories import categorical_columns
@@ -42,10 +42,6 @@ from ._typing import (
 )
 from ._warnings import warn
 from .contenders import OURS, default_contenders
-
-#: The measures of a comparison. Those of labels are also taken at the threshold 0.5,
-#: under names such as "f1_at_0.5".
-MEASURES = COLUMNS
 
 
 def compare(  # noqa: PLR0913 - as scikit-learn's cross_validate
@@ -341,7 +337,7 @@ class Comparison:
         ]
         mean = scores.mean()
         table = pd.DataFrame({"mean": mean, "low": mean - half, "high": mean + half})
-        if (measure or self.scoring_).removesuffix("_at_0.5") in MEASURES:
+        if (measure or self.scoring_).removesuffix("_at_0.5") in COLUMNS:
             table = table.clip(0, 1)
         return table
 
@@ -374,9 +370,8 @@ class Comparison:
     def _make_table(self) -> pd.DataFrame:
         lower = is_loss(self.scoring_)
         ranks = self.scores().rank(axis=1, ascending=lower)
-        names = [n for n in self.folds_ if n.endswith("_at_0.5")]
-        names = [n for n in names if n.removesuffix("_at_0.5") not in COUNTS]
-        columns = list(dict.fromkeys([self.scoring_, *MEASURES, *names]))
+        names = [f"{name}_at_0.5" for name in LABEL_MEASURES]
+        columns = list(dict.fromkeys([self.scoring_, *COLUMNS, *names]))
         grouped = self.folds_.groupby("contender", sort=False)
         table = pd.DataFrame({"mean_rank": ranks.mean()}).rename_axis("contender")
         for column in columns:
@@ -401,22 +396,19 @@ class Comparison:
         tests = pd.DataFrame.from_dict(rows, orient="index", columns=columns)
         tests = tests.rename_axis("contender").astype(float)
         tests["p_holm"] = holm(tests["p_value"].to_numpy())
-        tests["verdict"] = [
-            "ahead"
-            if adjusted < 0.05
-            else "perhaps ahead"
-            if alone < 0.05
-            else "could be luck"
-            for alone, adjusted in zip(tests["p_value"], tests["p_holm"], strict=True)
-        ]
+        tests["verdict"] = np.select(
+            [tests["p_holm"] < 0.05, tests["p_value"] < 0.05],
+            ["ahead", "perhaps ahead"],
+            "could be luck",
+        )
         return tests
 
     def _fit_best(self, model: Estimator, data: LabelledRows) -> None:
         rows = np.arange(len(self.y_))
         with collected_warnings() as messages:
             self.best_, _ = fit_and_tune(model, data, rows, self.seed_)
-        known = self.warnings_.get(self.best_name_, [])
         if messages:
+            known = self.warnings_.get(self.best_name_, [])
             self.warnings_[self.best_name_] = list(dict.fromkeys([*known, *messages]))
 
     # --------------------------------------------------------------------- how it looks
@@ -458,7 +450,7 @@ class Comparison:
         return lines + [finding.message for finding in self.findings_]
 
     def _shown(self) -> pd.DataFrame:
-        columns = list(dict.fromkeys([self.scoring_, *MEASURES]))
+        columns = list(dict.fromkeys([self.scoring_, *COLUMNS]))
         table = self.table[["mean_rank", *(f"mean_{name}" for name in columns)]]
         table = table.assign(fit=self.table["mean_fit_time"])
         names = {"fit": "fit seconds", "mean_rank": "rank"}
@@ -650,10 +642,10 @@ def _check_cacheable(contenders: dict[str, Estimator], scoring: Any) -> None:
 
 
 def _check_scoring(scoring: Any) -> str | Callable:
-    known = {*MEASURES, *get_scorer_names()}
+    known = {*COLUMNS, *get_scorer_names()}
     if not callable(scoring) and scoring not in known:
         raise ValueError(
-            f"scoring must be a measure of the table ({', '.join(MEASURES)}), the name "
+            f"scoring must be a measure of the table ({', '.join(COLUMNS)}), the name "
             f"of a scikit-learn scorer or a callable; got {scoring!r}."
         )
     return scoring

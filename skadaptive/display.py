@@ -131,7 +131,7 @@ class AdaptationDisplay:
         *_, last = unwrap(estimator)
         if not isinstance(last, AdaptiveHybridClassifier):
             if hasattr(last, "estimator") and not isinstance(last, type):
-                check_is_fitted(last)  # what is not fitted hides what it ends in
+                check_is_fitted(last)  # an unfitted wrapper does not show its end
             raise TypeError(
                 "Only an AdaptiveHybridClassifier, or what ends in one, has a mix that "
                 f"adapts; got {estimator!r}."
@@ -281,7 +281,7 @@ class ThresholdDisplay:
         ax: Any = None,
         name: str | None = None,
     ) -> Self:
-        """Draw what each threshold would lead to on these rows.
+        """Draw the scores that each threshold has on these rows.
 
         Rows that the estimator was fitted to make every threshold look too good.
 
@@ -299,7 +299,7 @@ class ThresholdDisplay:
             The threshold to mark. "auto" marks the estimator's own, if its
             predictions follow one. None marks none.
         pos_label : int, float, bool or str, default=None
-            The class to be found. None takes the rare class; see :func:`evaluate`.
+            The positive class. None takes the rare class; see :func:`evaluate`.
         ax : matplotlib Axes, default=None
             The axes to draw on. None makes a new figure.
         name : str, default=None
@@ -362,7 +362,7 @@ class ThresholdDisplay:
         ax: Any = None,
         name: str | None = None,
     ) -> Self:
-        """Draw what each threshold on these probabilities would lead to.
+        """Draw the scores that each threshold on these probabilities has.
 
         Parameters
         ----------
@@ -373,7 +373,7 @@ class ThresholdDisplay:
         sample_weight : array-like of shape (n_samples,), default=None
             Non-negative weights of the rows.
         pos_label : int, float, bool or str, default=None
-            The class to be found. None takes the second of the two in sorted order,
+            The positive class. None takes the second of the two in sorted order,
             unless the first has less than half of its weight.
         threshold : float, default=None
             The threshold to mark, in [0, 1]. None marks none.
@@ -398,8 +398,8 @@ class ThresholdDisplay:
         proba = np.asarray(y_proba, dtype=float)
         if proba.ndim != 1 or not np.all((proba >= 0) & (proba <= 1)):
             raise ValueError(
-                "y_proba must be 1-D, the probability in [0, 1] of the class to be "
-                "found for each row: a column of predict_proba."
+                "y_proba must be 1-D, the probability in [0, 1] of the positive class "
+                "for each row: a column of predict_proba."
             )
         if threshold is not None and (
             not isinstance(threshold, Real) or not 0 <= threshold <= 1

@@ -212,7 +212,20 @@ def _constrained(
 def safe_ratio(
     numerator: FloatArray, denominator: FloatArray, undefined: float = 0.0
 ) -> FloatArray:
-    """Quotient of two arrays, ``undefined`` where the denominator is not positive."""
+    """Quotient of two arrays of counts.
+
+    Parameters
+    ----------
+    numerator, denominator : ndarray
+        Arrays of shapes that broadcast.
+    undefined : float, default=0.0
+        Value where the denominator is not positive.
+
+    Returns
+    -------
+    ndarray
+        Quotient at each place.
+    """
     quotient = np.full(np.broadcast(numerator, denominator).shape, undefined)
     return np.divide(numerator, denominator, out=quotient, where=denominator > 0)
 

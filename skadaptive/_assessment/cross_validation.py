@@ -63,16 +63,10 @@ class LabelledRows:
 
 @dataclass(frozen=True)
 class Protocol:
-    """The conditions that are the same for every contender.
+    """The conditions of a comparison, which are the same for every contender.
 
-    Attributes
-    ----------
-    data : LabelledRows
-    folds : list of (train, test)
-    scoring : str or callable
-        Score that the contenders are ranked by.
-    seed : int
-        Seed of the rows that are held out to tune a threshold.
+    ``scoring`` ranks the contenders, and ``seed`` draws the rows that are held out to
+    tune a threshold.
     """
 
     data: LabelledRows
@@ -82,7 +76,7 @@ class Protocol:
 
     @property
     def column(self) -> str:
-        """Column of the results with the score that the contenders are ranked by."""
+        """Column of the results with the score that ranks the contenders."""
         return self.scoring if isinstance(self.scoring, str) else "score"
 
     @property
@@ -96,21 +90,13 @@ class Protocol:
 def run_all(contenders, protocol, n_jobs=None, cache_dir=None, verbose=0):
     """Fit and measure every contender on every fold.
 
-    Parameters
-    ----------
-    contenders : dict of str to classifier
-    protocol : Protocol
-    n_jobs, cache_dir, verbose
-        The parameters of :func:`skadaptive.compare`.
-
     Returns
     -------
-    results : dict of str to dict of int to (dict, ndarray)
-        Measures of each contender on each fold, and its probabilities of the test
-        rows. Folds that failed or were not reached are absent.
-    failures : dict of str to str
+    results : dict of dict
+        Results of ``_run_fold`` by contender and number of the fold.
+    failures : dict of str
         Reason of each contender's first failure.
-    messages : dict of str to list of str
+    messages : dict of list of str
         Warnings of each contender.
     interrupted : bool
     """
@@ -207,9 +193,8 @@ def _score(protocol, test, fitted, X, proba, labels):
         both = np.column_stack([1 - proba, proba])
         fitted = KnownPredictions(np.array([0, 1]), labels, both, proba)
     weight = data.weights(test)
-    if weight is None:
-        return float(scoring(fitted, X, y))
-    return float(scoring(fitted, X, y, sample_weight=weight))
+    keywords = {} if weight is None else {"sample_weight": weight}
+    return float(scoring(fitted, X, y, **keywords))
 
 
 def fit_and_tune(model, data, rows, seed):
@@ -320,14 +305,9 @@ def _progress(total, verbose):
         TimeRemainingColumn,
     )
 
-    columns = (
-        BarColumn(10),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TextColumn("left"),
-        TimeRemainingColumn(),
-        TextColumn("{task.description}"),
-    )
+    columns = [BarColumn(10), MofNCompleteColumn(), TimeElapsedColumn()]
+    columns += [TextColumn("left"), TimeRemainingColumn()]
+    columns += [TextColumn("{task.description}")]
     with Progress(*columns, console=Console(stderr=True)) as progress:
         task = progress.add_task("starting", total=total)
         yield lambda text: progress.update(task, advance=1, description=text)

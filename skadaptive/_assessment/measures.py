@@ -54,23 +54,17 @@ class Measure:
 #: Every measure, by its name in tables.
 MEASURES: dict[str, Measure] = {
     "average_precision": Measure(
-        title="average precision",
-        function=average_precision_score,
+        "average precision",
+        average_precision_score,
         of_probability=True,
         of_rare_class=True,
         needs_both_classes=True,
     ),
     "roc_auc": Measure(
-        title="ROC AUC",
-        function=roc_auc_score,
-        of_probability=True,
-        needs_both_classes=True,
+        "ROC AUC", roc_auc_score, of_probability=True, needs_both_classes=True
     ),
     "brier_score": Measure(
-        title="Brier score",
-        function=brier_score_loss,
-        of_probability=True,
-        is_loss=True,
+        "Brier score", brier_score_loss, of_probability=True, is_loss=True
     ),
     "f1": Measure("F1", f1_score, of_rare_class=True),
     "precision": Measure("precision", precision_score, of_rare_class=True),

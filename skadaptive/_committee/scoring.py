@@ -31,13 +31,7 @@ _MULTICLASS = {
 class KnownPredictions(ClassifierMixin, BaseEstimator):
     """A classifier whose predictions for the rows to be scored are known.
 
-    Parameters
-    ----------
-    classes_ : ndarray of shape (n_classes,)
-    labels : ndarray of shape (n_samples,)
-    proba : ndarray of shape (n_samples, n_classes)
-    scores : ndarray of shape (n_samples,) or (n_samples, n_classes)
-        Values of the decision function; one column for two classes.
+    ``scores`` are values of the decision function, 1-D for two classes.
     """
 
     classes_: np.ndarray
