@@ -558,7 +558,7 @@ def _check_data(X: Any, y: Any, sample_weight: ArrayLike | None, groups: Any) ->
     if kind != "binary" or n_classes != 2:
         raise ValueError(
             f"y must have two classes; got {n_classes} values ({kind}). Compare on "
-            "y == value for the value to be found."
+            "y == label for the positive label."
         )
     if sample_weight is not None:
         sample_weight = check_sample_weight(sample_weight, y)

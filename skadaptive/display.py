@@ -169,9 +169,9 @@ class AdaptationDisplay:
         for (term, title), style in zip(TERM_TITLES.items(), _STYLES, strict=True):
             share = self.history[f"weight_{term}"]
             self.lines_ += self.ax_.plot(epoch, share, label=title, **style)
-        judged = score[np.isfinite(score)]
-        scored = judged.size > 0
-        alone = scored and (judged.min() < 0 or judged.max() > 1)
+        finite = score[np.isfinite(score)]
+        scored = finite.size > 0
+        alone = scored and (finite.min() < 0 or finite.max() > 1)
         self.score_ax_ = self.ax_.twinx() if alone else self.ax_
         label = f"{self.score_name} of rows held out"
         self.score_line_ = None
@@ -196,7 +196,7 @@ class AdaptationDisplay:
         self.ax_.xaxis.get_major_locator().set_params(integer=True)
         if alone:
             self.score_ax_.set_ylabel(label)
-            low, high = judged.min(), judged.max()
+            low, high = finite.min(), finite.max()
             room = max(high - low, 1e-3 * abs(low))
             self.score_ax_.set_ylim(low - 0.02 * room, high + (_ROOM - 1) * room)
         handles = [*self.lines_, self.score_line_, self.best_line_]

@@ -85,7 +85,7 @@ def binary_classes(estimator):
     classes = np.asarray(estimator.classes_)
     if classes.shape != (2,):
         raise ValueError(
-            f"Only classifiers of two classes can be judged here; this {name} has "
+            f"Only classifiers of two classes can be evaluated here; this {name} has "
             f"{len(classes)}, {classes.tolist()}. Fit it to y == rare_label."
         )
     return classes
@@ -113,7 +113,7 @@ def check_labels(y, classes, name="y"):
     """
     y = column_or_1d(y)
     if not y.size:
-        raise ValueError(f"{name} is empty: there is nothing to judge.")
+        raise ValueError(f"{name} is empty: there is nothing to evaluate.")
     missing = np.asarray(pd.isna(y))
     if missing.any():
         raise ValueError(
@@ -150,7 +150,7 @@ def check_weights(sample_weight, n_samples):
             "sample_weight must hold one non-negative, finite number for each row."
         )
     if not weight.any():
-        raise ValueError("sample_weight is all zero: there is nothing to judge.")
+        raise ValueError("sample_weight is all zero: there is nothing to evaluate.")
     return weight
 
 
