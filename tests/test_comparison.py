@@ -24,7 +24,7 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from skadaptive import AdaptiveHybridClassifier, compare, evaluate
+from skadaptive import AdaptiveHybridClassifier, compare, comparison, evaluate
 from skadaptive._assessment import cross_validation
 from skadaptive._assessment.statistics import corrected_t_test, half_width, holm
 from skadaptive._committee.threshold_tuning import tune_threshold
@@ -191,6 +191,16 @@ def test_luck_is_called_luck(rng):
     found = compare(X, y, contenders=neighbours, random_state=0, verbose=0)
     assert (found.table["mean_average_precision"] < 0.35).all()
     assert (found.tests_["verdict"] != "ahead").all()
+
+
+def test_verdicts_follow_the_p_values(binary, folds, monkeypatch):
+    """Holm multiplies .01, .03 and .5 by 3, 2 and 1."""
+    p_values = iter([0.01, 0.03, 0.5])
+    monkeypatch.setattr(comparison, "corrected_t_test", lambda *args: next(p_values))
+    contenders = {name: DummyClassifier() for name in "abcd"}
+    tests = compare(*binary, contenders=contenders, cv=folds, verbose=0).tests_
+    assert_allclose(tests["p_holm"], [0.03, 0.06, 0.5])
+    assert tests["verdict"].tolist() == ["ahead", "perhaps ahead", "could be luck"]
 
 
 def test_a_real_difference_is_found(digits, logistic):
