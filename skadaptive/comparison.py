@@ -18,12 +18,12 @@ from sklearn.utils.validation import column_or_1d
 from ._assessment.cross_validation import (
     COUNTS,
     LabelledRows,
-    column_of,
+    Protocol,
+    collected_warnings,
     fit_and_tune,
-    noted_warnings,
     run_all,
 )
-from ._assessment.measures import measure_title
+from ._assessment.measures import COLUMNS, LABEL_MEASURES, is_loss, measure_title
 from ._assessment.statistics import corrected_t_test, half_width, holm
 from ._committee.folds import NothingHeldOut, make_folds, pool
 from ._features.categories import categorical_columns
@@ -42,17 +42,6 @@ from ._typing import (
 )
 from ._warnings import warn
 from .contenders import OURS, default_contenders
-
-#: Measures of a comparison; the label scores also at 0.5, as "f1_at_0.5" and so on.
-MEASURES = (
-    "average_precision",
-    "f1",
-    "precision",
-    "recall",
-    "roc_auc",
-    "brier_score",
-    "accuracy",
-)
 
 
 def compare(  # noqa: PLR0913 - as scikit-learn's cross_validate
@@ -75,65 +64,66 @@ def compare(  # noqa: PLR0913 - as scikit-learn's cross_validate
     Parameters
     ----------
     X : DataFrame or array-like of shape (n_samples, n_features)
-        The table as it is: numbers, NaN where missing; columns of strings, categories
-        and dates in a DataFrame.
+        The table without any preparation: numbers, with NaN for missing values. A
+        DataFrame may also have columns of strings, categories and dates.
     y : array-like of shape (n_samples,)
-        Labels, two classes.
+        Labels of two classes.
     contenders : {"default", "quick"} or dict of str to classifier, default="default"
-        "default" and "quick": see :func:`skadaptive.contenders.default_contenders`.
-        Classifiers of a dict get X as it is; put
+        :func:`skadaptive.contenders.default_contenders` describes "default" and
+        "quick". The classifiers of a dict get X unchanged; put
         :func:`~skadaptive.contenders.table_pipeline` around one that needs numbers.
     scoring : str or callable, default="average_precision"
-        What they are ranked by: a measure of the table, or a scikit-learn scorer, the
-        greater the better. "f1", "precision", "recall" and "accuracy" are at the tuned
-        threshold.
+        The score that ranks the contenders: a measure of the table, the name of a
+        scikit-learn scorer, or a scorer. "f1", "precision", "recall" and "accuracy"
+        are taken at the tuned threshold.
     cv : int, splitter or iterable of (train, test), default=5
-        An int: stratified, shuffled folds, which keep groups together. Rows of weight
-        0 are in none of them.
+        An int makes that many stratified, shuffled folds, which keep groups together.
+        Rows of weight 0 are in none of them.
     groups : array-like of shape (n_samples,), default=None
-        Rows of one group are tested together.
+        The rows of one group are tested in the same fold.
     sample_weight : array-like of shape (n_samples,), default=None
-        Used in training, in tuning the threshold and in every measure. A contender
-        that does not take weights is reported as failed.
+        The weights are used in training, in tuning the threshold and in every measure.
+        A contender that does not take weights is reported as failed.
     pos_label : label, default=None
-        The positive class. None: the rare class, by the rule of
+        The positive class. None takes the rare class by the rule of
         :class:`AdaptiveHybridClassifier` and :func:`evaluate`: the second of the two in
         sorted order, unless the first has less than half of its weight.
     n_jobs : int, default=None
-        Fits at a time; see joblib.
+        Number of fits that run at a time, as in joblib.
     random_state : int, RandomState instance or None, default=None
         Seed of the folds and of the contenders.
     cache_dir : str or path-like, default=None
-        Where finished folds are kept. The same comparison, seed included, goes on
-        where it stopped.
+        The folder keeps finished folds. The same comparison with the same seed
+        continues where it stopped.
     verbose : int, default=1
         1 shows a progress bar with the time left, on standard error.
 
     Returns
     -------
     Comparison
-        Table, tests, out-of-fold probabilities and the best contender.
+        The result holds the table, the tests, the out-of-fold probabilities and the
+        best contender.
 
     Raises
     ------
     ValueError
-        For invalid data or parameters, and if every contender failed.
+        If the data or a parameter is invalid, or if every contender failed.
 
     Warns
     -----
     UserWarning
-        For a contender that failed, and if the comparison was interrupted or the best
-        cannot be fitted on all data: what was finished is returned, without ``best_``.
+        If a contender failed. If the comparison was interrupted, or the best contender
+        cannot be fitted on all data: the result then has no ``best_``.
 
     Notes
     -----
-    The threshold of each contender is tuned for F1 inside the training part by one
-    rule, that of :class:`~skadaptive.AdaptiveHybridClassifier`: this classifier does
-    it out of fold in its one fit; any other is fitted on four fifths of the training
-    part, tuned on the fifth, and fitted again on all of it. Fit seconds count both.
-    An ``AdaptiveHybridClassifier`` with a number or a criterion for its ``threshold``
-    keeps it. With a time-ordered ``cv`` the fifth is drawn at random from the training
-    part.
+    The threshold of each contender is tuned for F1 inside the training part, by the
+    rule of :class:`~skadaptive.AdaptiveHybridClassifier`. This classifier tunes it on
+    the out-of-fold probabilities of its one fit. Any other is fitted on four fifths of
+    the training part, tuned on the last fifth, and fitted again on the whole part; the
+    fit time includes both fits. An ``AdaptiveHybridClassifier`` with a number or a
+    criterion for its ``threshold`` keeps it. The fifth is a random sample of the
+    training part, also with a time-ordered ``cv``.
 
     Examples
     --------
@@ -161,14 +151,13 @@ def compare(  # noqa: PLR0913 - as scikit-learn's cross_validate
         _check_cacheable(contenders, scoring)
     folds = _folds(cv, data, seed)
     findings = inspect_table(_as_frame(X), data.rare_rows, folds)
-    results, failures, noted, interrupted = run_all(
-        contenders, data, folds, scoring, seed, n_jobs, cache_dir, verbose
+    protocol = Protocol(data, folds, scoring, seed)
+    results, failures, messages, interrupted = run_all(
+        contenders, protocol, n_jobs, cache_dir, verbose
     )
     for name, reason in failures.items():
         warn(f"{name} failed and is left out: {reason}")
-    finished = {
-        name: found for name, found in results.items() if len(found) == len(folds)
-    }
+    finished = {name: r for name, r in results.items() if len(r) == len(folds)}
     if interrupted:
         if not finished:
             raise KeyboardInterrupt
@@ -182,13 +171,11 @@ def compare(  # noqa: PLR0913 - as scikit-learn's cross_validate
             "Every contender failed: "
             + "; ".join(f"{name}: {reason}" for name, reason in failures.items())
         )
-    comparison = Comparison(
-        finished, data, folds, scoring, seed, findings, failures, noted
-    )
+    comparison = Comparison(protocol, finished, findings, failures, messages)
     if not interrupted:
         best = comparison.best_name_
         try:
-            comparison._fit_best(contenders[best], data, seed)
+            comparison._fit_best(contenders[best], data)
         except (Exception, KeyboardInterrupt) as error:
             # The folds are done, and may have taken hours.
             reason = str(error) or "interrupted"
@@ -200,45 +187,49 @@ def compare(  # noqa: PLR0913 - as scikit-learn's cross_validate
 
 
 class Comparison:
-    """What :func:`skadaptive.compare` found.
+    """Result of :func:`skadaptive.compare`.
 
     Attributes
     ----------
     table : DataFrame
-        A row per contender, the best by ``scoring`` first. For each measure the mean
-        and the standard deviation over the folds (``mean_f1``, ``std_f1``): average
-        precision, ROC AUC and Brier score of the probabilities; F1, precision, recall
-        and accuracy at the tuned threshold, and at 0.5 (``mean_f1_at_0.5``);
-        ``mean_rank`` among the contenders, ``mean_fit_time`` and
-        ``mean_predict_time`` in seconds.
+        The table has a row per contender, the best by ``scoring`` first. Its columns
+        are the mean and the standard deviation of each measure over the folds
+        (``mean_f1``, ``std_f1``): average precision, ROC AUC and Brier score of the
+        probabilities; F1, precision, recall and accuracy at the tuned threshold, and
+        at 0.5 (``mean_f1_at_0.5``). Further columns are ``mean_rank`` among the
+        contenders, and ``mean_fit_time`` and ``mean_predict_time`` in seconds.
     tests_ : DataFrame
-        The best against each other contender: ``difference`` of the means, its
-        interval at 95 % (``low``, ``high``), ``p_value`` of the corrected resampled
-        t-test [1]_, ``p_holm`` corrected for the number of contenders [2]_, and a
-        ``verdict``: "ahead" if the latter is below 0.05, "perhaps ahead" if only the
-        former is, otherwise "could be luck".
+        The tests compare the best with each other contender. The columns are the
+        ``difference`` of the means, its 95 % interval (``low``, ``high``), ``p_value``
+        of the corrected resampled t-test [1]_, ``p_holm``, which is corrected for the
+        number of contenders [2]_, and a ``verdict``. The verdict is "ahead" if
+        ``p_holm`` is below 0.05, "perhaps ahead" if only ``p_value`` is, and "could be
+        luck" otherwise.
     best_ : estimator
-        The best contender, fitted on all data. Its ``predict`` uses its threshold,
-        tuned as in the folds. Not there if the comparison was interrupted.
+        The best contender, fitted on all data. Its ``predict`` uses a threshold that
+        was tuned as in the folds. The attribute does not exist if the comparison was
+        interrupted or this fit failed.
     best_name_ : str
+        Name of the best contender.
     out_of_fold_ : DataFrame of shape (n_samples, n_contenders)
-        Probability of the rare class from folds in which the row was not trained on;
-        the mean where there are several, NaN where there is none.
+        Probability of the rare class from the folds that test the row. It is the mean
+        over several such folds, and NaN if there is none.
     folds_ : DataFrame
-        A row per contender and fold: measures, ``threshold``, counts of the confusion
-        matrix (``tn``, ``fp``, ``fn``, ``tp``, and at 0.5), seconds, rows.
+        The table has a row per contender and fold: the measures, ``threshold``, the
+        cells of the confusion matrix (``tn``, ``fp``, ``fn``, ``tp``, also at 0.5), the
+        times in seconds and the numbers of rows.
     failures_ : dict of str to str
-        Contenders that failed, and why.
+        Reason of the failure, for each contender that failed.
     warnings_ : dict of str to list of str
-        What contenders warned of while they were fitted.
+        Messages of the warnings, for each contender that raised some.
     test_folds_ : list of ndarray
         Test rows of each fold.
     seed_ : int
-        Of the folds and the contenders.
+        Seed of the folds and of the contenders.
     findings_ : list of skadaptive.comparison.Finding
-        What the table has that can spoil a comparison.
+        Properties of the table that can spoil a comparison.
     scoring_ : str
-        What the ranking is by.
+        Column of the score that ranks the contenders.
     pos_label_ : label
         The rare class.
     classes_ : ndarray of shape (2,)
@@ -249,12 +240,12 @@ class Comparison:
 
     Notes
     -----
-    Folds share training rows, so that scores of folds vary less than scores of new
-    data would; the corrected test and the intervals allow for it with a variance of
-    (1/n + n_test/n_train) instead of 1/n. Neither allows for the best being chosen by
-    the folds that then judge it: of many contenders the first is so partly by luck, its
-    mean a little better than new data will show and its leads too long. Rows kept aside
-    and :func:`skadaptive.evaluate` tell.
+    Folds share training rows, so that their scores vary less than the scores of new
+    data would. The corrected test and the intervals allow for this by a variance factor
+    of (1/n + n_test/n_train) instead of 1/n. They do not allow for the choice of the
+    best contender by the same folds: among many contenders the first owes its place
+    partly to luck, and its mean and its leads are larger than on new data. Use
+    :func:`skadaptive.evaluate` on rows that were kept aside for an unbiased score.
 
     References
     ----------
@@ -266,30 +257,28 @@ class Comparison:
 
     def __init__(
         self,
+        protocol: Protocol,
         results: dict,
-        data: LabelledRows,
-        folds: list[Fold],
-        scoring: str | Callable,
-        seed: int,
         findings: list[Finding],
         failures: dict[str, str],
-        noted: dict[str, list[str]],
+        messages: dict[str, list[str]],
     ) -> None:
-        self.scoring_ = column_of(scoring)
+        data, folds = protocol.data, protocol.folds
+        self.scoring_ = protocol.column
         self.pos_label_ = data.classes[data.rare]
         self.classes_ = data.classes
         self.y_ = data.rare_rows
         self.sample_weight_ = data.sample_weight
         self.n_features_in_ = data.X.shape[1]
-        self.seed_ = seed
+        self.seed_ = protocol.seed
         self.test_folds_ = [test for _, test in folds]
         self.findings_ = findings
         self.failures_ = failures
-        self.warnings_ = noted
+        self.warnings_ = messages
         rows = [
             {"contender": name, "fold": fold, **row}
-            for name, found in results.items()
-            for fold, (row, _) in sorted(found.items())
+            for name, by_fold in results.items()
+            for fold, (row, _) in sorted(by_fold.items())
         ]
         self.folds_ = pd.DataFrame(rows)
         self._ratio = (self.folds_["n_test"] / self.folds_["n_train"]).mean()
@@ -303,7 +292,7 @@ class Comparison:
             }
         )
 
-    # ------------------------------------------------------------------- the figures
+    # ----------------------------------------------------------------------- the scores
 
     def scores(self, measure: str | None = None) -> pd.DataFrame:
         """Scores by fold.
@@ -311,12 +300,12 @@ class Comparison:
         Parameters
         ----------
         measure : str, default=None
-            A column of ``folds_``; None is what the ranking is by.
+            A column of ``folds_``. None takes ``scoring_``.
 
         Returns
         -------
         DataFrame of shape (n_folds, n_contenders)
-            In the order of the ranking.
+            The contenders are in the order of the ranking.
         """
         table = self.folds_.pivot(
             index="fold", columns="contender", values=measure or self.scoring_
@@ -332,25 +321,25 @@ class Comparison:
         Parameters
         ----------
         measure : str, default=None
-            A column of ``folds_``; None is what the ranking is by.
+            A column of ``folds_``. None takes ``scoring_``.
         confidence_level : float, default=0.95
             Confidence level of the intervals, in (0, 1).
 
         Returns
         -------
         DataFrame
-            ``mean``, ``low`` and ``high`` by contender, in the order of the ranking;
-            within [0, 1] for measures of the table.
+            ``mean``, ``low`` and ``high`` by contender, in the order of the ranking.
+            The intervals of measures of the table are cut at 0 and 1.
         """
         scores = self.scores(measure)
         half = [
             half_width(scores[name], self._ratio, confidence_level) for name in scores
         ]
         mean = scores.mean()
-        found = pd.DataFrame({"mean": mean, "low": mean - half, "high": mean + half})
-        if (measure or self.scoring_).removesuffix("_at_0.5") in MEASURES:
-            found = found.clip(0, 1)  # as scores are
-        return found
+        table = pd.DataFrame({"mean": mean, "low": mean - half, "high": mean + half})
+        if (measure or self.scoring_).removesuffix("_at_0.5") in COLUMNS:
+            table = table.clip(0, 1)
+        return table
 
     def confusion(
         self, name: str | None = None, threshold: str | float = "tuned"
@@ -360,9 +349,10 @@ class Comparison:
         Parameters
         ----------
         name : str, default=None
-            A contender; None is the best.
+            Name of a contender. None takes the best.
         threshold : {"tuned", 0.5}, default="tuned"
-            In each fold the one tuned inside its training part, or 0.5.
+            "tuned" takes in each fold the threshold that was tuned in its training
+            part.
 
         Returns
         -------
@@ -378,11 +368,10 @@ class Comparison:
         return counts.to_numpy().reshape(2, 2)
 
     def _make_table(self) -> pd.DataFrame:
-        lower = _is_loss(self.scoring_)
+        lower = is_loss(self.scoring_)
         ranks = self.scores().rank(axis=1, ascending=lower)
-        names = [n for n in self.folds_ if n.endswith("_at_0.5")]
-        names = [n for n in names if n.removesuffix("_at_0.5") not in COUNTS]
-        columns = list(dict.fromkeys([self.scoring_, *MEASURES, *names]))
+        names = [f"{name}_at_0.5" for name in LABEL_MEASURES]
+        columns = list(dict.fromkeys([self.scoring_, *COLUMNS, *names]))
         grouped = self.folds_.groupby("contender", sort=False)
         table = pd.DataFrame({"mean_rank": ranks.mean()}).rename_axis("contender")
         for column in columns:
@@ -390,13 +379,13 @@ class Comparison:
             table[f"std_{column}"] = grouped[column].std(ddof=0)
         for seconds in ("fit_time", "predict_time"):
             table[f"mean_{seconds}"] = grouped[seconds].mean()
-        # What cannot be scored comes last; among equals the one that ranks better.
+        # Contenders without a score come last; the mean rank breaks ties.
         by = [f"mean_{self.scoring_}", "mean_rank"]
         return table.sort_values(by, ascending=[lower, True])
 
     def _make_tests(self) -> pd.DataFrame:
         scores = self.scores()
-        sign = -1.0 if _is_loss(self.scoring_) else 1.0
+        sign = -1.0 if is_loss(self.scoring_) else 1.0
         rows = {}
         for name in self.table.index[1:]:
             difference = sign * (scores[self.best_name_] - scores[name])
@@ -407,33 +396,30 @@ class Comparison:
         tests = pd.DataFrame.from_dict(rows, orient="index", columns=columns)
         tests = tests.rename_axis("contender").astype(float)
         tests["p_holm"] = holm(tests["p_value"].to_numpy())
-        tests["verdict"] = [
-            "ahead"
-            if adjusted < 0.05
-            else "perhaps ahead"
-            if alone < 0.05
-            else "could be luck"
-            for alone, adjusted in zip(tests["p_value"], tests["p_holm"], strict=True)
-        ]
+        tests["verdict"] = np.select(
+            [tests["p_holm"] < 0.05, tests["p_value"] < 0.05],
+            ["ahead", "perhaps ahead"],
+            "could be luck",
+        )
         return tests
 
-    def _fit_best(self, model: Estimator, data: LabelledRows, seed: int) -> None:
+    def _fit_best(self, model: Estimator, data: LabelledRows) -> None:
         rows = np.arange(len(self.y_))
-        with noted_warnings() as messages:
-            self.best_, _ = fit_and_tune(model, data, rows, seed)
-        known = self.warnings_.get(self.best_name_, [])
+        with collected_warnings() as messages:
+            self.best_, _ = fit_and_tune(model, data, rows, self.seed_)
         if messages:
+            known = self.warnings_.get(self.best_name_, [])
             self.warnings_[self.best_name_] = list(dict.fromkeys([*known, *messages]))
 
     # --------------------------------------------------------------------- how it looks
 
     def summary(self) -> list[str]:
-        """What was found, in sentences.
+        """Summarize the result in sentences.
 
         Returns
         -------
         list of str
-            One sentence each.
+            Each item is a sentence or two.
         """
         best, scoring = self.best_name_, self.scoring_
         mean = self.table.at[best, f"mean_{scoring}"]
@@ -464,7 +450,7 @@ class Comparison:
         return lines + [finding.message for finding in self.findings_]
 
     def _shown(self) -> pd.DataFrame:
-        columns = list(dict.fromkeys([self.scoring_, *MEASURES]))
+        columns = list(dict.fromkeys([self.scoring_, *COLUMNS]))
         table = self.table[["mean_rank", *(f"mean_{name}" for name in columns)]]
         table = table.assign(fit=self.table["mean_fit_time"])
         names = {"fit": "fit seconds", "mean_rank": "rank"}
@@ -490,12 +476,12 @@ class Comparison:
         title: str | None = None,
         cost_matrix: ArrayLike | None = None,
     ) -> Path:
-        """Write a report: one HTML file, which needs nothing else.
+        """Write a report, one self-contained HTML file.
 
         Parameters
         ----------
         path : str or path-like
-            File to write. A file of that name is replaced.
+            The file to write. An existing file is replaced.
         title : str, default=None
             Heading of the page.
         cost_matrix : array-like of shape (2, 2), default=None
@@ -518,7 +504,7 @@ class Comparison:
         Parameters
         ----------
         ax : matplotlib axes, default=None
-            Where to draw; None makes a new figure.
+            The axes to draw on. None makes a new figure.
 
         Returns
         -------
@@ -527,13 +513,13 @@ class Comparison:
         """
         import matplotlib.pyplot as plt
 
-        found = self.intervals()[::-1]
+        table = self.intervals()[::-1]
         if ax is None:
-            height = 1 + 0.3 * len(found)
+            height = 1 + 0.3 * len(table)
             _, ax = plt.subplots(figsize=(7, height), layout="constrained")
-        places = np.arange(len(found))
-        mean, low, high = found[["mean", "low", "high"]].to_numpy().T
-        ours = found.index == OURS
+        places = np.arange(len(table))
+        mean, low, high = table[["mean", "low", "high"]].to_numpy().T
+        ours = table.index == OURS
         for chosen, colour in ((~ours, "#56708a"), (ours, "#c1440e")):
             if chosen.any():
                 ax.errorbar(
@@ -544,7 +530,7 @@ class Comparison:
                     color=colour,
                     capsize=3,
                 )
-        ax.set_yticks(places, found.index)
+        ax.set_yticks(places, table.index)
         ax.set_xlabel(f"{measure_title(self.scoring_)}, mean and 95 % interval")
         ax.grid(axis="x", alpha=0.3)
         return ax
@@ -563,7 +549,7 @@ def _check_data(X: Any, y: Any, sample_weight: ArrayLike | None, groups: Any) ->
     _check_columns(X)
     if isinstance(y, pd.Series):
         y = y.to_numpy(dtype=object)
-    # Numbers and bools are such, whatever held them.
+    # Numbers and bools get a dtype of numbers and bools back from dtype object.
     y = pd.Series(column_or_1d(y, warn=True)).infer_objects().to_numpy()
     check_consistent_length(X, y, groups)
     if pd.isna(y).any():
@@ -572,7 +558,7 @@ def _check_data(X: Any, y: Any, sample_weight: ArrayLike | None, groups: Any) ->
     if kind != "binary" or n_classes != 2:
         raise ValueError(
             f"y must have two classes; got {n_classes} values ({kind}). Compare on "
-            "y == value for the value to be found."
+            "y == label for the positive label."
         )
     if sample_weight is not None:
         sample_weight = check_sample_weight(sample_weight, y)
@@ -589,7 +575,7 @@ def _check_data(X: Any, y: Any, sample_weight: ArrayLike | None, groups: Any) ->
 
 
 def _check_columns(X: Any) -> None:
-    """Refuse, by name, what no contender could work on."""
+    """Raise a ValueError that names the column no contender could use."""
     if not isinstance(X, pd.DataFrame):
         return
     repeated = X.columns[X.columns.duplicated()]
@@ -656,17 +642,13 @@ def _check_cacheable(contenders: dict[str, Estimator], scoring: Any) -> None:
 
 
 def _check_scoring(scoring: Any) -> str | Callable:
-    known = {*MEASURES, *get_scorer_names()}
+    known = {*COLUMNS, *get_scorer_names()}
     if not callable(scoring) and scoring not in known:
         raise ValueError(
-            f"scoring must be a measure of the table ({', '.join(MEASURES)}), the name "
+            f"scoring must be a measure of the table ({', '.join(COLUMNS)}), the name "
             f"of a scikit-learn scorer or a callable; got {scoring!r}."
         )
     return scoring
-
-
-def _is_loss(name: str) -> bool:
-    return name == "brier_score"
 
 
 def _folds(cv: Any, data: LabelledRows, seed: int) -> list[Fold]:

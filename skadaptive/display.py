@@ -28,6 +28,7 @@ from ._sklearn_compat import check_matplotlib_support
 from ._typing import ArrayLike, Estimator, FloatArray, Label, Table
 from .adaptation import TERM_TITLES
 from .classifier import AdaptiveHybridClassifier
+from .thresholds import safe_ratio
 
 # Okabe & Ito's palette, which colour-blind people tell apart; the line styles and the
 # lightness tell the lines apart in black and white.
@@ -130,7 +131,7 @@ class AdaptationDisplay:
         *_, last = unwrap(estimator)
         if not isinstance(last, AdaptiveHybridClassifier):
             if hasattr(last, "estimator") and not isinstance(last, type):
-                check_is_fitted(last)  # what is not fitted hides what it ends in
+                check_is_fitted(last)  # an unfitted wrapper does not show its end
             raise TypeError(
                 "Only an AdaptiveHybridClassifier, or what ends in one, has a mix that "
                 f"adapts; got {estimator!r}."
@@ -168,9 +169,9 @@ class AdaptationDisplay:
         for (term, title), style in zip(TERM_TITLES.items(), _STYLES, strict=True):
             share = self.history[f"weight_{term}"]
             self.lines_ += self.ax_.plot(epoch, share, label=title, **style)
-        judged = score[np.isfinite(score)]
-        scored = judged.size > 0
-        alone = scored and (judged.min() < 0 or judged.max() > 1)
+        finite = score[np.isfinite(score)]
+        scored = finite.size > 0
+        alone = scored and (finite.min() < 0 or finite.max() > 1)
         self.score_ax_ = self.ax_.twinx() if alone else self.ax_
         label = f"{self.score_name} of rows held out"
         self.score_line_ = None
@@ -195,7 +196,7 @@ class AdaptationDisplay:
         self.ax_.xaxis.get_major_locator().set_params(integer=True)
         if alone:
             self.score_ax_.set_ylabel(label)
-            low, high = judged.min(), judged.max()
+            low, high = finite.min(), finite.max()
             room = max(high - low, 1e-3 * abs(low))
             self.score_ax_.set_ylim(low - 0.02 * room, high + (_ROOM - 1) * room)
         handles = [*self.lines_, self.score_line_, self.best_line_]
@@ -280,7 +281,7 @@ class ThresholdDisplay:
         ax: Any = None,
         name: str | None = None,
     ) -> Self:
-        """Draw what each threshold would lead to on these rows.
+        """Draw the scores that each threshold has on these rows.
 
         Rows that the estimator was fitted to make every threshold look too good.
 
@@ -298,7 +299,7 @@ class ThresholdDisplay:
             The threshold to mark. "auto" marks the estimator's own, if its
             predictions follow one. None marks none.
         pos_label : int, float, bool or str, default=None
-            The class to be found. None takes the rare class; see :func:`evaluate`.
+            The positive class. None takes the rare class; see :func:`evaluate`.
         ax : matplotlib Axes, default=None
             The axes to draw on. None makes a new figure.
         name : str, default=None
@@ -361,7 +362,7 @@ class ThresholdDisplay:
         ax: Any = None,
         name: str | None = None,
     ) -> Self:
-        """Draw what each threshold on these probabilities would lead to.
+        """Draw the scores that each threshold on these probabilities has.
 
         Parameters
         ----------
@@ -372,7 +373,7 @@ class ThresholdDisplay:
         sample_weight : array-like of shape (n_samples,), default=None
             Non-negative weights of the rows.
         pos_label : int, float, bool or str, default=None
-            The class to be found. None takes the second of the two in sorted order,
+            The positive class. None takes the second of the two in sorted order,
             unless the first has less than half of its weight.
         threshold : float, default=None
             The threshold to mark, in [0, 1]. None marks none.
@@ -397,8 +398,8 @@ class ThresholdDisplay:
         proba = np.asarray(y_proba, dtype=float)
         if proba.ndim != 1 or not np.all((proba >= 0) & (proba <= 1)):
             raise ValueError(
-                "y_proba must be 1-D, the probability in [0, 1] of the class to be "
-                "found for each row: a column of predict_proba."
+                "y_proba must be 1-D, the probability in [0, 1] of the positive class "
+                "for each row: a column of predict_proba."
             )
         if threshold is not None and (
             not isinstance(threshold, Real) or not 0 <= threshold <= 1
@@ -420,15 +421,11 @@ class ThresholdDisplay:
         )
         # The last point of a precision-recall curve is one without a threshold.
         precision, recall = precision[:-1], recall[:-1]
-        total = precision + recall
-        f1 = np.divide(
-            2 * precision * recall, total, out=np.zeros_like(total), where=total > 0
-        )
         display = cls(
             thresholds=thresholds,
             precision=precision,
             recall=recall,
-            f1=f1,
+            f1=safe_ratio(2 * precision * recall, precision + recall),
             threshold=None if threshold is None else float(threshold),
             pos_label=classes[index],
             name=name,

@@ -1,9 +1,7 @@
-"""How well a fitted classifier does on rows that it has not seen, and how sure that is.
+"""Evaluation of a fitted classifier on rows that it was not fitted to.
 
-:func:`measures` gives the scores of one set of predictions; :func:`evaluate` adds
+:func:`measures` returns the scores of one set of predictions. :func:`evaluate` adds
 bootstrap intervals, the confusion matrix and files.
-
-Inside, y and labels are 1 for the class to be found and 0 for the other.
 """
 
 import json
@@ -68,44 +66,45 @@ def evaluate(
     confidence_level: float = 0.95,
     random_state: RandomState = None,
 ) -> "Evaluation":
-    """Judge a fitted binary classifier on rows that it has not seen.
+    """Evaluate a fitted binary classifier on rows that it was not fitted to.
 
     Parameters
     ----------
     estimator : fitted binary classifier
-        Any of scikit-learn's kind. Its ``predict`` decides the labels; its
-        ``predict_proba``, or else its ``decision_function``, ranks the rows.
+        The estimator may be any classifier that follows scikit-learn's API. Its
+        ``predict`` gives the labels; its ``predict_proba``, or else its
+        ``decision_function``, ranks the rows.
     X : array-like of shape (n_samples, n_features)
-        Rows that it was not fitted to.
+        The rows should be ones that the estimator was not fitted to.
     y : array-like of shape (n_samples,)
-        Their labels.
+        Labels of the rows.
     sample_weight : array-like of shape (n_samples,), default=None
         Non-negative weights. A row of weight 0 counts as absent.
     pos_label : int, float, bool or str, default=None
-        The class to be found. None: the rare one. An
-        :class:`AdaptiveHybridClassifier`, also as the last step of a pipeline, knows
-        which that was when it was fitted, a ``FixedThresholdClassifier`` with a
-        ``pos_label`` is for that; with any other estimator it is the class with
-        the least weight in ``y``, ``classes_[1]`` unless the first has less than half
-        of its weight.
+        The positive class. None takes the class that an
+        :class:`AdaptiveHybridClassifier` was fitted to as the rare one, or the
+        ``pos_label`` of a ``FixedThresholdClassifier``, also inside a pipeline, a
+        search or a wrapper. For any other estimator, None takes ``classes_[1]``, unless
+        ``classes_[0]`` has less than half of its weight in ``y``.
     n_bootstraps : int, default=1000
         Number of resamples.
     confidence_level : float, default=0.95
-        Of the intervals, in (0, 1).
+        Confidence level of the intervals, in (0, 1).
     random_state : int, RandomState instance or None, default=None
         Seed of the resamples.
 
     Returns
     -------
     Evaluation
-        Measures with intervals, the confusion matrix, and methods to keep them.
+        The result holds the measures with intervals and the confusion matrix, and
+        writes them to files.
 
     Raises
     ------
     ValueError
-        If the estimator is no binary classifier or does not rank; if X, y and weights
-        have different numbers of rows; if y has labels that the estimator does not
-        know, or missing ones.
+        If the estimator is no binary classifier or has no scores; if X, y and weights
+        have different numbers of rows; if y has missing labels, or labels that the
+        estimator does not know.
     NotFittedError
         If the estimator is not fitted.
 
@@ -113,25 +112,24 @@ def evaluate(
     -----
     UndefinedMetricWarning
         If y holds one class only, so that some measures are NaN, or if the Brier score
-        is, for want of probabilities.
+        is NaN because there are no probabilities.
 
     Notes
     -----
     The intervals are percentile intervals of the bootstrap ([1]_, chapter 13). Rows are
-    drawn with replacement within each class, so that a resample has as many rare rows
-    as there are ([2]_, section 3.2; as [3]_ does for ROC curves): with few of them,
-    others would have none and leave most measures undefined. The intervals therefore
-    hold at the share of the rare class that the rows have, and do not say how that may
-    vary.
+    drawn with replacement within each class, so that every resample has the same number
+    of rare rows as the data ([2]_, section 3.2; [3]_ does so for ROC curves). Otherwise
+    resamples of data with few rare rows might have none, and most measures would be
+    undefined. The intervals hold for the share of the rare class in the data, and do
+    not include its variation.
 
-    Rows count as independent of each other: if several are of one customer or of one
-    day, the intervals are too narrow. A row that stands for several by its weight is
-    still one row drawn. Where no mistake was made the interval has no width, which is
-    no proof: with n rows and no mistake the share of mistakes may still be 3 / n. With
-    few rare rows the intervals of the ranking measures are a little narrow: of
-    simulated ones at 95 %, 86 % held the true ROC AUC and 91 % the average precision
-    with 20 rare rows of 420, 90 % and 94 % with 50 of 2,050; of F1, precision and
-    recall 95 % did.
+    Rows count as independent of each other: the intervals are too narrow if several
+    rows belong to one customer or one day. A row with a great weight is still drawn as
+    one row. Without any mistake the interval has no width, but with n rows and no
+    mistake the error rate may still be 3 / n. With few rare rows the intervals of the
+    ranking measures are a little narrow: of simulated 95 % intervals, 86 % held the
+    true ROC AUC and 91 % the true average precision with 20 rare rows of 420, and 90 %
+    and 94 % with 50 of 2,050. For F1, precision and recall it was 95 %.
 
     References
     ----------
@@ -149,8 +147,8 @@ def evaluate(
     >>> from skadaptive.datasets import load_rare
     >>> X, y = load_rare("digits", return_X_y=True)
     >>> model = LogisticRegression(max_iter=2000).fit(X[::2], y[::2])
-    >>> found = evaluate(model, X[1::2], y[1::2], random_state=0)
-    >>> row = found.table.loc["recall"]
+    >>> evaluation = evaluate(model, X[1::2], y[1::2], random_state=0)
+    >>> row = evaluation.table.loc["recall"]
     >>> bool(row["low"] <= row["value"] <= row["high"])
     True
     """
@@ -179,14 +177,15 @@ def evaluate(
         columns = {"value": np.asarray(value, dtype=float), "low": low, "high": high}
         return pd.DataFrame(columns, index=index)
 
-    found = table(list(value.values()), drawn, pd.Index(value, name="measure"))
-    found[found["value"].isna()] = np.nan
-    # In scikit-learn's order: the true classes as they are sorted, then the predicted.
-    of_cell = [(index == i, index == j) for i in (0, 1) for j in (0, 1)]
-    order = [2 * rare + called for rare, called in of_cell]
+    measured = table(list(value.values()), drawn, pd.Index(value, name="measure"))
+    measured[measured["value"].isna()] = np.nan
+    # Cells in scikit-learn's order: by true class as sorted, then by predicted class.
+    order = [
+        2 * (index == true) + (index == said) for true in (0, 1) for said in (0, 1)
+    ]
     matrix = np.bincount(2 * rows[0] + rows[2], rows[3], 4)
     return Evaluation(
-        table=found,
+        table=measured,
         confusion_matrix_=table(
             matrix[order],
             cells[:, order],
@@ -212,48 +211,45 @@ def _warn_of_undefined(value: dict[str, float], rare: Label, other: Label) -> No
     missing = [name for name, v in value.items() if np.isnan(v)]
     if not missing:
         return
-    brier = missing == ["brier_score"]
-    why = (
-        "there are scores, but no probabilities: the estimator has no predict_proba"
-        if brier
-        else f"rows of both classes are needed, {rare!s} and {other!s}"
-    )
+    why = f"rows of both classes are needed, {rare!s} and {other!s}"
+    if missing == ["brier_score"]:
+        why = "the estimator has scores, but no predict_proba"
     warn(
-        f"Not defined here, and NaN: {', '.join(missing)}. For want of it: {why}.",
+        f"These measures are undefined, and NaN: {', '.join(missing)}; {why}.",
         UndefinedMetricWarning,
     )
 
 
 @dataclass(repr=False, eq=False)
 class Evaluation:
-    """What :func:`evaluate` found.
+    """Result of :func:`evaluate`.
 
     Attributes
     ----------
     table : DataFrame of shape (7, 3)
-        ``value``, ``low`` and ``high``, the ends of the interval, of each measure:
-        ``average_precision``, ``roc_auc``, ``brier_score``, ``f1``, ``precision``,
-        ``recall``, ``accuracy``.
+        The table has the ``value`` of each measure and the ends of its interval,
+        ``low`` and ``high``. The measures are ``average_precision``, ``roc_auc``,
+        ``brier_score``, ``f1``, ``precision``, ``recall``, ``accuracy``.
     confusion_matrix_ : DataFrame of shape (4, 3)
-        The same of the number of rows, or their weight, by true and predicted class.
-        ``confusion_matrix_["value"].unstack()`` is the matrix.
+        The table has the number of rows, or their weight, by true and predicted class,
+        with intervals. ``confusion_matrix_["value"].unstack()`` is the matrix.
     pos_label_ : label
-        The class to be found, which the measures are about.
+        The positive class of the measures.
     classes_ : ndarray of shape (2,)
     y_ : ndarray of shape (n_samples,)
         True labels.
     predictions_ : ndarray of shape (n_samples,)
         Predicted labels.
     probabilities_ : ndarray of shape (n_samples,) or None
-        Probabilities of ``pos_label_``; None if the estimator has none.
+        Probabilities of ``pos_label_``. None if the estimator has none.
     scores_ : ndarray of shape (n_samples,)
-        What ranks the rows: the probabilities, or the decision function.
+        The probabilities, or else the values of the decision function.
     sample_weight_ : ndarray of shape (n_samples,) or None
     threshold_ : float or None
-        Probability above which ``pos_label_`` is predicted; None if the estimator does
-        not follow one, or not one that is known.
+        Probability above which ``pos_label_`` is predicted. None if the predictions do
+        not follow a threshold that is known.
     name : str
-        Of the estimator's class, of a pipeline that of its last step.
+        Class name of the estimator, or of the one inside a pipeline or a wrapper.
     confidence_level : float
     n_bootstraps : int
     """
@@ -272,7 +268,7 @@ class Evaluation:
     confidence_level: float
     n_bootstraps: int
 
-    # ------------------------------------------------------------------------- to read
+    # ------------------------------------------------------------------------- as text
 
     def __repr__(self) -> str:
         return "\n\n".join(
@@ -298,7 +294,7 @@ class Evaluation:
     def _summary(self) -> str:
         rare = self.y_ == self.pos_label_
         shown = f"{self.name} on {len(rare):,} rows, {np.sum(rare):,} of them "
-        shown += f"{self.pos_label_}, the class to be found"
+        shown += f"{self.pos_label_}, the positive class"
         if self.sample_weight_ is not None:
             share = np.average(rare, weights=self.sample_weight_)
             shown += f" ({share:.2%} by weight)"
@@ -319,7 +315,7 @@ class Evaluation:
         )
         return pd.DataFrame(np.reshape(cells, (2, 2)), index=true, columns=called)
 
-    # ------------------------------------------------------------------------- to keep
+    # ------------------------------------------------------------------------ as files
 
     def save(self, folder: FilePath) -> list[Path]:
         """Write the measures and the plots.
@@ -327,19 +323,20 @@ class Evaluation:
         Parameters
         ----------
         folder : str or path-like
-            Made if there is none; files of the same names in it are replaced.
+            The folder is made if it does not exist. Files of the same names in it are
+            replaced.
 
         Returns
         -------
         list of Path
-            What was written: ``metrics.json``, and as PNG ``confusion_matrix``,
-            ``precision_recall``, ``roc``, ``calibration`` and ``threshold``, less those
-            that need both classes, or the last two probabilities, where these lack.
+            The files: ``metrics.json``, and as PNG ``confusion_matrix``,
+            ``precision_recall``, ``roc``, ``calibration`` and ``threshold``. Plots
+            without the classes or the probabilities that they need are left out.
 
         Raises
         ------
         ImportError
-            If matplotlib is not installed. Nothing is written then.
+            If Matplotlib is not installed. Nothing is written then.
         """
         check_matplotlib_support("Evaluation.save")
         figures = self._figures()
@@ -360,12 +357,12 @@ class Evaluation:
         title: str | None = None,
         cost_matrix: ArrayLike | None = None,
     ) -> Path:
-        """Write a report: one HTML file, which needs nothing else.
+        """Write a report, one self-contained HTML file.
 
         Parameters
         ----------
         path : str or path-like
-            File to write. A file of that name is replaced.
+            The file to write. An existing file is replaced.
         title : str, default=None
             Heading of the page.
         cost_matrix : array-like of shape (2, 2), default=None
@@ -383,7 +380,7 @@ class Evaluation:
         return Path(evaluation_report(self, path, title=title, cost_matrix=cost_matrix))
 
     def _as_dict(self) -> dict[str, Any]:
-        """What ``metrics.json`` holds: numbers, text and None where undefined."""
+        """Content of ``metrics.json``: numbers and text, None for undefined values."""
         matrix = self.confusion_matrix_
         cells = [
             {"true": true, "predicted": called, **row}
@@ -406,8 +403,8 @@ class Evaluation:
         return json_values(content)
 
     def _figures(self) -> dict[str, Any]:
-        """Figures by name; those that the rows leave undefined are left out."""
-        # Not pyplot's: it would keep them open, and show them in a notebook.
+        """Figures by name, without those that are undefined for these rows."""
+        # Figures of pyplot would stay open and show up in a notebook.
         from matplotlib.figure import Figure
         from sklearn.calibration import CalibrationDisplay
         from sklearn.metrics import (
@@ -416,11 +413,10 @@ class Evaluation:
             RocCurveDisplay,
         )
 
-        kept = slice(None) if self.sample_weight_ is None else self.sample_weight_ > 0
-        y, scores = self.y_[kept], self.scores_[kept]
-        weight = np.ones(len(y)) if self.sample_weight_ is None else self.sample_weight_
-        weight, rare, label = weight[kept], y == self.pos_label_, self.pos_label_
-        figures = {}
+        weight = check_weights(self.sample_weight_, len(self.y_))
+        kept, label, figures = weight > 0, self.pos_label_, {}
+        y, scores, weight = self.y_[kept], self.scores_[kept], weight[kept]
+        rare = y == label
 
         def axes(name: str) -> Any:
             figures[name] = Figure(figsize=(5.5, 5), layout="constrained")

@@ -47,32 +47,32 @@ def f1(tp: FloatArray, fp: FloatArray, fn: FloatArray, tn: FloatArray) -> FloatA
     ndarray of shape (n_thresholds,)
         F1 score at each threshold, 0 where it is undefined.
     """
-    return _ratio(2 * tp, 2 * tp + fp + fn)
+    return safe_ratio(2 * tp, 2 * tp + fp + fn)
 
 
 def _accuracy(
     tp: FloatArray, fp: FloatArray, fn: FloatArray, tn: FloatArray
 ) -> FloatArray:
-    return _ratio(tp + tn, tp + fp + fn + tn)
+    return safe_ratio(tp + tn, tp + fp + fn + tn)
 
 
 def _balanced_accuracy(
     tp: FloatArray, fp: FloatArray, fn: FloatArray, tn: FloatArray
 ) -> FloatArray:
-    return (_ratio(tp, tp + fn) + _ratio(tn, tn + fp)) / 2
+    return (safe_ratio(tp, tp + fn) + safe_ratio(tn, tn + fp)) / 2
 
 
 def _jaccard(
     tp: FloatArray, fp: FloatArray, fn: FloatArray, tn: FloatArray
 ) -> FloatArray:
-    return _ratio(tp, tp + fp + fn)
+    return safe_ratio(tp, tp + fp + fn)
 
 
 def _matthews(
     tp: FloatArray, fp: FloatArray, fn: FloatArray, tn: FloatArray
 ) -> FloatArray:
     spread = (tp + fp) * (tp + fn) * (tn + fp) * (tn + fn)
-    return _ratio(tp * tn - fp * fn, np.sqrt(spread))
+    return safe_ratio(tp * tn - fp * fn, np.sqrt(spread))
 
 
 #: Criteria that agree with scikit-learn's scorers of predicted labels, by their name.
@@ -110,7 +110,9 @@ class precision_at_recall:
         self, tp: FloatArray, fp: FloatArray, fn: FloatArray, tn: FloatArray
     ) -> FloatArray:
         """Score of each threshold, from the weighted counts there."""
-        return _constrained(_ratio(tp, tp + fp), _ratio(tp, tp + fn), self.min_recall)
+        return _constrained(
+            safe_ratio(tp, tp + fp), safe_ratio(tp, tp + fn), self.min_recall
+        )
 
 
 @dataclass(frozen=True)
@@ -139,7 +141,7 @@ class recall_at_precision:
     ) -> FloatArray:
         """Score of each threshold, from the weighted counts there."""
         return _constrained(
-            _ratio(tp, tp + fn), _ratio(tp, tp + fp), self.min_precision
+            safe_ratio(tp, tp + fn), safe_ratio(tp, tp + fp), self.min_precision
         )
 
 
@@ -171,7 +173,7 @@ class expected_cost:
         """Score of each threshold, from the weighted counts there."""
         (c_tn, c_fp), (c_fn, c_tp) = check_cost_matrix(self.cost_matrix)
         total = tp + fp + fn + tn
-        return -_ratio(c_tp * tp + c_fp * fp + c_fn * fn + c_tn * tn, total)
+        return -safe_ratio(c_tp * tp + c_fp * fp + c_fn * fn + c_tn * tn, total)
 
 
 def check_cost_matrix(cost_matrix: ArrayLike) -> FloatArray:
@@ -207,9 +209,25 @@ def _constrained(
     return np.where(constraint >= minimum, value, constraint - 1.0 - minimum)
 
 
-def _ratio(numerator: FloatArray, denominator: FloatArray) -> FloatArray:
-    zeros = np.zeros(np.broadcast(numerator, denominator).shape)
-    return np.divide(numerator, denominator, out=zeros, where=denominator > 0)
+def safe_ratio(
+    numerator: FloatArray, denominator: FloatArray, undefined: float = 0.0
+) -> FloatArray:
+    """Quotient of two arrays of counts.
+
+    Parameters
+    ----------
+    numerator, denominator : ndarray
+        Arrays of shapes that broadcast.
+    undefined : float, default=0.0
+        Value where the denominator is not positive.
+
+    Returns
+    -------
+    ndarray
+        Quotient at each place.
+    """
+    quotient = np.full(np.broadcast(numerator, denominator).shape, undefined)
+    return np.divide(numerator, denominator, out=quotient, where=denominator > 0)
 
 
 def _check_share(name: str, value: float) -> None:

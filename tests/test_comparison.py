@@ -12,7 +12,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.dummy import DummyClassifier
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import average_precision_score, f1_score
+from sklearn.metrics import average_precision_score, f1_score, recall_score
 from sklearn.model_selection import (
     StratifiedKFold,
     TimeSeriesSplit,
@@ -24,7 +24,7 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from skadaptive import AdaptiveHybridClassifier, compare, evaluate
+from skadaptive import AdaptiveHybridClassifier, compare, comparison, evaluate
 from skadaptive._assessment import cross_validation
 from skadaptive._assessment.statistics import corrected_t_test, half_width, holm
 from skadaptive._committee.threshold_tuning import tune_threshold
@@ -57,6 +57,10 @@ class Recorder(ClassifierMixin, BaseEstimator):
         # Some order, so that there is something to rank by.
         p = np.clip(np.asarray(X)[:, 1] / 10 + 0.5, 0, 1)
         return np.column_stack([1 - p, p])
+
+
+def recall_of_ones(estimator, X, y):
+    return recall_score(y, estimator.predict(X))
 
 
 @pytest.fixture(autouse=True)
@@ -187,6 +191,16 @@ def test_luck_is_called_luck(rng):
     found = compare(X, y, contenders=neighbours, random_state=0, verbose=0)
     assert (found.table["mean_average_precision"] < 0.35).all()
     assert (found.tests_["verdict"] != "ahead").all()
+
+
+def test_verdicts_follow_the_p_values(binary, folds, monkeypatch):
+    """Holm multiplies .01, .03 and .5 by 3, 2 and 1."""
+    p_values = iter([0.01, 0.03, 0.5])
+    monkeypatch.setattr(comparison, "corrected_t_test", lambda *args: next(p_values))
+    contenders = {name: DummyClassifier() for name in "abcd"}
+    tests = compare(*binary, contenders=contenders, cv=folds, verbose=0).tests_
+    assert_allclose(tests["p_holm"], [0.03, 0.06, 0.5])
+    assert tests["verdict"].tolist() == ["ahead", "perhaps ahead", "could be luck"]
 
 
 def test_a_real_difference_is_found(digits, logistic):
@@ -387,6 +401,24 @@ def test_finished_folds_are_taken_up_again(binary, folds, tmp_path):
     Recorder.seen = [set()] * 5  # past the fit that stops
     compare(changed, y, contenders={"it": stopped}, **options)
     assert len(Recorder.seen) == 5 + 2 * len(folds) + 2
+
+
+def test_finished_folds_serve_the_same_protocol_only(binary, folds, tmp_path):
+    options = {"contenders": {"it": Recorder()}, "cache_dir": tmp_path, "verbose": 0}
+    protocol = {"cv": folds, "scoring": "f1", "random_state": 0}
+    compare(*binary, **options, **protocol)
+    for change in (
+        {},
+        {"scoring": "recall"},
+        {"scoring": recall_of_ones},
+        {"random_state": 1},
+        {"cv": folds[::-1]},
+        {"pos_label": 0},
+    ):
+        Recorder.seen = []
+        compare(*binary, **options, **protocol | change)
+        # Two fits make best_, which is not cached; each new fold takes two.
+        assert len(Recorder.seen) == 2 + 2 * len(folds) * bool(change), change
 
 
 def test_a_failure_is_not_kept(binary, folds, tmp_path):

@@ -1,42 +1,46 @@
-"""Contenders on folds: fitted, tuned, timed, measured, cached."""
+"""Cross-validation of contenders: they are fitted, tuned, timed, scored and cached."""
 
 import contextlib
 import time
 import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import joblib
 import numpy as np
-from sklearn.base import BaseEstimator, ClassifierMixin, clone
+from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
 from sklearn.metrics import confusion_matrix, get_scorer
 from sklearn.model_selection import FixedThresholdClassifier
 from sklearn.pipeline import Pipeline
 
 from .._committee.folds import NothingHeldOut, make_folds
+from .._committee.scoring import KnownPredictions
 from .._committee.threshold_tuning import tune_threshold
 from .._packages import require
 from .._sklearn_compat import safe_indexing
+from .._typing import Fold
 from .._version import __version__
 from .._warnings import warn
 from ..classifier import AdaptiveHybridClassifier
 from ..thresholds import OF_SCORER, f1
-from .measures import measures
+from .measures import LABEL_MEASURES, measures
 from .response import positive_index
 
-#: Counts of the confusion matrix of a fold, in scikit-learn's order.
+#: Cells of the confusion matrix of a fold, in scikit-learn's order.
 COUNTS = ("tn", "fp", "fn", "tp")
-_OF_LABELS = ("f1", "precision", "recall", "accuracy")
-# Share of a training part that tunes the threshold of a contender without one.
+# Share of a training part that is held out to tune the threshold of a contender that
+# does not tune its own.
 _TUNING_SHARE = 0.2
 
 
 class LabelledRows:
-    """A table and what belongs to its rows.
+    """A table with the labels, weights and groups of its rows.
 
     Attributes
     ----------
     X, y, sample_weight, groups
-        As of :func:`skadaptive.compare`, checked.
+        The data of :func:`skadaptive.compare` after the checks.
     classes : ndarray of shape (2,)
     rare : int
         Index of the rare class.
@@ -57,62 +61,90 @@ class LabelledRows:
         return None if self.sample_weight is None else self.sample_weight[rows]
 
 
-def column_of(scoring):
-    """The column of results that a scoring is in."""
-    return scoring if isinstance(scoring, str) else "score"
+@dataclass(frozen=True)
+class Protocol:
+    """The conditions of a comparison, which are the same for every contender.
+
+    ``scoring`` ranks the contenders, and ``seed`` draws the rows that are held out to
+    tune a threshold.
+    """
+
+    data: LabelledRows
+    folds: list[Fold]
+    scoring: str | Callable
+    seed: int
+
+    @property
+    def column(self) -> str:
+        """Column of the results with the score that ranks the contenders."""
+        return self.scoring if isinstance(self.scoring, str) else "score"
+
+    @property
+    def key(self) -> str:
+        """Hash of everything except the contender, for the cache."""
+        data = self.data
+        rows = (data.X, data.y, data.sample_weight, data.groups, data.rare)
+        return joblib.hash((rows, self.folds, self.scoring, self.seed, __version__))
 
 
-def run_all(contenders, data, folds, scoring, seed, n_jobs, cache_dir, verbose):
-    """Results, failures and warnings by contender, and whether it was interrupted."""
-    run = _run_fold
-    key = None
+def run_all(contenders, protocol, n_jobs=None, cache_dir=None, verbose=0):
+    """Fit and measure every contender on every fold.
+
+    Returns
+    -------
+    results : dict of dict
+        Results of ``_run_fold`` by contender and number of the fold.
+    failures : dict of str
+        Reason of each contender's first failure.
+    messages : dict of list of str
+        Warnings of each contender.
+    interrupted : bool
+    """
+    run, key = _run_fold, None
     if cache_dir is not None:
         memory = joblib.Memory(cache_dir, verbose=0)
-        run = memory.cache(_run_fold, ignore=["data", "train", "test"])
-        rows = (data.X, data.y, data.sample_weight, data.groups)
-        parts = (rows, data.rare, folds, __version__)
-        key = joblib.hash(parts)
+        # The key stands for the protocol, and is computed once instead of in each task.
+        run, key = memory.cache(_run_fold, ignore=["protocol"]), protocol.key
+    n_folds = len(protocol.folds)
     tasks = (
-        joblib.delayed(_attempt)(
-            name, number, run, (model, data, train, test, scoring, seed, number, key)
-        )
+        joblib.delayed(_attempt)(run, name, model, protocol, fold, key)
         for name, model in contenders.items()
-        for number, (train, test) in enumerate(folds)
+        for fold in range(n_folds)
     )
-    results, failures, noted = {}, {}, {}
-    with _progress(len(contenders) * len(folds), verbose) as advance:
+    results, failures, messages, interrupted = {}, {}, {}, False
+    with _progress(len(contenders) * n_folds, verbose) as advance:
         parallel = joblib.Parallel(n_jobs, return_as="generator_unordered")
         try:
-            for name, number, found, warned, failure in parallel(tasks):
+            for name, fold, result, warned, failure in parallel(tasks):
                 if failure:
-                    failures.setdefault(name, f"{failure} (fold {number})")
+                    failures.setdefault(name, f"{failure} (fold {fold})")
                 else:
-                    results.setdefault(name, {})[number] = found
-                seen = noted.setdefault(name, [])
-                seen += [message for message in warned if message not in seen]
-                advance(f"{name}, fold {number + 1}/{len(folds)}")
+                    results.setdefault(name, {})[fold] = result
+                known = messages.get(name, [])
+                if known or warned:
+                    messages[name] = list(dict.fromkeys([*known, *warned]))
+                advance(f"{name}, fold {fold + 1}/{n_folds}")
         except KeyboardInterrupt:
-            noted = {name: found for name, found in noted.items() if found}
-            return results, failures, noted, True
-    noted = {name: found for name, found in noted.items() if found}
-    return results, failures, noted, False
+            interrupted = True
+    return results, failures, messages, interrupted
 
 
-def _attempt(name, number, run, arguments):
+def _attempt(run, name, model, protocol, fold, key):
     """Run one fold of one contender; a failure is returned, and is not cached."""
     try:
-        found, warned = run(*arguments)
+        result, warned = run(model, protocol, fold, key)
     except Exception as error:
         reason = " ".join(str(error).split()) or "no message"
-        return name, number, None, [], f"{type(error).__name__}: {reason}"
-    return name, number, found, warned, None
+        return name, fold, None, [], f"{type(error).__name__}: {reason}"
+    return name, fold, result, warned, None
 
 
-def _run_fold(model, data, train, test, scoring, seed, number, key):
+def _run_fold(model, protocol, fold, key):
     """Measures and probabilities of one contender on one fold, and its warnings."""
-    with noted_warnings() as messages:
+    data, (train, test) = protocol.data, protocol.folds[fold]
+    with collected_warnings() as messages:
         start = time.perf_counter()
-        fitted, threshold = fit_and_tune(model, data, train, seed)
+        fitted, threshold = fit_and_tune(model, data, train, protocol.seed)
         fit_time = time.perf_counter() - start
         X, y = safe_indexing(data.X, test), data.rare_rows[test]
         weight = data.weights(test)
@@ -120,19 +152,17 @@ def _run_fold(model, data, train, test, scoring, seed, number, key):
         proba = _probability(fitted, X, data)
         predict_time = time.perf_counter() - start
         labels = (fitted.predict(X) == data.classes[data.rare]).astype(int)
-        halves = (proba > 0.5).astype(int)
+        labels_at_half = (proba > 0.5).astype(int)
         row = measures(y, proba, labels, weight)
-        at_half = measures(y, proba, halves, weight)
-        row |= {f"{name}_at_0.5": at_half[name] for name in _OF_LABELS}
-        for suffix, predicted in (("", labels), ("_at_0.5", halves)):
+        at_half = measures(y, proba, labels_at_half, weight)
+        row |= {f"{name}_at_0.5": at_half[name] for name in LABEL_MEASURES}
+        for suffix, predicted in (("", labels), ("_at_0.5", labels_at_half)):
             counts = confusion_matrix(
                 y, predicted, labels=[0, 1], sample_weight=weight
             ).ravel()
             row |= {f"{n}{suffix}": c for n, c in zip(COUNTS, counts, strict=True)}
-        if column_of(scoring) not in row:
-            row[column_of(scoring)] = _scored(
-                scoring, fitted, X, data, test, proba, labels
-            )
+        if protocol.column not in row:
+            row[protocol.column] = _score(protocol, test, fitted, X, proba, labels)
         row |= {
             "threshold": threshold,
             "fit_time": fit_time,
@@ -144,8 +174,8 @@ def _run_fold(model, data, train, test, scoring, seed, number, key):
 
 
 @contextlib.contextmanager
-def noted_warnings():
-    """Keep to a list, each once, what is warned of inside."""
+def collected_warnings():
+    """Collect the messages of all warnings in the block, each once, in a list."""
     messages = []
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
@@ -153,37 +183,22 @@ def noted_warnings():
     messages += dict.fromkeys(" ".join(str(w.message).split()) for w in caught)
 
 
-class _Answered(ClassifierMixin, BaseEstimator):
-    """A classifier whose answers are known, 1 being the rare class.
-
-    Scorers by name take 1, or the greater label, for the class to be found.
-    """
-
-    def __init__(self, proba, labels):
-        self.proba, self.labels = proba, labels
-        self.classes_ = np.array([0, 1])
-
-    def predict(self, X):
-        return self.labels
-
-    def predict_proba(self, X):
-        return np.column_stack([1 - self.proba, self.proba])
-
-
-def _scored(scoring, fitted, X, data, test, proba, labels):
-    """By the name of a scorer, or by one of the user's own."""
+def _score(protocol, test, fitted, X, proba, labels):
+    """Score by a scorer: one of scikit-learn's by name, or the user's own."""
+    data, scoring = protocol.data, protocol.scoring
     y = data.y[test]
     if isinstance(scoring, str):
+        # Scorers by name take 1 for the positive class.
         scoring, y = get_scorer(scoring), data.rare_rows[test]
-        fitted = _Answered(proba, labels)
+        both = np.column_stack([1 - proba, proba])
+        fitted = KnownPredictions(np.array([0, 1]), labels, both, proba)
     weight = data.weights(test)
-    if weight is None:
-        return float(scoring(fitted, X, y))
-    return float(scoring(fitted, X, y, sample_weight=weight))
+    keywords = {} if weight is None else {"sample_weight": weight}
+    return float(scoring(fitted, X, y, **keywords))
 
 
 def fit_and_tune(model, data, rows, seed):
-    """A contender fitted on some rows, deciding at a threshold tuned on them for F1.
+    """Fit a contender on some rows and tune its threshold for F1 on them.
 
     Parameters
     ----------
@@ -191,11 +206,12 @@ def fit_and_tune(model, data, rows, seed):
     data : LabelledRows
     rows : ndarray of int
     seed : int
-        Of the part held out.
+        Seed of the rows that are held out to tune the threshold.
 
     Returns
     -------
     fitted : classifier
+        The contender; its ``predict`` follows the threshold.
     threshold : float
         Probability of the rare class above which a row is predicted rare.
     """
@@ -208,10 +224,11 @@ def fit_and_tune(model, data, rows, seed):
         if last.threshold not in ("tune", None) or _tunes_f1(last):
             return fitted, float(last.threshold_)
         if last.threshold == "tune" and len(last.oof_proba_) == len(rows):
-            # For other criteria, such as the costs that class weights stand for.
+            # Its own threshold serves another criterion, such as the costs that class
+            # weights stand for.
             proba = last.oof_proba_[:, data.rare]
-            held = np.isfinite(proba)
-            threshold = _best_threshold(y[held], proba[held], weight[held])
+            tested = np.isfinite(proba)
+            threshold = _best_threshold(y[tested], proba[tested], weight[tested])
     if threshold is None:
         groups = None if data.groups is None else data.groups[rows]
         try:
@@ -229,7 +246,7 @@ def fit_and_tune(model, data, rows, seed):
     threshold = 0.5 if threshold is None else threshold
     decided = FixedThresholdClassifier(
         FrozenEstimator(fitted),
-        # It compares by >=, and everything else here by >.
+        # FixedThresholdClassifier compares by >=, this package by >.
         threshold=float(np.nextafter(threshold, 1)),
         pos_label=data.classes[data.rare],
         response_method="predict_proba",
@@ -238,6 +255,7 @@ def fit_and_tune(model, data, rows, seed):
 
 
 def _tunes_f1(classifier):
+    """Whether an AdaptiveHybridClassifier tunes its threshold for F1 itself."""
     if classifier.threshold != "tune" or classifier.class_weight is not None:
         return False
     scoring = classifier.scoring
@@ -245,6 +263,7 @@ def _tunes_f1(classifier):
 
 
 def _best_threshold(y, proba, weight):
+    """Best threshold for F1, or None if there are rows of one class only."""
     if not y.any() or y.all():
         return None
     return tune_threshold(f1, y, proba, weight)
@@ -271,9 +290,9 @@ def _probability(fitted, X, data):
 
 @contextlib.contextmanager
 def _progress(total, verbose):
-    """A bar of the fits, with the time left; gives a function to be told of each."""
+    """Show a progress bar with the time left; yield a function to advance it."""
     if not verbose:
-        yield lambda what: None
+        yield lambda description: None
         return
     require("rich", purpose="The progress bar", alternative="pass verbose=0")
     from rich.console import Console
@@ -286,14 +305,9 @@ def _progress(total, verbose):
         TimeRemainingColumn,
     )
 
-    columns = (
-        BarColumn(10),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TextColumn("left"),
-        TimeRemainingColumn(),
-        TextColumn("{task.description}"),
-    )
+    columns = [BarColumn(10), MofNCompleteColumn(), TimeElapsedColumn()]
+    columns += [TextColumn("left"), TimeRemainingColumn()]
+    columns += [TextColumn("{task.description}")]
     with Progress(*columns, console=Console(stderr=True)) as progress:
         task = progress.add_task("starting", total=total)
-        yield lambda what: progress.update(task, advance=1, description=what)
+        yield lambda text: progress.update(task, advance=1, description=text)

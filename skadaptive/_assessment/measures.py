@@ -1,6 +1,6 @@
 """The measures of binary predictions, their names, and their bootstrap intervals.
 
-Inside, y and labels are 1 for the rare class and 0 for the other.
+In this module y and labels are 1 for the rare class and 0 for the other.
 """
 
 from collections.abc import Callable
@@ -17,103 +17,74 @@ from sklearn.metrics import (
     roc_auc_score,
 )
 
+from ..thresholds import f1, safe_ratio
+
 
 @dataclass(frozen=True)
 class Measure:
-    """What is known of a measure.
+    """A measure and its properties.
 
     Attributes
     ----------
     title : str
-        What people call it.
+        Name in texts.
     function : callable
-        scikit-learn's, of y, the probabilities or labels, and ``sample_weight``.
+        The metric of scikit-learn, which takes y, the probabilities or labels, and
+        ``sample_weight``.
     of_probability : bool
-        Whether it is of the probability of the rare class, not of the labels.
+        Whether the measure judges the probability of the rare class. Otherwise it
+        judges the labels.
+    of_rare_class : bool
+        Whether the measure judges how well the rare class is found. It is undefined
+        without rare rows. A measure of labels then takes ``zero_division``.
     needs_both_classes : bool
-        Whether rows of one class alone leave it undefined.
+        Whether the measure is undefined for rows of one class.
     is_loss : bool
-        Whether less is better.
-    needs_rare_row : bool
-        Whether rows without a rare one leave it undefined, though rows of the rare
-        class alone do not. ``function`` then takes ``zero_division``.
+        Whether a lower value is better.
     """
 
     title: str
     function: Callable[..., float]
-    of_probability: bool
-    needs_both_classes: bool
-    is_loss: bool
-    needs_rare_row: bool = False
+    of_probability: bool = False
+    of_rare_class: bool = False
+    needs_both_classes: bool = False
+    is_loss: bool = False
 
 
 #: Every measure, by its name in tables.
 MEASURES: dict[str, Measure] = {
     "average_precision": Measure(
-        title="average precision",
-        function=average_precision_score,
+        "average precision",
+        average_precision_score,
         of_probability=True,
+        of_rare_class=True,
         needs_both_classes=True,
-        is_loss=False,
     ),
     "roc_auc": Measure(
-        title="ROC AUC",
-        function=roc_auc_score,
-        of_probability=True,
-        needs_both_classes=True,
-        is_loss=False,
+        "ROC AUC", roc_auc_score, of_probability=True, needs_both_classes=True
     ),
     "brier_score": Measure(
-        title="Brier score",
-        function=brier_score_loss,
-        of_probability=True,
-        needs_both_classes=False,
-        is_loss=True,
+        "Brier score", brier_score_loss, of_probability=True, is_loss=True
     ),
-    "f1": Measure(
-        title="F1",
-        function=f1_score,
-        of_probability=False,
-        needs_both_classes=False,
-        is_loss=False,
-        needs_rare_row=True,
-    ),
-    "precision": Measure(
-        title="precision",
-        function=precision_score,
-        of_probability=False,
-        needs_both_classes=False,
-        is_loss=False,
-        needs_rare_row=True,
-    ),
-    "recall": Measure(
-        title="recall",
-        function=recall_score,
-        of_probability=False,
-        needs_both_classes=False,
-        is_loss=False,
-        needs_rare_row=True,
-    ),
-    "accuracy": Measure(
-        title="accuracy",
-        function=accuracy_score,
-        of_probability=False,
-        needs_both_classes=False,
-        is_loss=False,
-    ),
+    "f1": Measure("F1", f1_score, of_rare_class=True),
+    "precision": Measure("precision", precision_score, of_rare_class=True),
+    "recall": Measure("recall", recall_score, of_rare_class=True),
+    "accuracy": Measure("accuracy", accuracy_score),
 }
 
 PROBABILITY_MEASURES = tuple(name for name, m in MEASURES.items() if m.of_probability)
 LABEL_MEASURES = tuple(name for name, m in MEASURES.items() if not m.of_probability)
+#: Every measure in the order of a comparison's columns: the rare class comes first.
+COLUMNS = tuple(sorted(MEASURES, key=lambda name: not MEASURES[name].of_rare_class))
 
 
 def measure_title(name: str) -> str:
-    """A column of a comparison as people call it."""
+    """Name of a column of a comparison in texts."""
     return MEASURES[name].title if name in MEASURES else name.replace("_", " ")
 
 
 def is_loss(name: str) -> bool:
-    """Whether less of it is better; of a name that is no measure's, it is not."""
+    """Whether a lower value is better; False for a name that is not in the table."""
     return name in MEASURES and MEASURES[name].is_loss
 
 
@@ -125,8 +96,8 @@ def measures(y, proba, labels, sample_weight=None):
     y : array-like of shape (n_samples,)
         1 for the rare class, else 0.
     proba : array-like of shape (n_samples,)
-        Probabilities of the rare class. Values outside of [0, 1] are taken for scores
-        that rank and nothing else: the Brier score is then NaN.
+        Probabilities of the rare class. Values outside of [0, 1] count as scores that
+        only rank the rows: the Brier score is then NaN.
     labels : array-like of shape (n_samples,)
         1 where the rare class is predicted, else 0.
     sample_weight : array-like of shape (n_samples,), default=None
@@ -136,15 +107,15 @@ def measures(y, proba, labels, sample_weight=None):
     -------
     dict of float
         ``average_precision``, ``roc_auc``, ``brier_score``, ``f1``, ``precision``,
-        ``recall``, ``accuracy``. NaN where they are undefined: the first two if there
-        is only one class; F1, precision and recall, which could be nothing but 0, if
-        there is no rare row. Precision and F1 are 0 if no row is predicted rare.
+        ``recall``, ``accuracy``. A value is NaN where the measure is undefined: the
+        first two if there is only one class; F1, precision and recall if there is no
+        rare row. Precision and F1 are 0 if no row is predicted rare.
 
     Examples
     --------
     >>> from skadaptive.evaluation import measures
-    >>> found = measures([0, 0, 0, 1], [0.1, 0.2, 0.7, 0.6], [0, 0, 1, 1])
-    >>> found["average_precision"], found["recall"], found["precision"]
+    >>> values = measures([0, 0, 0, 1], [0.1, 0.2, 0.7, 0.6], [0, 0, 1, 1])
+    >>> values["average_precision"], values["recall"], values["precision"]
     (0.5, 1.0, 0.5)
     """
     y, labels = np.asarray(y), np.asarray(labels)
@@ -158,20 +129,22 @@ def measures(y, proba, labels, sample_weight=None):
     undefined = _undefined_measures(y)
     if proba.size and (proba.min() < 0 or proba.max() > 1):
         undefined = (*undefined, "brier_score")
-    found = {}
+    values = dict.fromkeys(MEASURES, np.nan)
     for name, measure in MEASURES.items():
-        given = proba if measure.of_probability else labels
-        more = {"zero_division": 0} if measure.needs_rare_row else {}
-        found[name] = (
-            np.nan
-            if name in undefined
-            else float(measure.function(y, given, **keywords, **more))
-        )
-    return found
+        if name in undefined:
+            continue
+        if measure.of_probability:
+            value = measure.function(y, proba, **keywords)
+        elif measure.of_rare_class:
+            value = measure.function(y, labels, **keywords, zero_division=0)
+        else:
+            value = measure.function(y, labels, **keywords)
+        values[name] = float(value)
+    return values
 
 
 def _undefined_measures(y):
-    """Names of the measures that these rows, all of positive weight, do not define."""
+    """Names of the measures that are undefined for rows with these labels."""
     if not y.size:
         return tuple(MEASURES)
     if y.any() and not y.all():
@@ -179,7 +152,7 @@ def _undefined_measures(y):
     return tuple(
         name
         for name, measure in MEASURES.items()
-        if measure.needs_both_classes or (measure.needs_rare_row and not y.any())
+        if measure.needs_both_classes or (measure.of_rare_class and not y.any())
     )
 
 
@@ -189,11 +162,11 @@ def _undefined_measures(y):
 class _Counts:
     """Measures of one set of predictions under many weights, by counting.
 
-    A resample is a weight for each row. The scores, which no resample changes, are
-    looked at once: only the order relative to the scores of the rare rows matters,
-    since precision steps down nowhere else in average precision, and in ROC AUC a row
-    of the other class counts by how many rare ones lie above it. So all that a resample
-    needs are the weights between and on those levels.
+    A resample is a weight for each row, and does not change the scores. Their order
+    relative to the scores of the rare rows is computed once, because nothing else
+    matters: average precision sums the precision at the rare rows, and in ROC AUC a
+    row of the other class counts by the number of rare rows above it. A resample then
+    needs only the sums of weights on and between those levels.
 
     Parameters
     ----------
@@ -222,8 +195,9 @@ class _Counts:
 
         Returns
         -------
-        measures : dict of float
-            As of :func:`measures`; the Brier score is that of probabilities.
+        values : dict of float
+            The same as from :func:`measures`. The Brier score takes the scores for
+            probabilities.
         confusion : ndarray of shape (4,)
             Weight of the true negatives, false positives, false negatives and true
             positives.
@@ -238,42 +212,33 @@ class _Counts:
         confusion = np.bincount(self._cells, weight, 4)
         tn_, fp_, fn_, tp_ = confusion
         ranked_right = rare @ (below + other[1::2] / 2)
-        found = {
-            "average_precision": _ratio(rare @ _ratio(tp, tp + fp), total_rare),
-            "roc_auc": _ratio(ranked_right, total_rare * total_other),
-            "brier_score": _ratio(weight @ self._loss, weight.sum()),
-            "f1": _ratio(2 * tp_, 2 * tp_ + fp_ + fn_),
-            "precision": _ratio(tp_, tp_ + fp_),
-            "recall": _ratio(tp_, tp_ + fn_),
-            "accuracy": _ratio(tn_ + tp_, confusion.sum()),
+        values = {
+            "average_precision": safe_ratio(rare @ safe_ratio(tp, tp + fp), total_rare),
+            "roc_auc": safe_ratio(ranked_right, total_rare * total_other),
+            "brier_score": safe_ratio(weight @ self._loss, weight.sum()),
+            "f1": f1(tp_, fp_, fn_, tn_),
+            "precision": safe_ratio(tp_, tp_ + fp_),
+            "recall": safe_ratio(tp_, tp_ + fn_),
+            "accuracy": safe_ratio(tn_ + tp_, confusion.sum()),
         }
-        found.update(dict.fromkeys(self._undefined, np.nan))
-        return found, confusion
-
-
-def _ratio(numerator, denominator):
-    """The quotient, 0 where nothing is divided by nothing."""
-    return np.divide(
-        numerator,
-        denominator,
-        out=np.zeros(np.shape(denominator)),
-        where=denominator > 0,
-    )
+        values.update(dict.fromkeys(self._undefined, np.nan))
+        return values, confusion
 
 
 def bootstrap_measures(y, scores, labels, weight, n_bootstraps, rng):
     """Measures, (n_bootstraps, 7), and confusion, (n_bootstraps, 4), of resamples."""
-    order = np.lexsort((scores, y))  # by score: neighbours are counted side by side
+    # Sorted rows let bincount add to neighbouring memory.
+    order = np.lexsort((scores, y))
     y, scores, labels, weight = (a[order] for a in (y, scores, labels, weight))
     counts = _Counts(y, scores, labels)
     sizes = [size for size in np.bincount(y, minlength=2) if size]
-    found, confusion = [], []
+    values, confusion = [], []
     for _ in range(n_bootstraps):
         drawn = [
             np.bincount(rng.integers(size, size=size, dtype=np.int32), minlength=size)
             for size in sizes
         ]
         one, cells = counts(np.concatenate(drawn) * weight)
-        found.append(list(one.values()))
+        values.append(list(one.values()))
         confusion.append(cells)
-    return np.array(found, dtype=float), np.array(confusion)
+    return np.array(values, dtype=float), np.array(confusion)

@@ -1,6 +1,7 @@
-"""What a fitted binary classifier, any of scikit-learn's kind, says about rows.
+"""Predictions of any fitted binary classifier that follows scikit-learn's API.
 
-Which class is the rare one, its probability, the labels, and the threshold between.
+The functions find its rare class, the probabilities of that class, the predicted labels
+and the decision threshold.
 """
 
 from numbers import Real
@@ -9,6 +10,7 @@ import numpy as np
 import pandas as pd
 from sklearn.base import is_classifier
 from sklearn.exceptions import NotFittedError
+from sklearn.frozen import FrozenEstimator
 from sklearn.utils.validation import check_is_fitted, column_or_1d
 
 from .._parameters import rare_class
@@ -17,10 +19,11 @@ from ..classifier import AdaptiveHybridClassifier
 
 
 def unwrap(estimator):
-    """The estimator and what it wraps, from the outside inwards.
+    """Yield the estimator and those inside of it, from the outside inwards.
 
-    Through the last step of pipelines, the best estimator of searches and the fitted
-    estimator of wrappers.
+    The inner ones are the last step of a pipeline, the best estimator of a search and
+    the fitted estimator of a wrapper. An ensemble is not opened. ``FrozenEstimator`` is
+    left out, because it has the attributes of the estimator inside.
 
     Parameters
     ----------
@@ -30,28 +33,31 @@ def unwrap(estimator):
     ------
     estimator
     """
-    yield estimator
-    while estimator is not None:
+    while True:
+        if isinstance(estimator, FrozenEstimator):
+            estimator = estimator.estimator
+            continue
+        yield estimator
         if hasattr(estimator, "steps"):
             estimator = estimator.steps[-1][1]
         elif hasattr(estimator, "best_estimator_"):
             estimator = estimator.best_estimator_
-        elif hasattr(estimator, "estimators_"):  # an ensemble, not a wrapper of one
-            estimator = None
+        elif hasattr(estimator, "estimators_"):
+            return
         else:
             estimator = getattr(estimator, "estimator_", None)
-        if estimator is not None:
-            yield estimator
+        if estimator is None:
+            return
 
 
 def estimator_name(estimator):
-    """Class name of the innermost estimator: "Pipeline" would say nothing."""
+    """Class name of the innermost estimator, since "Pipeline" is no name of a model."""
     *_, last = unwrap(estimator)
     return type(last).__name__
 
 
 def binary_classes(estimator):
-    """The two classes of a fitted classifier.
+    """Return the two classes of a fitted classifier.
 
     Parameters
     ----------
@@ -64,9 +70,9 @@ def binary_classes(estimator):
     Raises
     ------
     ValueError
-        If it is not a classifier, or knows other than two classes.
+        If the estimator is not a classifier or does not have two classes.
     NotFittedError
-        If it is not fitted.
+        If the estimator is not fitted.
     """
     name = type(estimator).__name__
     is_class = isinstance(estimator, type)
@@ -79,21 +85,21 @@ def binary_classes(estimator):
     classes = np.asarray(estimator.classes_)
     if classes.shape != (2,):
         raise ValueError(
-            f"Only classifiers of two classes can be judged here; this {name} has "
+            f"Only classifiers of two classes can be evaluated here; this {name} has "
             f"{len(classes)}, {classes.tolist()}. Fit it to y == rare_label."
         )
     return classes
 
 
 def check_labels(y, classes, name="y"):
-    """Labels as indices into two classes.
+    """Return labels as indices into two classes.
 
     Parameters
     ----------
     y : array-like of shape (n_samples,)
     classes : ndarray of shape (2,)
     name : str, default="y"
-        What messages call them.
+        Name of the labels in messages.
 
     Returns
     -------
@@ -103,11 +109,11 @@ def check_labels(y, classes, name="y"):
     Raises
     ------
     ValueError
-        If there are none, if some are missing, or if some are not among the classes.
+        If y is empty, or has missing labels or labels that are not in ``classes``.
     """
     y = column_or_1d(y)
     if not y.size:
-        raise ValueError(f"{name} is empty: there is nothing to judge.")
+        raise ValueError(f"{name} is empty: there is nothing to evaluate.")
     missing = np.asarray(pd.isna(y))
     if missing.any():
         raise ValueError(
@@ -117,8 +123,8 @@ def check_labels(y, classes, name="y"):
     first, second = (np.asarray(y == label, dtype=bool) for label in classes)
     unknown = ~(first | second)
     if unknown.any():
-        found = pd.unique(y[unknown]).tolist()
-        shown = ", ".join(map(repr, found[:5])) + (", ..." if len(found) > 5 else "")
+        labels = pd.unique(y[unknown]).tolist()
+        shown = ", ".join(map(repr, labels[:5])) + (", ..." if len(labels) > 5 else "")
         raise ValueError(
             f"{name} holds labels that are not known: {shown}. The classes are "
             f"{', '.join(map(repr, classes.tolist()))}."
@@ -127,12 +133,13 @@ def check_labels(y, classes, name="y"):
 
 
 def check_weights(sample_weight, n_samples):
-    """Weights as floats of shape (n_samples,), 1 where none are given.
+    """Return weights as floats of shape (n_samples,); None stands for weights of 1.
 
     Raises
     ------
     ValueError
-        If they are not finite, non-negative numbers, one for each row, not all 0.
+        If the weights are not finite, non-negative numbers, one for each row, or are
+        all 0.
     """
     if sample_weight is None:
         return np.ones(n_samples)
@@ -143,31 +150,32 @@ def check_weights(sample_weight, n_samples):
             "sample_weight must hold one non-negative, finite number for each row."
         )
     if not weight.any():
-        raise ValueError("sample_weight is all zero: there is nothing to judge.")
+        raise ValueError("sample_weight is all zero: there is nothing to evaluate.")
     return weight
 
 
 def check_lengths(**arrays):
-    """Refuse arrays, given by name, of different numbers of rows; None is left out."""
+    """Raise a ValueError if arrays differ in their number of rows; None is skipped."""
     rows = {name: n_samples_of(a) for name, a in arrays.items() if a is not None}
     if len(set(rows.values())) > 1:
-        found = ", ".join(f"{name} has {n}" for name, n in rows.items())
-        raise ValueError(f"The same rows are needed in all: {found}.")
+        lengths = ", ".join(f"{name} has {n}" for name, n in rows.items())
+        raise ValueError(f"The same rows are needed in all: {lengths}.")
 
 
 def positive_index(pos_label, classes, shares, estimator=None):
-    """Index of the class that counts as the positive one.
+    """Return the index of the positive class.
 
     Parameters
     ----------
     pos_label : int, float, bool, str or None
-        None: the rare class. An :class:`AdaptiveHybridClassifier` knows which was rare
-        when it was fitted, a ``FixedThresholdClassifier`` for which it decides, and
-        that is the one; with any other estimator it is the one with the least weight,
-        of two classes the second unless the first has less than half of its weight.
+        The label of the positive class. None takes the ``pos_label`` of a
+        ``FixedThresholdClassifier`` or the rare class that an
+        :class:`AdaptiveHybridClassifier` was fitted to, whichever is further outside.
+        For any other estimator, None takes the second class, unless the first has less
+        than half of its weight.
     classes : ndarray of shape (2,)
     shares : ndarray of shape (2,)
-        Weight of each class among the rows to be judged.
+        Weight of each class in the rows that are evaluated.
     estimator : estimator, default=None
 
     Returns
@@ -180,42 +188,43 @@ def positive_index(pos_label, classes, shares, estimator=None):
         If ``pos_label`` is none of the classes.
     """
     if pos_label is not None:
-        (found,) = np.nonzero([label == pos_label for label in classes.tolist()])
-        if not found.size:
+        (index,) = np.nonzero([label == pos_label for label in classes.tolist()])
+        if not index.size:
             raise ValueError(
                 f"pos_label={pos_label!r} is none of the classes, "
                 f"{', '.join(map(repr, classes.tolist()))}."
             )
-        return int(found[0])
+        return int(index[0])
     for layer in unwrap(estimator):
         if isinstance(layer, AdaptiveHybridClassifier):
             return layer._state.rare
         if getattr(layer, "pos_label", None) is not None:
             return classes.tolist().index(layer.pos_label)
-    # Rows of one class alone do not tell which is rare.
+    # The weights of rows of one class do not show which class is rare.
     return rare_class(shares) if np.all(shares > 0) else 1
 
 
 def response(estimator, X, index):
-    """How likely the estimator finds the class of this index.
+    """Return probabilities of a class, or decision values if there are none.
 
     Parameters
     ----------
     estimator : fitted binary classifier
     X : array-like of shape (n_samples, n_features)
     index : int
+        Index of the class.
 
     Returns
     -------
     scores : ndarray of shape (n_samples,)
-        Probabilities, or where there is no ``predict_proba`` what
-        ``decision_function`` says, the greater the likelier.
+        Values of ``predict_proba``, or else of ``decision_function``. A greater value
+        means that the class is more probable.
     is_probability : bool
 
     Raises
     ------
     ValueError
-        If the estimator has neither, or answers with what is not finite.
+        If the estimator has neither method, or a value is not finite.
     """
     if hasattr(estimator, "predict_proba"):
         scores = np.asarray(estimator.predict_proba(X), dtype=float)[:, index]
@@ -239,49 +248,50 @@ def response(estimator, X, index):
 
 
 def predicted(estimator, X, classes, index):
-    """Whether the estimator's ``predict`` says the class of this index, 0 or 1."""
-    answer = np.asarray(estimator.predict(X)).ravel()
-    return np.asarray(answer == classes[index], dtype=int)
+    """Return 1 for each row that ``predict`` assigns to the class of this index."""
+    labels = np.asarray(estimator.predict(X)).ravel()
+    return np.asarray(labels == classes[index], dtype=int)
 
 
 def find_threshold(estimator, index, proba, labels):
-    """Probability of the class of this index above which it is predicted, if known.
+    """Return the probability of a class above which it is predicted, if it is known.
 
     Parameters
     ----------
     estimator : fitted binary classifier
     index : int
+        Index of the class.
     proba : ndarray of shape (n_samples,)
-        Probabilities of that class.
+        Probabilities of the class.
     labels : ndarray of shape (n_samples,)
-        1 where that class is predicted, else 0.
+        1 where the class is predicted, else 0.
 
     Returns
     -------
     float or None
-        The threshold that the estimator names, or else 0.5; None if the labels are not
-        those that it leads to.
+        The threshold of the outermost estimator that has one, or else 0.5. It is None
+        if the labels do not follow from such a threshold.
     """
     candidates = []
     for layer in unwrap(estimator):
-        found = [
-            value
-            for value in (
-                getattr(layer, "best_threshold_", None),  # of the class of index 1,
-                getattr(layer, "threshold_", None),
-                getattr(layer, "threshold", None),
-            )
-            if isinstance(value, Real)
-        ]
-        if found:
-            of = 1  # as in scikit-learn's wrappers
-            if isinstance(layer, AdaptiveHybridClassifier):
-                of = layer._state.rare
-            elif getattr(layer, "pos_label", None) is not None:
-                of = layer.classes_.tolist().index(layer.pos_label)
-            candidates.append(float(found[0] if of == index else 1 - found[0]))
+        names = ("best_threshold_", "threshold_", "threshold")
+        values = (getattr(layer, name, None) for name in names)
+        value = next((value for value in values if isinstance(value, Real)), None)
+        if value is None:
+            continue
+        of = 1
+        if isinstance(layer, AdaptiveHybridClassifier):
+            of = layer._state.rare
+        elif getattr(layer, "pos_label", None) is not None:
+            of = layer.classes_.tolist().index(layer.pos_label)
+        candidates.append(float(value if of == index else 1 - value))
+        if hasattr(layer, "best_threshold_"):
+            # TunedThresholdClassifierCV takes the class from its scorer, and does not
+            # tell which it is.
+            candidates.append(1 - candidates[-1])
     for threshold in [*candidates, 0.5]:
-        # Where the probability of the other class was compared, the last digit differs.
+        # The estimator may compare the probability of the other class, which differs
+        # in the last digit.
         clear = np.abs(proba - threshold) > 1e-9
         if np.array_equal(proba[clear] > threshold, labels[clear] == 1):
             return threshold

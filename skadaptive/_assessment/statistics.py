@@ -7,15 +7,15 @@ from scipy import stats
 def corrected_t_test(differences, test_over_train):
     """Corrected resampled t-test of paired differences.
 
-    Nadeau and Bengio, 2003, "Inference for the Generalization Error": the variance of
-    the mean of n folds is (1/n + n_test/n_train) times that of a fold.
+    The variance of the mean of n folds is (1/n + n_test/n_train) times that of a fold
+    (Nadeau and Bengio, 2003, "Inference for the Generalization Error").
 
     Parameters
     ----------
     differences : array-like of shape (n_folds,)
-        Of the scores of two classifiers on the same folds.
+        Differences of the scores of two classifiers on the same folds.
     test_over_train : float
-        Test rows of a fold by its training rows.
+        Number of test rows of a fold divided by its number of training rows.
 
     Returns
     -------
@@ -38,13 +38,15 @@ def _standard_error(values, test_over_train):
 
 
 def half_width(values, test_over_train, confidence_level=0.95):
-    """Half the width of the interval of a mean over folds, by the same variance.
+    """Half the width of the confidence interval of a mean over folds.
+
+    The variance is the one of :func:`corrected_t_test`.
 
     Parameters
     ----------
     values : array-like of shape (n_folds,)
     test_over_train : float
-        Test rows of a fold by its training rows.
+        Number of test rows of a fold divided by its number of training rows.
     confidence_level : float, default=0.95
 
     Returns
@@ -59,9 +61,10 @@ def half_width(values, test_over_train, confidence_level=0.95):
 
 
 def holm(p_values):
-    """Adjust p-values for their number.
+    """Adjust p-values for the number of tests.
 
-    Holm, 1979, "A Simple Sequentially Rejective Multiple Test Procedure".
+    The method is from Holm, 1979, "A Simple Sequentially Rejective Multiple Test
+    Procedure".
 
     Parameters
     ----------

@@ -1,23 +1,26 @@
-"""Probabilities and what came of them: counts by threshold, calibration.
+"""Confusion counts by threshold, and calibration.
 
-y is 1 for the rare class and 0 for the other; a row is predicted rare if its
-probability is above the threshold. ``counts`` are a dict of ``tp`` and ``fp``, weights
-above each of ``thresholds``, arrays of shape (n_thresholds,), and of the totals
-``rare`` and ``other``; ``costs`` one of what a ``miss`` and a false ``alarm`` cost.
+y is 1 for the rare class and 0 for the other. A row is predicted rare if its
+probability is above the threshold. ``counts`` is a dict: ``tp`` and ``fp`` are weights
+above each of ``thresholds``, arrays of shape (n_thresholds,), and ``rare`` and
+``other`` are the total weights. ``costs`` is a dict of the costs of a ``miss`` and of a
+false ``alarm``.
 """
 
 import numpy as np
 import pandas as pd
 from scipy.special import logit
 
+from ..thresholds import f1, safe_ratio
+
 # Probabilities nearer to 0 or 1 count as this near in log-odds.
 _EDGE = 1e-6
-# Two-sided 1 % of the normal distribution.
-_SURE = 2.576
+# Critical value of the normal distribution for a two-sided test at 1 %.
+_CRITICAL = 2.576
 
 
 class ScoredRows:
-    """Rows that can be judged: labels, scores and weights.
+    """Labels, probabilities and weights of the rows that can be evaluated.
 
     Parameters
     ----------
@@ -42,17 +45,17 @@ class ScoredRows:
 
     @classmethod
     def pooled(cls, comparison, name):
-        """All rows with their out-of-fold probabilities."""
+        """Take all rows, with the out-of-fold probabilities of one contender."""
         proba = comparison.out_of_fold_[name]
         return cls(comparison.y_, proba, comparison.sample_weight_)
 
     @property
     def share(self):
-        """Of the rare class, by weight."""
+        """Weighted share of the rare class."""
         return float(np.average(self.y, weights=self.weight))
 
     def above(self, thresholds):
-        """Weights of rare and of other rows above each threshold.
+        """Return the weights of rare and of other rows above each threshold.
 
         Parameters
         ----------
@@ -63,54 +66,49 @@ class ScoredRows:
         ndarray of shape (2, n_thresholds)
             True positives and false positives.
         """
-        found = []
+        counts = []
         for label in (1, 0):
             proba = self.proba[self.y == label]
             order = np.argsort(proba)
-            # Summed from above, so that nothing is exactly 0 above the greatest.
+            # The sum runs from above, so that it is exactly 0 above the greatest.
             above = np.r_[np.cumsum(self.weight[self.y == label][order][::-1])[::-1], 0]
-            found.append(above[np.searchsorted(proba[order], thresholds, "right")])
-        return np.array(found)
+            counts.append(above[np.searchsorted(proba[order], thresholds, "right")])
+        return np.array(counts)
 
 
 def label_scores(counts):
-    """Precision, NaN where there is no alarm, recall and F1."""
-    tp, fp, rare = counts["tp"], counts["fp"], counts["rare"]
-    alarms = tp + fp
-    nothing = np.full_like(tp, np.nan)
-    precision = np.divide(tp, alarms, out=nothing, where=alarms > 0)
-    return precision, tp / rare, 2 * tp / (alarms + rare)
+    """Precision, NaN where no row is predicted rare, recall and F1."""
+    tp, fp, rare, other = (counts[name] for name in ("tp", "fp", "rare", "other"))
+    precision = safe_ratio(tp, tp + fp, undefined=np.nan)
+    return precision, tp / rare, f1(tp, fp, rare - tp, other - fp)
 
 
 def cost_by_threshold(counts, costs):
-    """Per 1,000 rows."""
+    """Cost per 1,000 rows at each threshold."""
     total = counts["rare"] + counts["other"]
     missed = counts["rare"] - counts["tp"]
     return 1000 * (costs["miss"] * missed + costs["alarm"] * counts["fp"]) / total
 
 
 def cost_ceiling(counts, costs, cost):
-    """Top of the panel of costs, from the cheaper of the two trivial answers.
+    """Upper limit of the plot of costs.
 
-    What costs several times as much may leave the panel. The script in the page does
-    the same.
+    It is 1.2 times the cost of the better constant prediction. Higher costs may leave
+    the plot. The script in the page does the same.
     """
-    total = counts["rare"] + counts["other"]
-    trivial = (
-        1000
-        / total
-        * min(costs["miss"] * counts["rare"], costs["alarm"] * counts["other"])
-    )
+    cheaper = min(costs["miss"] * counts["rare"], costs["alarm"] * counts["other"])
+    trivial = 1000 / (counts["rare"] + counts["other"]) * cheaper
     return 1.2 * max(trivial, cost.min()) or 1.2 * cost.max() or 1.0
 
 
 def calibration_bins(rows):
-    """Mean probability and share of rare rows, bin by bin.
+    """Mean probability and share of rare rows in each bin.
 
-    2 to 10 bins, as many as 5 rare rows for each allow, and fewer where there are few
-    values. Each holds as many rare rows by expectation. Of bins with as many rows each
-    nearly all would lie at 0, of equally wide ones most would hold few. Unlike
-    scikit-learn's curve it counts weights.
+    The number of bins is 2 to 10, such that each has about 5 rare rows, and fewer if
+    there are few distinct probabilities. All bins have the same expected number of rare
+    rows: with equal numbers of rows, nearly all bins would lie at 0, and with equal
+    widths, most bins would hold few rows. Unlike scikit-learn's curve, this one is
+    weighted.
 
     Parameters
     ----------
@@ -118,8 +116,9 @@ def calibration_bins(rows):
 
     Returns
     -------
-    DataFrame of shape (n_found, 5)
-        ``low``, ``high``, ``rows`` (their number), ``predicted``, ``observed``.
+    DataFrame of shape (n_bins, 5)
+        ``low`` and ``high`` probability, number of ``rows``, mean ``predicted``
+        probability and ``observed`` share.
     """
     n_bins = int(np.clip(rows.y.sum() // 5, 2, 10))
     order = np.argsort(rows.proba)
@@ -144,7 +143,7 @@ def calibration_bins(rows):
 
 
 def calibration_verdict(rows):
-    """Whether probabilities mean what they say.
+    """Test whether probabilities are calibrated.
 
     Parameters
     ----------
@@ -152,16 +151,16 @@ def calibration_verdict(rows):
 
     Returns
     -------
-    wrong : bool
-        Whether they are off by more than luck, in one of two tests at 1 %.
-    words : str
-        What there is to say.
+    miscalibrated : bool
+        Whether one of two tests rejects calibration at the level of 1 %.
+    text : str
+        The result in words.
     """
     y, proba, weight = rows.y, rows.proba, rows.weight
     mean, share = np.average(proba, weights=weight), rows.share
     # Score tests of Cox, 1958, "Two further applications of a model for binary
-    # regression", Biometrika 45: logit(p) = intercept + slope * logit(proba), whose
-    # intercept should be 0 and, whatever that is, whose slope should be 1.
+    # regression", Biometrika 45. In logit(p) = intercept + slope * logit(proba) they
+    # test for an intercept of 0, and for a slope of 1 with any intercept.
     variance = proba * (1 - proba)
     off = _z(weight * (y - proba), weight**2 * variance)
     log_odds = logit(np.clip(proba, _EDGE, 1 - _EDGE))
@@ -169,21 +168,21 @@ def calibration_verdict(rows):
     spread = log_odds - np.average(log_odds, weights=weight * certain)
     steep = _z(weight * (y - proba) * spread, weight**2 * certain * spread**2)
     text = f"The mean probability is {mean:.2%}, the share of rare rows {share:.2%}. "
-    if abs(off) > _SURE:
+    if abs(off) > _CRITICAL:
         high = "too low" if off > 0 else "too high"
-        return True, text + f"As a whole the probabilities are {high}."
-    if steep < -_SURE:
+        return True, text + f"The probabilities are {high} on average."
+    if steep < -_CRITICAL:
         return True, text + (
-            "But single ones are too sure of themselves: too near to 0 and to 1."
+            "The probabilities are overconfident: they are too close to 0 and to 1."
         )
-    if steep > _SURE:
+    if steep > _CRITICAL:
         return True, text + (
-            "But single ones are too cautious: small ones should be smaller still and "
-            "great ones greater."
+            "The probabilities are underconfident: low ones should be lower and high "
+            "ones higher."
         )
     return False, text + (
-        "These rows do not speak against the probabilities: neither their mean nor "
-        "their spread is off by more than luck."
+        "Neither the mean nor the spread of the probabilities deviates significantly "
+        "from what these rows show."
     )
 
 

@@ -5,6 +5,7 @@ nothing is predicted twice, and every scorer means what it means elsewhere.
 """
 
 import warnings
+from dataclasses import dataclass
 
 import numpy as np
 from scipy.special import expit
@@ -26,21 +27,26 @@ _MULTICLASS = {
 }
 
 
-class _Predicted(ClassifierMixin, BaseEstimator):
-    """A classifier whose predictions for the rows to be judged are known."""
+@dataclass(eq=False, repr=False)
+class KnownPredictions(ClassifierMixin, BaseEstimator):
+    """A classifier whose predictions for the rows to be scored are known.
 
-    def __init__(self, logits, classes):
-        self.logits = logits
-        self.classes_ = classes
+    ``scores`` are values of the decision function, 1-D for two classes.
+    """
+
+    classes_: np.ndarray
+    labels: np.ndarray
+    proba: np.ndarray
+    scores: np.ndarray
 
     def predict(self, X):
-        return self.classes_[labels(self.logits)]
+        return self.labels
 
     def predict_proba(self, X):
-        return probabilities(self.logits)
+        return self.proba
 
     def decision_function(self, X):
-        return self.logits[:, 0] if self.logits.shape[1] == 1 else self.logits
+        return self.scores
 
 
 def labels(logits):
@@ -141,7 +147,13 @@ class OutOfFoldScorer:
             cell = 2 * self._index + labels(logits)
             tn, fp, fn, tp = np.bincount(cell, weight, minlength=4)
             return float(self._criterion(tp, fp, fn, tn))
-        predicted = _Predicted(self._sign * logits, self._classes)
+        logits = self._sign * logits
+        predicted = KnownPredictions(
+            self._classes,
+            labels=self._classes[labels(logits)],
+            proba=probabilities(logits),
+            scores=logits[:, 0] if logits.shape[1] == 1 else logits,
+        )
         with warnings.catch_warnings():
             # Early in training no row may be predicted rare, which is a score of 0.
             warnings.simplefilter("ignore")

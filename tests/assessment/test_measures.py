@@ -11,6 +11,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 
 from skadaptive import evaluate
 from skadaptive._assessment.measures import (
+    COLUMNS,
     LABEL_MEASURES,
     MEASURES,
     PROBABILITY_MEASURES,
@@ -83,6 +84,9 @@ def test_measures_are_those_of_scikit_learn(predictions, rng):
 def test_one_table_names_the_measures():
     assert list(MEASURES) == [*PROBABILITY_MEASURES, *LABEL_MEASURES] == NAMES
     assert [name for name in NAMES if is_loss(name)] == ["brier_score"]
+    # The columns of a comparison begin with the measures of the rare class.
+    order = ["average_precision", "f1", "precision", "recall"]
+    assert list(COLUMNS) == [*order, "roc_auc", "brier_score", "accuracy"]
     assert not is_loss("f1_at_0.5")
     assert measure_title("roc_auc") == "ROC AUC"
     assert measure_title("mean_rank") == "mean rank"

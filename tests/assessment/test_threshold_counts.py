@@ -1,9 +1,85 @@
 """Counts by threshold, and calibration."""
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
+from sklearn import metrics
 
-from skadaptive._assessment.threshold_counts import ScoredRows, calibration_bins
+from skadaptive import ThresholdDisplay
+from skadaptive._assessment.measures import _Counts, measures
+from skadaptive._assessment.threshold_counts import (
+    ScoredRows,
+    calibration_bins,
+    label_scores,
+)
+from skadaptive._committee.threshold_tuning import (
+    _confusion,
+    _counts_between,
+    best_score,
+)
+from skadaptive.thresholds import f1, safe_ratio
+
+# ----------------------------------------------------------------- counts by threshold
+
+
+def test_safe_ratio():
+    ratios = safe_ratio(np.array([1.0, 0.0, 3.0]), np.array([2.0, 0.0, 0.0]))
+    assert ratios.tolist() == [0.5, 0.0, 0.0]
+    ratios = safe_ratio(np.ones(2), np.array([0.0, 4.0]), undefined=np.nan)
+    np.testing.assert_array_equal(ratios, [np.nan, 0.25])
+    assert safe_ratio(np.float64(1), np.float64(0)) == 0
+
+
+@pytest.mark.parametrize("weights", ["none", "repeats", "any"])
+def test_all_counters_agree(weights, rng):
+    """Training, bootstrap, report and display count what scikit-learn counts."""
+    y = np.repeat([1, 0], [30, 170])
+    proba = np.clip(rng.normal(0.3 + 0.3 * y, 0.2), 0, 1).round(2)
+    proba[:3] = proba[30:33]  # ties of both classes
+    weight = {
+        "none": np.ones(200),
+        "repeats": rng.integers(0, 3, 200).astype(float),
+        "any": rng.uniform(0, 3, 200),
+    }[weights]
+    # The thresholds lie between probabilities of rare rows; 0.5 may be one of a row.
+    thresholds, between = _counts_between(y, y, proba, weight, 0.5)
+    tuning = np.array(_confusion(between))
+    rows = ScoredRows(y, proba, weight)
+    tp, fp = rows.above(thresholds)
+    totals = {"rare": weight[y == 1].sum(), "other": weight[y == 0].sum()}
+    report = np.nan_to_num(label_scores({"tp": tp, "fp": fp, **totals}))
+    names = ["precision", "recall", "f1"]
+    display = ThresholdDisplay.from_predictions(
+        y, proba, sample_weight=weight, pos_label=1
+    )
+    plt.close(display.figure_)
+    best = 0.0
+    for i, threshold in enumerate(thresholds):
+        labels = (proba > threshold).astype(int)
+        keywords = {"sample_weight": weight}
+        (tn_, fp_), (fn_, tp_) = metrics.confusion_matrix(y, labels, **keywords)
+        assert tuning[:, i] == pytest.approx([tp_, fp_, fn_, tn_])
+        assert (tp[i], fp[i]) == pytest.approx((tp_, fp_))
+        keywords["zero_division"] = 0
+        expected = {
+            "precision": metrics.precision_score(y, labels, **keywords),
+            "recall": metrics.recall_score(y, labels, **keywords),
+            "f1": metrics.f1_score(y, labels, **keywords),
+        }
+        bootstrap, cells = _Counts(y, proba, labels)(weight)
+        assert cells == pytest.approx([tn_, fp_, fn_, tp_])
+        of_rows = measures(y, proba, labels, weight)
+        for scores in (
+            display.at(threshold),
+            dict(zip(names, report[:, i], strict=True)),
+            {name: bootstrap[name] for name in names},
+            {name: of_rows[name] for name in names},
+        ):
+            assert scores == pytest.approx(expected)
+        assert f1(*tuning[:, i]) == pytest.approx(expected["f1"])
+        best = max(best, expected["f1"])
+    assert best_score(f1, y, proba, weight) == pytest.approx(best)
+
 
 # ----------------------------------------------------------------------- what is shown
 

@@ -66,6 +66,7 @@ def test_a_callable_gets_the_users_own_labels_and_columns(predictions):
 
     def scorer(estimator, X, y):
         seen.update(X=X, y=y, p=estimator.predict_proba(X), labels=estimator.predict(X))
+        seen.update(z=estimator.decision_function(X))
         return 0.5
 
     X = np.arange(80)[:, None]
@@ -74,6 +75,7 @@ def test_a_callable_gets_the_users_own_labels_and_columns(predictions):
     assert list(seen["y"]) == list(CLASSES[1 - y])
     # z is the logit of "legit", here the rare class and the first column.
     assert np.allclose(seen["p"], probabilities(-z))
+    np.testing.assert_array_equal(seen["z"], -z[:, 0])
     assert list(seen["labels"]) == list(np.where(z[:, 0] >= 0, "legit", "odd"))
 
     named = make_scorer(fbeta_score, beta=2, pos_label="odd")

@@ -444,8 +444,8 @@ def test_verdict_on_calibration_finds_what_is_wrong():
             log_odds = log_odds + logit(y.mean()) - logit(expit(log_odds).mean())
         return expit(log_odds)
 
-    assert "too sure" in verdict(level(1.5 * truth), y)[1]
-    assert "too cautious" in verdict(level(0.6 * truth), y)[1]
+    assert "overconfident" in verdict(level(1.5 * truth), y)[1]
+    assert "underconfident" in verdict(level(0.6 * truth), y)[1]
     for w in (None, weight):
         assert "too low" in verdict(expit(truth - 0.5), y, w)[1]
         assert "too high" in verdict(expit(truth + 0.5), y, w)[1]
@@ -483,7 +483,7 @@ def test_evaluation_report_holds_its_figures(pages, evaluation):
 def test_evaluation_without_probabilities_has_no_threshold_section():
     X, y = load_rare("breast_cancer", return_X_y=True)
     model = LinearSVC().fit(X[::2] / 1000, y[::2])
-    with pytest.warns(UserWarning, match="Not defined"):
+    with pytest.warns(UserWarning, match="undefined"):
         found = evaluate(model, X[1::2] / 1000, y[1::2], n_bootstraps=20)
     page = evaluation_report(found)
     assert "<script" not in page and 'id="calibration"' not in page
