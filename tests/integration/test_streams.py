@@ -94,32 +94,6 @@ def test_rows_that_come_again_are_judged_by_those_that_never_saw_them(quick, rng
     assert abs(average_precision_score(y, model.oof_proba_[:, 1]) - y.mean()) < 0.15
 
 
-def test_chunk_folds(rng):
-    X = rng.normal(size=(1000, 3))
-    weight = np.ones(1000)
-    folds = chunk_folds(5, X, weight)
-    held_out = np.concatenate([test for _, test in folds])
-    assert_array_equal(np.sort(held_out), np.arange(1000))
-    for train, test in folds:
-        assert_array_equal(np.sort(np.r_[train, test]), np.arange(1000))
-        assert 140 < len(test) < 260
-    # The same row in another chunk, in another order, negative zeros and all.
-    X[:, 2] = 0.0
-    places = np.empty(1000, dtype=int)
-    for member, (_, test) in enumerate(chunk_folds(5, X, weight)):
-        places[test] = member
-    order = rng.permutation(1000)[:400]
-    again = X[order] * [1, 1, -1]
-    for member, (_, test) in enumerate(chunk_folds(5, again, weight[:400])):
-        assert (places[order[test]] == member).all()
-    assert len(chunk_folds("auto", X, weight)) == 5
-    ((train, test),) = chunk_folds(0.3, X, weight)
-    assert 230 < len(test) < 370 and len(train) + len(test) == 1000
-    ((train, test),) = chunk_folds(None, X, np.r_[0.0, weight[1:]])
-    assert_array_equal(train, np.arange(1, 1000))
-    assert not test.size
-
-
 def test_one_pass_per_call(quick, binary):
     X, y = binary
     model = quick(batch_size=32)
@@ -337,16 +311,6 @@ def test_nothing_held_out_is_said_once(quick, binary):
         model.partial_fit(*binary, classes=[0, 1])
     model.partial_fit(*binary)  # a warning would be an error
     assert model.threshold_ == 0.5 and np.isnan(model.oof_proba_).all()
-
-
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_rows_are_held_out_alike_in_either_precision(dtype, rng):
-    X = rng.normal(size=(100, 3))
-    expected = chunk_folds(3, X, np.ones(100))
-    for (_, one), (_, other) in zip(
-        expected, chunk_folds(3, X.astype(dtype), np.ones(100)), strict=True
-    ):
-        assert_array_equal(one, other)
 
 
 def test_chunk_without_the_rare_class_is_calibrated_by_earlier_ones_too(quick, stream):
