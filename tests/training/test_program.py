@@ -295,6 +295,7 @@ for _ in range(3):
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="reads Linux's /proc")
 def test_memory_does_not_grow_over_fits():
     """Once warm, in a process where nothing else happens."""
