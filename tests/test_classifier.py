@@ -635,11 +635,20 @@ def test_members_start_apart(quick, binary):
     assert np.abs(first - second).max() > 0.1
 
 
-def test_linear_model(quick, binary):
+def test_without_hidden_layers_features_add_up(quick, binary):
+    """One network, one member: its logit is a sum of functions of one feature each."""
     X, y = binary
-    model = quick(hidden_layer_sizes=(), max_epochs=30).fit(X, y)
-    z = model.decision_function(
-        model._committee.transform.scaler.center + np.zeros((1, 6))
-    )
-    assert np.isfinite(z).all()
+    parameters = {"hidden_layer_sizes": (), "cv": 0.3, "max_epochs": 11}
+    model = quick(**parameters).fit(X, y)
     assert average_precision_score(y, model.predict_proba(X)[:, 1]) > 2 * y.mean()
+
+    def interaction(model):
+        """How much the effect of the first three features depends on the others."""
+        here, there = X[:200], X[200:]
+        mixed = np.hstack([here[:, :3], there[:, 3:]])
+        other = np.hstack([there[:, :3], here[:, 3:]])
+        value = model.decision_function
+        return np.abs(value(here) + value(there) - value(mixed) - value(other)).max()
+
+    assert interaction(model) < 1e-4
+    assert interaction(quick(**parameters | {"hidden_layer_sizes": (8,)}).fit(X, y)) > 1
