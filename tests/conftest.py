@@ -18,11 +18,15 @@ from skadaptive.datasets import load_rare  # noqa: E402
 # Fixtures that fit networks, and folders and modules that run commands and examples.
 _SLOW_FIXTURES = {"quick", "learner", "tabular_data"}
 _SLOW_PLACES = {"integration", "report", "test_cli.py", "test_comparison.py"}
-_SLOW_PLACES |= {"test_package.py", "test_evaluation.py", "test_display.py"}
+_SLOW_PLACES |= {"test_callbacks.py", "test_evaluation.py", "test_display.py"}
+_SLOW_PLACES |= {"test_package.py"}
 
 
 def pytest_collection_modifyitems(items):
-    """Mark what takes long, which ``make test-fast`` leaves out."""
+    """Mark what takes long, which ``make test-fast`` leaves out.
+
+    Elsewhere, a test that starts a process of its own is marked where it stands.
+    """
     for item in items:
         fixtures = set(getattr(item, "fixturenames", ()))
         if fixtures & _SLOW_FIXTURES or set(item.path.parts) & _SLOW_PLACES:

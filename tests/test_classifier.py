@@ -2,7 +2,6 @@
 
 import itertools
 import pickle
-import warnings
 
 import joblib
 import numpy as np
@@ -207,13 +206,15 @@ def test_missing_values(quick, binary):
 
 
 @pytest.mark.parametrize("sampler", [RandomUnderSampler(), RandomOverSampler()])
-def test_missing_values_with_samplers_that_pick_rows(sampler, quick, binary):
-    X, y = binary
-    X = np.where(X > 1, np.nan, X)
-    model = quick(sampler=sampler).fit(X, y)
-    assert np.isfinite(model.predict_proba(X)).all()
-    model.partial_fit(X, y)
-    assert np.isfinite(model.predict_proba(X)).all()
+def test_missing_values_tell_behind_samplers_that_pick_rows(sampler, quick, rng):
+    """The only thing that tells the classes apart is that a value is missing."""
+    X, y = rng.normal(size=(400, 3)), np.arange(400) % 8 == 0
+    X[y, 0] = np.nan
+    model = quick(sampler=sampler, max_epochs=12).fit(X, y)
+    assert average_precision_score(y, model.oof_proba_[:, 1]) > 0.9
+    for _ in range(3):
+        model.partial_fit(X, y)
+    assert average_precision_score(y, model.oof_proba_[:, 1]) > 0.9
 
 
 @pytest.mark.parametrize(
@@ -613,12 +614,6 @@ def test_verbose_shows_epoch_score_and_mix(quick, binary, capsys):
     assert capsys.readouterr().out == ""
 
 
-def test_no_warning_in_an_ordinary_fit(quick, binary):
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        quick().fit(*binary).predict(binary[0])
-
-
 def test_batch_larger_than_the_data(quick, binary):
     X, y = binary
     huge = quick(batch_size=10**9).fit(X, y).predict_proba(X)
@@ -640,11 +635,20 @@ def test_members_start_apart(quick, binary):
     assert np.abs(first - second).max() > 0.1
 
 
-def test_linear_model(quick, binary):
+def test_without_hidden_layers_features_add_up(quick, binary):
+    """One network, one member: its logit is a sum of functions of one feature each."""
     X, y = binary
-    model = quick(hidden_layer_sizes=(), max_epochs=30).fit(X, y)
-    z = model.decision_function(
-        model._committee.transform.scaler.center + np.zeros((1, 6))
-    )
-    assert np.isfinite(z).all()
+    parameters = {"hidden_layer_sizes": (), "cv": 0.3, "max_epochs": 11}
+    model = quick(**parameters).fit(X, y)
     assert average_precision_score(y, model.predict_proba(X)[:, 1]) > 2 * y.mean()
+
+    def interaction(model):
+        """How much the effect of the first three features depends on the others."""
+        here, there = X[:200], X[200:]
+        mixed = np.hstack([here[:, :3], there[:, 3:]])
+        other = np.hstack([there[:, :3], here[:, 3:]])
+        value = model.decision_function
+        return np.abs(value(here) + value(there) - value(mixed) - value(other)).max()
+
+    assert interaction(model) < 1e-4
+    assert interaction(quick(**parameters | {"hidden_layer_sizes": (8,)}).fit(X, y)) > 1

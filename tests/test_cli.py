@@ -1,6 +1,7 @@
 """The command: output, files, and messages for mistakes."""
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -86,6 +87,43 @@ def one_contender(monkeypatch):
         "skadaptive.comparison.default_contenders",
         lambda X, **parameters: {"bayes": table_pipeline(GaussianNB())},
     )
+
+
+class Signed(GaussianNB):
+    """Leaves the number of the process that fits it in a folder."""
+
+    def __init__(self, folder=None):
+        super().__init__()
+        self.folder = folder
+
+    def fit(self, X, y):
+        (self.folder / str(os.getpid())).touch()
+        return super().fit(X, y)
+
+
+def test_jobs_are_other_processes_that_give_the_same_table(
+    folder, tmp_path, capsys, monkeypatch
+):
+    command = ["compare", str(folder / "train.csv"), "--target", "diagnosis", "--json"]
+    tables = []
+    for jobs in ([], ["--jobs", "2"]):
+        signatures = tmp_path / f"signatures{len(jobs)}"
+        signatures.mkdir()
+        contenders = {
+            "bayes": table_pipeline(Signed(signatures)),
+            "prior": table_pipeline(DummyClassifier()),
+        }
+        monkeypatch.setattr(
+            "skadaptive.comparison.default_contenders",
+            lambda X, contenders=contenders, **parameters: contenders,
+        )
+        assert cli.main([*command, "--folds", "3", *jobs]) == 0
+        processes = {int(path.name) for path in signatures.iterdir()}
+        assert (processes == {os.getpid()}) == (not jobs)
+        table = pd.DataFrame(json.loads(capsys.readouterr().out)["ranking"])
+        tables.append(table.loc[:, ~table.columns.str.contains("_time")])
+    assert set(tables[0]["contender"]) == {"bayes", "prior"}
+    pd.testing.assert_frame_equal(*tables)
 
 
 @pytest.mark.parametrize(

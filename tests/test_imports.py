@@ -50,6 +50,7 @@ def test_heavy_packages_are_imported_where_they_are_used():
     assert not early
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("module", ["skadaptive", "skadaptive.cli"])
 def test_import_stays_light(module):
     code = f"import sys, {module}; print(*sys.modules)"

@@ -362,6 +362,7 @@ def test_weights_take_effect_after_compilation(rng):
         assert_allclose(new, old, atol=0)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(
     BACKEND == "jax" or importlib.util.find_spec("jax") is None,
     reason="JAX is not installed, or this is the run on JAX",

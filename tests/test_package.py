@@ -34,11 +34,6 @@ def test_versions_agree():
     assert f"## {skadaptive.__version__}" in (ROOT / "CHANGELOG.md").read_text()
 
 
-def test_public_names_exist_and_are_documented():
-    for name in skadaptive.__all__:
-        assert getattr(skadaptive, name).__doc__ or name == "__version__"
-
-
 def test_lower_bounds_are_those_that_are_tested():
     pins = dict(
         line.split("==")
@@ -79,8 +74,9 @@ def unlike(shown, printed):
     number = r"-?\d+(?:\.\d+)?"
     if re.sub(number, "#", shown) != re.sub(number, "#", printed):
         return True
-    # Networks are trained here, and rounding can change the epoch that is kept.
-    # Inputs moved by a millionth change numbers by up to 0.03.
+    # All seeds are in the pages, so the same machine prints the same numbers. Another
+    # rounds otherwise, and rounding can change the epoch of a network that is kept:
+    # inputs moved by a millionth change numbers by up to 0.03.
     return any(
         float(b) != pytest.approx(float(a), rel=0.15, abs=3 * 10.0 ** -decimals(a))
         for a, b in zip(

@@ -11,7 +11,13 @@ from sklearn.model_selection import (
     TimeSeriesSplit,
 )
 
-from skadaptive._committee.folds import NothingHeldOut, make_folds, n_members, pool
+from skadaptive._committee.folds import (
+    NothingHeldOut,
+    chunk_folds,
+    make_folds,
+    n_members,
+    pool,
+)
 
 N = 60
 Y = (np.arange(N) % 6 == 0).astype(int)  # 10 rare rows
@@ -189,3 +195,42 @@ def test_bootstrap_judges_a_row_once():
 def test_splits_that_are_none(cv, message):
     with pytest.raises(ValueError, match=message):
         make_folds(cv, X, Y, ONES, None, 0)
+
+
+# ------------------------------------------------------------------ chunks of a stream
+
+
+def test_a_row_is_held_out_from_the_same_member_in_any_chunk(rng):
+    X = rng.normal(size=(1000, 3))
+    weight = np.ones(1000)
+    folds = chunk_folds(5, X, weight)
+    held_out = np.concatenate([test for _, test in folds])
+    assert_array_equal(np.sort(held_out), np.arange(1000))
+    for train, test in folds:
+        assert_array_equal(np.sort(np.r_[train, test]), np.arange(1000))
+        assert 140 < len(test) < 260
+    # The same row in another chunk, in another order, negative zeros and all.
+    X[:, 2] = 0.0
+    places = np.empty(1000, dtype=int)
+    for member, (_, test) in enumerate(chunk_folds(5, X, weight)):
+        places[test] = member
+    order = rng.permutation(1000)[:400]
+    again = X[order] * [1, 1, -1]
+    for member, (_, test) in enumerate(chunk_folds(5, again, weight[:400])):
+        assert (places[order[test]] == member).all()
+    assert len(chunk_folds("auto", X, weight)) == 5
+    ((train, test),) = chunk_folds(0.3, X, weight)
+    assert 230 < len(test) < 370 and len(train) + len(test) == 1000
+    ((train, test),) = chunk_folds(None, X, np.r_[0.0, weight[1:]])
+    assert_array_equal(train, np.arange(1, 1000))
+    assert not test.size
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_rows_are_held_out_alike_in_either_precision(dtype, rng):
+    X = rng.normal(size=(100, 3))
+    expected = chunk_folds(3, X, np.ones(100))
+    for (_, one), (_, other) in zip(
+        expected, chunk_folds(3, X.astype(dtype), np.ones(100)), strict=True
+    ):
+        assert_array_equal(one, other)

@@ -143,6 +143,7 @@ def test_unpickled_estimator_predicts_without_tensorflow(quick, binary, tmp_path
     assert_array_equal(np.load(tmp_path / "p.npy"), model.predict_proba(X))
 
 
+@pytest.mark.slow
 def test_fit_without_tensorflow_says_how_to_install_it():
     code = """
     from skadaptive import AdaptiveHybridClassifier
@@ -156,6 +157,7 @@ def test_fit_without_tensorflow_says_how_to_install_it():
     assert "pip install 'skadaptive[tensorflow]'" in last
 
 
+@pytest.mark.slow
 def test_fit_on_another_keras_backend_says_so():
     pytest.importorskip("jax")  # Keras's NumPy backend needs it
     code = """

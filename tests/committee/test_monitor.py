@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from skadaptive._committee.monitor import Adaptation, Monitor
+from skadaptive._committee.monitor import Adaptation, EarlierEpochs, Monitor
 from skadaptive._committee.rows import TrainingRows
 
 
@@ -49,3 +49,32 @@ def test_patience_counts_from_the_best_epoch():
     monitor, _ = monitored(scores, patience=3)
     assert monitor.best_epoch == 2
     assert len(monitor.history["epoch"]) == 5
+
+
+def test_warm_start_is_judged_on_the_rows_at_hand():
+    """Scores of earlier calls, of other rows or by another scorer, do not count."""
+
+    class Judge:
+        scores = iter([0.5, 0.4, 0.6, 0.7])
+
+        def score(self, logits):
+            return next(self.scores)
+
+        def tie_breakers(self, logits):
+            return 0.0, 0.0
+
+    keys = ("epoch", "loss", "score")
+    mix = ("weight_cross_entropy", "weight_focal", "weight_dice")
+    logits, fold = [np.zeros((2, 1))], (np.arange(2), np.arange(2, 4))
+    history = {key: [0.9, 0.9] for key in (*keys, *mix)}
+    monitor = Monitor(
+        TrainingRows(np.zeros((4, 1)), np.zeros(4), np.ones(4), [fold]),
+        Judge(),
+        Adaptation(np.array([0.4, 0.4, 0.2])),
+        earlier=EarlierEpochs(history, best_epoch=2),
+    )
+    monitor.begin(logits)
+    assert monitor.best_score == 0.5
+    # Smoothed: 0.45 of (0.5, 0.4), 0.5 of three, 0.6 of the last three.
+    assert [monitor.observe(1.0, logits) for _ in range(3)] == [False, False, True]
+    assert monitor.best_epoch == 5 and monitor.best_score == 0.7

@@ -10,9 +10,10 @@ from imblearn.combine import SMOTETomek
 from imblearn.over_sampling import SMOTE, SMOTENC, RandomOverSampler
 from imblearn.under_sampling import RandomUnderSampler
 from numpy.testing import assert_array_equal
-from sklearn.model_selection import (
-    StratifiedKFold,
-)
+from sklearn.model_selection import StratifiedKFold
+
+from skadaptive._committee.resampling import resample
+from skadaptive._committee.rows import TrainingRows
 
 # ------------------------------------------------------------------------- sampler
 
@@ -93,6 +94,41 @@ def test_samplers_of_imbalanced_learn(sampler, quick, binary):
     assert model.oof_proba_[:, 1].mean() == pytest.approx(y.mean(), abs=0.02)
     again = quick(sampler=sampler).fit(X, y)
     assert_array_equal(again.predict_proba(X), model.predict_proba(X))
+
+
+def resampled(sampler, X, y, folds):
+    """What is appended to the rows, and the folds that are left."""
+    rows = TrainingRows(X, y, np.ones(len(y)), folds)
+    return resample(sampler, X, rows, np.unique(y), 0, as_numbers=np.asarray)
+
+
+@pytest.mark.parametrize(
+    "sampler", [RandomUnderSampler(), RandomOverSampler()], ids=str
+)
+def test_picked_rows_are_the_given_ones_with_their_missing_values(sampler, binary, rng):
+    """None is made; each member's are drawn from its own training rows, evenly."""
+    X, y = binary
+    X = np.where(rng.random(X.shape) < 0.2, np.nan, X)
+    given = list(StratifiedKFold(3).split(X, y))
+    synthetic, folds = resampled(sampler, X, y, given)
+    assert not synthetic
+    for (before, test), (train, still_test) in zip(given, folds, strict=True):
+        assert_array_equal(still_test, test)
+        assert np.isin(train, before).all()
+        counts, given_counts = np.bincount(y[train]), np.bincount(y[before])
+        assert counts[0] == counts[1] in given_counts
+        assert np.isnan(X[train]).any()
+
+
+def test_rows_that_are_moved_are_not_taken_for_picked_ones(binary):
+    X, y = binary
+    given = list(StratifiedKFold(3).split(X, y))
+    synthetic, folds = resampled(RandomOverSampler(shrinkage=0.5), X, y, given)
+    assert len(synthetic) == 3
+    made = np.concatenate([rows for rows, _ in synthetic])
+    assert_array_equal(
+        np.concatenate([train for train, _ in folds]), len(X) + np.arange(len(made))
+    )
 
 
 def test_members_have_their_own_draw(quick, binary):

@@ -82,9 +82,10 @@ def test_unseen_and_missing_categories(quick, table):
     holes = X.assign(colour=X["colour"].where(np.arange(600) % 5 > 0, None))
     model = quick().fit(holes, y)
     assert model.feature_encoder_.transform(holes).shape[1] == 6
-    new = X.iloc[:4].assign(colour=["violet", "red", None, np.nan])
-    assert np.isfinite(model.predict_proba(new)).all()
+    new = X.iloc[[0] * 4].assign(colour=["violet", "red", None, np.nan])
     assert_array_equal(model.feature_encoder_.transform(new)[0, 2:], 0)
+    violet, red, none, nan = model.predict_proba(new)[:, 1]
+    assert none == nan and len({violet, red, none}) == 3
 
 
 def test_missing_values_of_pandas(quick, table):
@@ -95,7 +96,11 @@ def test_missing_values_of_pandas(quick, table):
     )
     model = quick().fit(X, y)
     assert model.feature_encoder_.transform(X).shape[1] == 6
-    assert np.isfinite(model.predict_proba(X)).all()
+    # They are the missing values of NumPy and None.
+    colour = X["colour"].astype(object).where(X["colour"].notna(), None)
+    plain = X.assign(colour=colour, age=X["age"].astype("float64"))
+    assert_array_equal(quick().fit(plain, y).oof_proba_, model.oof_proba_)
+    assert_array_equal(model.predict_proba(plain), model.predict_proba(X))
 
 
 def test_only_categories(quick, table):

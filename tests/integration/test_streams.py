@@ -7,10 +7,12 @@ import pytest
 from imblearn.over_sampling import SMOTE
 from imblearn.under_sampling import RandomUnderSampler
 from numpy.testing import assert_allclose, assert_array_equal
+from scipy.special import expit, logit
 from sklearn.datasets import make_classification
 from sklearn.metrics import average_precision_score, f1_score, log_loss
 from sklearn.model_selection import StratifiedKFold
 
+from skadaptive._committee.calibration import SigmoidCalibration
 from skadaptive._committee.folds import chunk_folds
 from skadaptive._features.scaling import RobustScaler
 from skadaptive._training.tensorflow_program import TensorFlowProgram
@@ -90,32 +92,6 @@ def test_rows_that_come_again_are_judged_by_those_that_never_saw_them(quick, rng
     model.partial_fit(X, y)
     assert average_precision_score(y, model.predict_proba(X)[:, 1]) > 0.75
     assert abs(average_precision_score(y, model.oof_proba_[:, 1]) - y.mean()) < 0.15
-
-
-def test_chunk_folds(rng):
-    X = rng.normal(size=(1000, 3))
-    weight = np.ones(1000)
-    folds = chunk_folds(5, X, weight)
-    held_out = np.concatenate([test for _, test in folds])
-    assert_array_equal(np.sort(held_out), np.arange(1000))
-    for train, test in folds:
-        assert_array_equal(np.sort(np.r_[train, test]), np.arange(1000))
-        assert 140 < len(test) < 260
-    # The same row in another chunk, in another order, negative zeros and all.
-    X[:, 2] = 0.0
-    places = np.empty(1000, dtype=int)
-    for member, (_, test) in enumerate(chunk_folds(5, X, weight)):
-        places[test] = member
-    order = rng.permutation(1000)[:400]
-    again = X[order] * [1, 1, -1]
-    for member, (_, test) in enumerate(chunk_folds(5, again, weight[:400])):
-        assert (places[order[test]] == member).all()
-    assert len(chunk_folds("auto", X, weight)) == 5
-    ((train, test),) = chunk_folds(0.3, X, weight)
-    assert 230 < len(test) < 370 and len(train) + len(test) == 1000
-    ((train, test),) = chunk_folds(None, X, np.r_[0.0, weight[1:]])
-    assert_array_equal(train, np.arange(1, 1000))
-    assert not test.size
 
 
 def test_one_pass_per_call(quick, binary):
@@ -337,29 +313,36 @@ def test_nothing_held_out_is_said_once(quick, binary):
     assert model.threshold_ == 0.5 and np.isnan(model.oof_proba_).all()
 
 
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_rows_are_held_out_alike_in_either_precision(dtype, rng):
-    X = rng.normal(size=(100, 3))
-    expected = chunk_folds(3, X, np.ones(100))
-    for (_, one), (_, other) in zip(
-        expected, chunk_folds(3, X.astype(dtype), np.ones(100)), strict=True
-    ):
-        assert_array_equal(one, other)
-
-
-def test_chunk_without_the_rare_class_keeps_the_calibration(quick, stream):
+def test_chunk_without_the_rare_class_is_calibrated_by_earlier_ones_too(quick, stream):
+    """As is learnt from the out-of-fold logits of both, each as it was scored then."""
     X, y, *_ = stream
-    model = quick().partial_fit(X[:500], y[:500], classes=[0, 1])
-    assert model._committee.calibration is not None
-    frequent = np.flatnonzero(y == 0)[:500]
-    model.partial_fit(X[frequent], y[frequent])
-    assert model._committee.calibration is not None
+    frequent = np.flatnonzero(y == 0)[500:1700]
+    model, raw = quick(), quick(calibration=None)
+    logits = []
+    for rows in (np.arange(500), frequent):
+        for either in (model, raw):
+            either.partial_fit(X[rows], y[rows], classes=[0, 1])
+        logits.append(logit(raw.oof_proba_[:, 1:]))
+    y_seen = np.r_[y[:500], y[frequent]]
+    calibration = SigmoidCalibration.fit(
+        np.concatenate(logits), y_seen, np.ones(len(y_seen))
+    )
+    assert_allclose(model.oof_proba_[:, 1:], expit(calibration(logits[-1])), rtol=1e-4)
+    # Which is not what it was before, and not nothing.
+    assert np.abs(model.oof_proba_ - raw.oof_proba_).max() > 0.01
 
 
-def test_equal_rows(quick):
+def test_a_member_that_holds_out_every_row_of_a_chunk_learns_nothing(quick):
+    """As where all rows are equal: they are held out together, by one of three."""
+    X, y = np.ones((200, 3)), (np.arange(200) % 4 == 0).astype(int)
+    sizes = sorted(len(test) for _, test in chunk_folds(3, X, np.ones(200)))
+    assert sizes == [0, 0, 200]
     model = quick(batch_size=16, **PLAIN)
-    model.partial_fit(np.ones((100, 3)), np.arange(100) % 2, classes=[0, 1])
-    assert np.isfinite(model.predict_proba(np.ones((1, 3)))).all()
+    for _ in range(5):
+        model.partial_fit(X, y, classes=[0, 1])
+    # It still says what it began with, the share of each class; the others have moved.
+    assert_allclose(model.oof_proba_, [[0.75, 0.25]] * 200, atol=0.01)
+    assert np.abs(model.predict_proba(X) - model.oof_proba_).max() > 0.02
 
 
 def test_class_weight_is_of_no_unit_in_a_chunk(quick, binary):

@@ -1,6 +1,8 @@
 """The uses that the package exists for: real fits inside the tools around it."""
 
+import joblib
 import numpy as np
+import pandas as pd
 import pytest
 from imblearn.combine import SMOTETomek
 from imblearn.ensemble import BalancedBaggingClassifier
@@ -8,13 +10,10 @@ from imblearn.over_sampling import ADASYN, SMOTE, RandomOverSampler
 from imblearn.pipeline import Pipeline
 from imblearn.under_sampling import RandomUnderSampler
 from numpy.testing import assert_allclose, assert_array_equal
+from sklearn import config_context
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.dummy import DummyClassifier
-from sklearn.ensemble import (
-    HistGradientBoostingClassifier,
-    RandomForestClassifier,
-    StackingClassifier,
-)
+from sklearn.ensemble import StackingClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import average_precision_score, f1_score
 from sklearn.model_selection import (
@@ -24,8 +23,9 @@ from sklearn.model_selection import (
     cross_validate,
     train_test_split,
 )
-from sklearn.neural_network import MLPClassifier
 from sklearn.preprocessing import StandardScaler
+
+from skadaptive import AdaptiveHybridClassifier
 
 
 @pytest.fixture(scope="module")
@@ -132,17 +132,32 @@ def test_cross_validate_with_weights(learner, digits):
     assert (found["test_roc_auc"] > 0.9).all()
 
 
-def test_groups_through_metadata_routing(quick, digits):
-    from sklearn import config_context
-
-    X, y = digits
+def test_groups_routed_as_metadata_are_held_out_together(quick, binary):
+    X, y = binary
     groups = np.arange(len(y)) // 4
+    judged = []
+
+    def scorer(estimator, X, y):
+        judged.append(X[:, 0])  # told apart by their first feature
+        return 0.5
+
     with config_context(enable_metadata_routing=True):
-        model = quick(cv=3, max_epochs=2).set_fit_request(groups=True)
+        model = quick(cv=0.3, scoring=scorer, max_epochs=1)
         found = cross_validate(
-            model, X, y, cv=2, params={"groups": groups}, return_estimator=True
+            model.set_fit_request(groups=True),
+            X,
+            y,
+            cv=2,
+            scoring="roc_auc",
+            params={"groups": groups},
+            return_indices=True,
         )
-    assert all(np.isfinite(e.best_score_) for e in found["estimator"])
+    assert len(judged) == 2
+    for train, seen in zip(found["indices"]["train"], judged, strict=True):
+        held_out = np.isin(X[train, 0], seen)
+        assert 0.2 < held_out.mean() < 0.4
+        shares = pd.Series(held_out).groupby(groups[train]).mean()
+        assert set(shares) == {0, 1}
 
 
 def test_stacked_and_cross_val_predicted(learner, digits):
@@ -153,33 +168,20 @@ def test_stacked_and_cross_val_predicted(learner, digits):
     assert stack.fit(X, y).predict(X).shape == y.shape
 
 
-def test_side_by_side_with_scikit_learn(digits):
-    """The default is above linear model and forest, and not far from the best."""
-    from skadaptive import AdaptiveHybridClassifier
-
+def test_the_defaults_find_a_rare_class(digits, global_random_seed):
+    """Far above chance; who is better than whom is a question for the benchmarks."""
     X, y = digits
-    contenders = {
-        "ours": AdaptiveHybridClassifier(random_state=0),
-        "logistic": LogisticRegression(max_iter=2000),
-        "forest": RandomForestClassifier(random_state=0),
-        "boosting": HistGradientBoostingClassifier(random_state=0),
-        "mlp": MLPClassifier(max_iter=500, random_state=0),
-    }
-    found = {
-        name: cross_validate(model, X, y, cv=3, scoring="average_precision")[
-            "test_score"
-        ].mean()
-        for name, model in contenders.items()
-    }
-    assert found["ours"] > max(found["logistic"], found["forest"]) + 0.01, found
-    assert found["ours"] > max(found.values()) - 0.08, found
+    model = AdaptiveHybridClassifier(random_state=global_random_seed)
+    scoring = ["average_precision", "f1"]
+    found = cross_validate(model, X, y, cv=3, scoring=scoring)
+    assert found["test_average_precision"].min() > 15 * y.mean()
+    # The best that can be done without looking at the features: all rows are rare.
+    assert found["test_f1"].min() > 5 * f1_score(y, np.ones_like(y))
 
 
 def test_thread_jobs_agree_with_one(quick, binary):
     X, y = binary
     one = cross_validate(quick(), X, y, cv=3, scoring="roc_auc")["test_score"]
-    import joblib
-
     with joblib.parallel_backend("threading", n_jobs=2):
         two = cross_validate(quick(), X, y, cv=3, scoring="roc_auc", n_jobs=2)
     assert_array_equal(two["test_score"], one)
@@ -187,10 +189,6 @@ def test_thread_jobs_agree_with_one(quick, binary):
 
 def test_real_table(tabular_data):
     """Mammography: 11,183 rows, 2.3 % rare, on raw features."""
-    import pandas as pd
-
-    from skadaptive import AdaptiveHybridClassifier
-
     frame = pd.read_csv(tabular_data / "mammography.csv.gz")
     y = frame.pop("target")
     X_train, X_test, y_train, y_test = train_test_split(
