@@ -1,4 +1,4 @@
-"""Steps made flat: what it does to their singular values, and what it leaves."""
+"""Orthogonalized updates: the polynomial, the norm and the hidden kernels alone."""
 
 import numpy as np
 import pytest
