@@ -104,7 +104,7 @@ class AdaptationDisplay:
     def from_estimator(
         cls, estimator: Estimator, *, ax: Any = None, name: str | None = None
     ) -> Self:
-        """Draw how the mix of a fitted estimator moved.
+        """Draw the score and the loss weights of a fitted estimator by epoch.
 
         Parameters
         ----------
