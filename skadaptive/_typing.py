@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 Table: TypeAlias = ArrayLike | pd.DataFrame
 FloatArray: TypeAlias = NDArray[np.floating[Any]]
 IntArray: TypeAlias = NDArray[np.integer[Any]]
+BoolArray: TypeAlias = NDArray[np.bool_]
 #: Seed, as scikit-learn takes it.
 RandomState: TypeAlias = int | np.random.RandomState | None
 #: A class label.
@@ -25,6 +26,7 @@ Tensor: TypeAlias = Any
 
 __all__ = [
     "ArrayLike",
+    "BoolArray",
     "Estimator",
     "FilePath",
     "FloatArray",

@@ -5,7 +5,9 @@ Goals
 The hybrid loss is a weighted sum of cross-entropy, focal loss and soft Dice loss. The
 best weights are not known beforehand, so they change during training, driven by a score
 on rows that the scored network did not train on. This module holds the rules for that
-change; it does not depend on losses, networks or Keras.
+change; it does not depend on losses, networks or Keras. After each epoch
+``_committee.monitor.Monitor.observe`` applies them for the estimator, and
+:class:`skadaptive.callbacks.AdaptiveLossWeights` for any Keras model.
 
 Conventions
 -----------

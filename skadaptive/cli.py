@@ -7,8 +7,8 @@ import os
 import shlex
 import sys
 import warnings
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any, TextIO
@@ -17,12 +17,26 @@ import numpy as np
 import pandas as pd
 from sklearn.model_selection import TimeSeriesSplit
 
+from ._io import dates
 from ._io.atomic import replace_atomically
+from ._io.columns import Notes, ReadingOptions, infer_column, quoted
+from ._io.containers import READABLE
 from ._io.json_values import json_values
-from ._io.model_files import ModelFacts, SavedModel, as_trained, load_model, save_model
-from ._io.tables import read_table, split_target, two_classes
+from ._io.model_files import ModelFacts, SavedModel, features_of, load_model, save_model
+from ._io.numbers import NumberMarks
+from ._io.tables import TableFile, read_table
+from ._io.target import label_of, one_spelling, two_classes
+from ._io.training_table import (
+    ColumnRoles,
+    TrainingTable,
+    check_columns,
+    make_training,
+    read_training,
+    read_weights,
+)
 from ._packages import require
-from ._typing import FloatArray, Label
+from ._report.pages import comparison_report, evaluation_report
+from ._report.source import Source, describe_columns
 from ._version import __version__
 from .comparison import Comparison, compare
 from .datasets import load_rare
@@ -33,7 +47,7 @@ __all__ = ["main"]
 #: Exit codes: a mistake of the user's, and an interrupt as shells report it.
 MISTAKE, INTERRUPTED = 2, 130
 
-_FILE_HELP = "CSV, plain or gzipped, or Parquet"
+_FILE_HELP = f"table: {READABLE}"
 _EXAMPLES = """\
 examples:
   skadaptive compare                                 (on built-in data)
@@ -142,6 +156,10 @@ def _add_compare(parser: argparse.ArgumentParser) -> None:
         "--time", metavar="COLUMN", help="train on earlier rows, test on later ones"
     )
     parser.add_argument(
+        "--id", metavar="COLUMN", help="column that names the rows, which is no feature"
+    )
+    _add_reading(parser)
+    parser.add_argument(
         "--scoring",
         default="average_precision",
         metavar="NAME",
@@ -174,7 +192,14 @@ def _add_predict(parser: argparse.ArgumentParser) -> None:
     _add_model_and_file(parser)
     _add_drop(parser)
     parser.add_argument(
-        "--out", metavar="FILE", help="CSV or Parquet; default: CSV to standard output"
+        "--id",
+        metavar="COLUMN",
+        help="column to copy into the output; default: that of compare --id",
+    )
+    parser.add_argument(
+        "--out",
+        metavar="FILE",
+        help=f"{', '.join(_WRITERS)}; default: CSV to standard output",
     )
 
 
@@ -192,6 +217,47 @@ def _add_evaluate(parser: argparse.ArgumentParser) -> None:
 def _add_model_and_file(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", metavar="MODEL", help="file of compare --save")
     parser.add_argument("file", metavar="FILE", help=_FILE_HELP)
+    _add_source(parser)
+
+
+def _add_source(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--encoding", metavar="NAME", help="encoding of FILE; default: found out"
+    )
+    parser.add_argument(
+        "--sheet", metavar="NAME", help="sheet of a spreadsheet that has several"
+    )
+
+
+def _add_reading(parser: argparse.ArgumentParser) -> None:
+    _add_source(parser)
+    parser.add_argument(
+        "--decimal",
+        choices=[".", ","],
+        help="decimal mark of FILE; default: found out from the values",
+    )
+    parser.add_argument(
+        "--thousands",
+        choices=[",", ".", " ", "'"],
+        help="separator of thousands; default: found out from the values",
+    )
+    parser.add_argument(
+        "--date-format",
+        action="append",
+        default=[],
+        metavar="COLUMN=FORMAT",
+        help="how dates are written, such as 'opened=%%d/%%m/%%Y' (see strftime; "
+        f"{dates.EPOCH_SECONDS} and {dates.EPOCH_MILLISECONDS} are possible, too); "
+        "default: found out from the values",
+    )
+    parser.add_argument(
+        "--missing",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="VALUE",
+        help="values that stand for missing ones, such as -999",
+    )
 
 
 def _add_columns(parser: argparse.ArgumentParser) -> None:
@@ -225,59 +291,25 @@ def _add_results(parser: argparse.ArgumentParser) -> None:
 # ---------------------------------------------------------------------------- compare
 
 
-@dataclass(frozen=True)
-class TrainingTable:
-    """A table to compare on, and the columns of it that have a role of their own.
-
-    Attributes
-    ----------
-    X : DataFrame of shape (n_samples, n_features)
-    y : Series of shape (n_samples,)
-        Labels of two classes.
-    positive : label
-        Value of the target that is the rare class.
-    target : str
-        Name of the target.
-    groups : ndarray of shape (n_samples,) or None
-    sample_weight : ndarray of shape (n_samples,) or None
-    others_together : bool
-        Whether all other values of the target were made one class.
-    unused_columns : list of str
-        Columns of the file that are neither features nor the target.
-    """
-
-    X: pd.DataFrame
-    y: pd.Series
-    positive: Label
-    target: str
-    groups: np.ndarray | None
-    sample_weight: FloatArray | None
-    others_together: bool
-    unused_columns: list[str]
-
-    @property
-    def pos_label(self) -> Label:
-        """The rare class as ``y`` has it."""
-        return _label(self.y, self.positive)
-
-
 def _compare(options: argparse.Namespace) -> int:
-    _check_outputs(options.report, options.save)
+    _check_outputs([options.file], options.report, options.save)
     _check_packages(options)
-    table = _read_training(options)
     if options.folds < 2:
         raise ValueError(f"--folds must be 2 or more; got {options.folds}.")
+    table = _read_training(options)
+    for note in table.notes:
+        _print_note(f"note: {note}")
     _print_positive(table, by_default=options.positive is None)
     _import_tensorflow()
     comparison = compare(
         table.X,
-        table.y,
+        table.target.y,
         contenders="quick" if options.quick else "default",
         scoring=options.scoring,
         cv=TimeSeriesSplit(options.folds) if options.time else options.folds,
         groups=table.groups,
         sample_weight=table.sample_weight,
-        pos_label=table.pos_label,
+        pos_label=table.target.pos_label,
         n_jobs=options.jobs,
         random_state=options.seed,
         cache_dir=options.cache,
@@ -290,91 +322,98 @@ def _compare(options: argparse.Namespace) -> int:
         print(comparison, flush=True)  # first, because writing files may fail
     written = {}
     if options.report:
-        written["report"] = str(comparison.to_html(options.report))
+        source = Source(
+            file=options.file or "built-in data (breast_cancer)",
+            target=str(table.target.y.name),
+            columns=describe_columns(table.X, table.formats, table.left_out),
+            notes=table.notes,
+            seed=options.seed,
+        )
+        page = comparison_report(comparison, options.report, source=source)
+        written["report"] = str(page)
     if options.save and not unfinished:
         facts = ModelFacts(
             name=comparison.best_name_,
-            target=table.target,
-            positive=json_values(table.positive),
-            others_together=table.others_together,
-            unused_columns=table.unused_columns,
+            target=str(table.target.y.name),
+            positive=json_values(table.target.positive),
+            others_together=table.target.others_together,
+            unused_columns=list(table.left_out),
+            id_column=options.id,
         )
-        save_model(options.save, comparison.best_, table.X, facts)
+        save_model(options.save, comparison.best_, table.formats, facts)
         written["model"] = options.save
     if options.json:
-        _print_json(_comparison_values(comparison) | written)
+        values = _comparison_values(comparison)
+        _print_json(values | {"notes": table.notes} | written)
     else:
         _print_written(written)
     return INTERRUPTED if unfinished else 0
 
 
 def _read_training(options: argparse.Namespace) -> TrainingTable:
-    if options.file is None:
-        if options.target:
-            raise ValueError(
-                "--target needs a FILE. Write FILE before --drop, which takes all "
-                "names that follow it."
-            )
-        bunch = load_rare("breast_cancer", as_frame=True)
-        frame = bunch.data.assign(diagnosis=bunch.target_names[bunch.target])
-        target = "diagnosis"
-    else:
-        frame, target = read_table(options.file), options.target
-        if target is None:
-            raise ValueError(
-                "The column to predict is missing: --target COLUMN, one of: "
-                f"{', '.join(frame.columns)}."
-            )
     if options.time and options.group:
         raise ValueError("--time and --group exclude each other: leave one out.")
-    special = [c for c in (options.group, options.time, options.weight) if c]
-    _check_columns(frame, [*options.drop, *special])
-    dropped = sorted({target, *special} & set(options.drop))
-    if dropped:
+    roles = ColumnRoles(
+        target=options.target,
+        group=options.group,
+        time=options.time,
+        weight=options.weight,
+        id=options.id,
+        drop=options.drop,
+    )
+    if options.file is not None:
+        reading = _reading_options(options)
+        return read_training(options.file, roles, options.positive, reading)
+    if options.target:
         raise ValueError(
-            f"{', '.join(dropped)} cannot be dropped and used otherwise: take it out "
-            "of --drop, or out of the other option."
+            "--target needs a FILE. Write FILE before --drop, which takes all names "
+            "that follow it."
         )
-    frame = frame.drop(columns=options.drop)
-    if options.time:
-        _check_time(frame[options.time])
-        frame = frame.sort_values(options.time, kind="stable").reset_index(drop=True)
-    weight = _weights(frame, options.weight)
-    X, y, positive = split_target(frame, target, options.positive, weight)
-    X = X.drop(columns=special)
-    if X.shape[1] == 0:
-        raise ValueError("No column is left to predict from.")
-    return TrainingTable(
-        X=X,
-        y=y,
-        positive=positive,
-        target=target,
-        groups=frame[options.group].to_numpy() if options.group else None,
-        sample_weight=weight,
-        others_together=frame[target].nunique() > 2,
-        unused_columns=[*options.drop, *special],
+    bunch = load_rare("breast_cancer", as_frame=True)
+    frame = bunch.data.assign(diagnosis=bunch.target_names[bunch.target])
+    formats = {
+        name: infer_column(frame[name], name, ReadingOptions(), Notes())[1]
+        for name in bunch.data
+    }
+    roles = replace(roles, target="diagnosis")
+    return make_training(frame, roles, options.positive, formats)
+
+
+def _reading_options(options: argparse.Namespace) -> ReadingOptions:
+    formats = {}
+    for given in options.date_format:
+        column, equals, date_format = given.partition("=")
+        if not equals:
+            raise ValueError(f"--date-format needs the column, too: 'COLUMN={given}'.")
+        formats[column] = date_format
+    return ReadingOptions(
+        marks=NumberMarks(options.decimal, options.thousands),
+        date_formats=formats,
+        missing_values=tuple(options.missing),
+        encoding=options.encoding,
+        sheet=options.sheet,
     )
 
 
 def _print_positive(table: TrainingTable, by_default: bool) -> None:
     """Say which value is the rare class, and how to choose another one."""
-    is_rare, weight = table.y == table.pos_label, table.sample_weight
+    target, weight = table.target, table.sample_weight
+    is_rare, positive = target.y == target.pos_label, quoted(target.positive)
     share = np.average(is_rare, weights=weight)
     _print_note(
-        f"The rare value of {table.target} is {table.positive}: {share:.2%} of "
-        f"{len(table.y):,} rows{'' if weight is None else ' by weight'}. "
+        f"The rare value of {target.y.name} is {positive}: {share:.2%} of "
+        f"{len(target.y):,} rows{'' if weight is None else ' by weight'}. "
         f"{table.X.shape[1]} features."
     )
-    if by_default and table.others_together:
+    if by_default and target.others_together:
         _print_note("To find another value instead: --positive VALUE")
     elif by_default:
-        other = str(table.y[~is_rare].iloc[0])
-        _print_note(f"To find {other} instead: --positive {shlex.quote(other)}")
+        other = str(target.y[~is_rare].iloc[0])
+        _print_note(f"To find {quoted(other)} instead: --positive {shlex.quote(other)}")
     if share > 0.5:
         why = "; of two about equally frequent ones the second counts as rare"
         _print_note(
-            f"note: {table.positive} is the more frequent value"
-            f"{why if by_default else ''}."
+            f"note: {positive} is the more frequent value{why if by_default else ''}."
         )
 
 
@@ -398,56 +437,91 @@ def _comparison_values(comparison: Comparison) -> dict[str, Any]:
 
 
 def _predict(options: argparse.Namespace) -> int:
-    _check_outputs(options.out)
-    saved, frame = _read_model_and_table(options)
+    _check_outputs([options.file, options.model], options.out)
+    if options.out is not None:
+        _writer(options.out)
+    saved, table = _read_model_and_table(options, as_written=[options.id])
+    for note in table.notes:
+        _print_note(f"note: {note}")
+    frame = table.frame
     # The table of the training has the target, too; it is not looked at.
-    X = _features(frame, saved, ignore=[saved.facts.target])
+    X = _features(frame, saved, ignore=[saved.facts.target, options.id])
     classes = list(saved.model.classes_)
-    index = classes.index(_label(classes, saved.facts.positive))
+    index = classes.index(label_of(classes, saved.facts.positive))
     result = pd.DataFrame(
         {
             "probability": saved.model.predict_proba(X)[:, index],
             "prediction": saved.model.predict(X),
         }
     )
+    name = options.id or saved.facts.id_column
+    if name in frame:
+        result.insert(0, name, frame[name].to_numpy())
     if options.out is None:
         result.to_csv(sys.stdout, index=False)
         return 0
     with replace_atomically(options.out) as temporary:
-        if options.out.lower().endswith(".parquet"):
-            result.to_parquet(temporary, index=False)
-        else:
-            compression = "gzip" if options.out.lower().endswith(".gz") else None
-            result.to_csv(temporary, index=False, compression=compression)
+        _writer(options.out)(result, temporary)
     _print_note(f"{len(result):,} rows were written to {options.out}.")
     return 0
 
 
+_WRITERS: dict[str, Callable[[pd.DataFrame, Path], Any]] = {
+    ".csv": lambda frame, path: frame.to_csv(path, index=False),
+    ".csv.gz": lambda frame, path: frame.to_csv(path, index=False, compression="gzip"),
+    ".tsv": lambda frame, path: frame.to_csv(path, index=False, sep="\t"),
+    ".jsonl": lambda frame, path: frame.to_json(path, orient="records", lines=True),
+    ".parquet": lambda frame, path: frame.to_parquet(path, index=False),
+    ".feather": lambda frame, path: frame.to_feather(path),
+}
+
+
+def _writer(path: str) -> Callable[[pd.DataFrame, Path], Any]:
+    """The function that writes what the name of a file says."""
+    for suffix, write in _WRITERS.items():
+        if path.lower().endswith(suffix):
+            return write
+    raise ValueError(
+        f"{path} cannot be written: its name must end in one of {', '.join(_WRITERS)}."
+    )
+
+
 def _evaluate(options: argparse.Namespace) -> int:
-    _check_outputs(options.report, directory=options.out)
+    _check_outputs([options.file, options.model], options.report, directory=options.out)
     _check_packages(options)
-    saved, frame = _read_model_and_table(options)
+    saved, table = _read_model_and_table(options, as_written=[options.target])
     special = [options.target, *([options.weight] if options.weight else [])]
-    _check_columns(frame, special)
-    X = _features(frame, saved, ignore=special)
-    labels = frame[options.target]
-    if labels.isna().any():
-        raise ValueError(
-            f"{labels.isna().sum()} rows have no value in {options.target!r}: remove "
-            "them, or fill in the value."
+    check_columns(table.frame, special)
+    notes = Notes()
+    labels = one_spelling(table.frame[options.target], notes)
+    has_label = labels.notna()
+    if not has_label.all():
+        notes.add(
+            f"Left out, since {quoted(options.target)} is empty",
+            f"{(~has_label).sum():,} rows",
         )
+    lines = [*table.notes, *notes.lines()]
+    for note in lines:
+        _print_note(f"note: {note}")
+    frame = table.frame[has_label].reset_index(drop=True)
+    X = _features(frame, saved, ignore=special)
+    labels = labels[has_label].infer_objects()
     y = two_classes(labels, saved.facts.positive, saved.facts.others_together)
     evaluation = evaluate(
         saved.model,
         X,
         y.to_numpy(),
-        sample_weight=_weights(frame, options.weight),
-        pos_label=_label(saved.model.classes_, saved.facts.positive),
+        sample_weight=read_weights(frame, options.weight),
+        pos_label=label_of(saved.model.classes_, saved.facts.positive),
         random_state=options.seed,
     )
+    # The class of a pipeline's last step does not tell contenders apart.
+    evaluation = replace(evaluation, name=saved.facts.name)
     written = {}
     if options.report:
-        written["report"] = str(evaluation.to_html(options.report))
+        source = Source(options.file, options.target, notes=lines)
+        page = evaluation_report(evaluation, options.report, source=source)
+        written["report"] = str(page)
     if options.out:
         evaluation.save(options.out)
         written["folder"] = options.out
@@ -465,63 +539,46 @@ def _evaluate(options: argparse.Namespace) -> int:
 
 
 def _read_model_and_table(
-    options: argparse.Namespace,
-) -> tuple[SavedModel, pd.DataFrame]:
-    saved, frame = load_model(options.model), read_table(options.file)
-    _check_columns(frame, options.drop)
-    return saved, frame.drop(columns=options.drop)
+    options: argparse.Namespace, as_written: Sequence[str | None]
+) -> tuple[SavedModel, TableFile]:
+    """Read a model and a table of new rows, the table as that of the training was."""
+    saved = load_model(options.model)
+    names = [*as_written, saved.facts.target, saved.facts.id_column]
+    table = read_table(
+        options.file,
+        ReadingOptions(encoding=options.encoding, sheet=options.sheet),
+        known=saved.columns,
+        as_written=[name for name in names if name],
+    )
+    check_columns(table.frame, options.drop)
+    return saved, replace(table, frame=table.frame.drop(columns=options.drop))
 
 
 def _features(
-    frame: pd.DataFrame, saved: SavedModel, ignore: list[str]
+    frame: pd.DataFrame, saved: SavedModel, ignore: Sequence[str | None]
 ) -> pd.DataFrame:
-    ignore = [*ignore, *saved.facts.unused_columns]
-    extra = [name for name in ignore if name in frame and name not in saved.columns]
-    return as_trained(frame.drop(columns=extra), saved.columns)
+    ignored = {*ignore, *saved.facts.unused_columns}
+    extra = [name for name in frame if name in ignored and name not in saved.columns]
+    return features_of(frame.drop(columns=extra), saved)
 
 
 # ----------------------------------------------------------------------------- checks
 
 
-def _check_columns(frame: pd.DataFrame, names: list[str]) -> None:
-    missing = [name for name in names if name not in frame]
-    if missing:
-        raise ValueError(
-            f"There is no column {', '.join(missing)}. The columns are: "
-            f"{', '.join(frame.columns)}."
-        )
-
-
-def _check_time(column: pd.Series) -> None:
-    is_number = pd.api.types.is_numeric_dtype(column)
-    if not is_number and not pd.api.types.is_datetime64_any_dtype(column):
-        raise ValueError(
-            f"Column {column.name} must hold times that can be ordered; it holds "
-            f"{column.dropna().iloc[0]!r}. Write dates as 2020-01-31, or numbers."
-        )
-    if column.isna().any():
-        raise ValueError(
-            f"{column.isna().sum()} rows have no value in {column.name}: remove them, "
-            "or fill in the value."
-        )
-
-
-def _weights(frame: pd.DataFrame, column: str | None) -> FloatArray | None:
-    if column is None:
-        return None
-    weights = pd.to_numeric(frame[column], errors="coerce")
-    wrong = frame[column][~(weights >= 0)]
-    if len(wrong) or not weights.any():
-        value = repr(wrong.iloc[0]) if len(wrong) else "only 0"
-        raise ValueError(
-            "Weights must be numbers, none below 0 and not all 0; "
-            f"{column} has {value}."
-        )
-    return weights.to_numpy(dtype=float)
-
-
-def _check_outputs(*paths: str | None, directory: str | None = None) -> None:
-    """Refuse before the work what could not be written after it."""
+def _check_outputs(
+    inputs: list[str | None], *paths: str | None, directory: str | None = None
+) -> None:
+    """Refuse before the work what could not be written after it, or overwrites."""
+    taken = {Path(path).resolve() for path in inputs if path}
+    for path in paths:
+        if path is None:
+            continue
+        if Path(path).resolve() in taken:
+            raise ValueError(
+                f"{path} cannot be written: it is a file that is read, or that "
+                "something else is written to. Name another one."
+            )
+        taken.add(Path(path).resolve())
     for path in (*paths, directory):
         if path is None:
             continue
@@ -559,11 +616,6 @@ def _import_tensorflow() -> None:
         os.dup2(stderr, 2)
         os.close(stderr)
         os.close(null)
-
-
-def _label(labels: Any, positive: Label) -> Label:
-    """The rare class as ``two_classes`` writes it: the value itself, or its text."""
-    return positive if (np.asarray(labels) == positive).any() else str(positive)
 
 
 def _print_note(message: str) -> None:

@@ -23,12 +23,20 @@ from ._assessment.cross_validation import (
     fit_and_tune,
     run_all,
 )
-from ._assessment.measures import COLUMNS, LABEL_MEASURES, is_loss, measure_title
+from ._assessment.measures import (
+    COLUMNS,
+    LABEL_MEASURES,
+    is_loss,
+    is_near_perfect,
+    measure_title,
+)
 from ._assessment.statistics import corrected_t_test, half_width, holm
 from ._committee.folds import NothingHeldOut, make_folds, pool
 from ._features.categories import categorical_columns
-from ._io.tables import Finding, inspect_table
-from ._report.formatting import join_names
+from ._features.text import text_columns
+from ._io.columns import quoted
+from ._io.findings import Finding, inspect_table
+from ._report.formatting import join_names, shown_decimals
 from ._sklearn_compat import check_sample_weight
 from ._typing import (
     ArrayLike,
@@ -65,7 +73,9 @@ def compare(  # noqa: PLR0913 - as scikit-learn's cross_validate
     ----------
     X : DataFrame or array-like of shape (n_samples, n_features)
         The table without any preparation: numbers, with NaN for missing values. A
-        DataFrame may also have columns of strings, categories and dates.
+        DataFrame may also have columns of strings, categories and dates. Strings are
+        free text where they have several words and differ in nearly every row, and
+        categories elsewhere.
     y : array-like of shape (n_samples,)
         Labels of two classes.
     contenders : {"default", "quick"} or dict of str to classifier, default="default"
@@ -150,7 +160,9 @@ def compare(  # noqa: PLR0913 - as scikit-learn's cross_validate
     if cache_dir is not None:
         _check_cacheable(contenders, scoring)
     folds = _folds(cv, data, seed)
-    findings = inspect_table(_as_frame(X), data.rare_rows, folds)
+    frame = _as_frame(X)
+    texts = set(frame.columns[text_columns(frame)])
+    findings = inspect_table(frame, data.rare_rows, folds, texts)
     protocol = Protocol(data, folds, scoring, seed)
     results, failures, messages, interrupted = run_all(
         contenders, protocol, n_jobs, cache_dir, verbose
@@ -164,7 +176,7 @@ def compare(  # noqa: PLR0913 - as scikit-learn's cross_validate
         left = len(contenders) - len(finished) - len(failures)
         warn(
             f"Interrupted: contenders compared: {len(finished)}; not finished: {left}. "
-            "best_ was not fitted.",
+            "No contender was fitted on all rows.",
         )
     if not finished:
         raise ValueError(
@@ -180,8 +192,8 @@ def compare(  # noqa: PLR0913 - as scikit-learn's cross_validate
             # The folds are done, and may have taken hours.
             reason = str(error) or "interrupted"
             warn(
-                f"{best} could not be fitted on all rows, and there is no best_: "
-                f"{reason}",
+                f"{best} could not be fitted on all rows, so that it cannot be used or "
+                f"saved: {reason}",
             )
     return comparison
 
@@ -204,7 +216,8 @@ class Comparison:
         of the corrected resampled t-test [1]_, ``p_holm``, which is corrected for the
         number of contenders [2]_, and a ``verdict``. The verdict is "ahead" if
         ``p_holm`` is below 0.05, "perhaps ahead" if only ``p_value`` is, and "could be
-        luck" otherwise.
+        luck" otherwise, and whenever the means are equal in the digits that are shown:
+        a difference that small may be significant, but is of no use.
     best_ : estimator
         The best contender, fitted on all data. Its ``predict`` uses a threshold that
         was tuned as in the folds. The attribute does not exist if the comparison was
@@ -396,12 +409,20 @@ class Comparison:
         tests = pd.DataFrame.from_dict(rows, orient="index", columns=columns)
         tests = tests.rename_axis("contender").astype(float)
         tests["p_holm"] = holm(tests["p_value"].to_numpy())
+        shown = self._shown_means()
+        is_equal = (shown.iloc[1:] == shown.iloc[0]).to_numpy()
         tests["verdict"] = np.select(
-            [tests["p_holm"] < 0.05, tests["p_value"] < 0.05],
-            ["ahead", "perhaps ahead"],
+            [is_equal, tests["p_holm"] < 0.05, tests["p_value"] < 0.05],
+            ["could be luck", "ahead", "perhaps ahead"],
             "could be luck",
         )
         return tests
+
+    def _shown_means(self) -> pd.Series:
+        """Mean score of each contender, as text with the digits that are shown."""
+        means = self.table[f"mean_{self.scoring_}"]
+        decimals = shown_decimals(means)
+        return means.map(f"{{:.{decimals}f}}".format)
 
     def _fit_best(self, model: Estimator, data: LabelledRows) -> None:
         rows = np.arange(len(self.y_))
@@ -422,13 +443,13 @@ class Comparison:
             Each item is a sentence or two.
         """
         best, scoring = self.best_name_, self.scoring_
-        mean = self.table.at[best, f"mean_{scoring}"]
+        means = self._shown_means()
         share = np.average(self.y_, weights=self.sample_weight_)
         weighted = "" if self.sample_weight_ is None else " by weight"
         lines = [
             f"{len(self.y_):,} rows, {self.y_.sum():,} of them {self.pos_label_}, the "
             f"rare class ({share:.2%}{weighted}).",
-            f"First by {measure_title(scoring)}: {best}, {mean:.3f}.",
+            f"First by {measure_title(scoring)}: {best}, {means[best]}.",
         ]
         words = {
             "ahead": "It is ahead of {} by more than luck",
@@ -443,8 +464,12 @@ class Comparison:
         if OURS in self.table.index and best != OURS:
             place = self.table.index.get_loc(OURS) + 1
             lines.append(
-                f"{OURS} comes {_ordinal(place)} of {len(self.table)}, "
-                f"{self.table.at[OURS, f'mean_{scoring}']:.3f}."
+                f"{OURS} comes {_ordinal(place)} of {len(self.table)}, {means[OURS]}."
+            )
+        if is_near_perfect(self.table.loc[best]):
+            lines.append(
+                "Scores this near perfect are seldom real: look for a column that is "
+                "known only after the outcome is."
             )
         lines += [f"{name} failed: {why}" for name, why in self.failures_.items()]
         return lines + [finding.message for finding in self.findings_]
@@ -458,15 +483,24 @@ class Comparison:
             columns=lambda name: measure_title(name.removeprefix("mean_"))
         )
 
+    def _formatters(self) -> dict[str, Callable[[float], str]]:
+        """Formatting of the score that ranks, with the digits of the summary."""
+        decimals = shown_decimals(self.table[f"mean_{self.scoring_}"])
+        return {measure_title(self.scoring_): f"{{:.{decimals}f}}".format}
+
     def __repr__(self) -> str:
         with pd.option_context("display.width", 200, "display.max_columns", 20):
-            table = self._shown().to_string(float_format="{:.3f}".format)
+            table = self._shown().to_string(
+                float_format="{:.3f}".format, formatters=self._formatters()
+            )
         return "\n".join([table, "", *self.summary()])
 
     def _repr_html_(self) -> str:
         lines = "".join(f"<li>{html.escape(line)}</li>" for line in self.summary())
         shown = self._shown()
-        table = shown.to_html(float_format="{:.3f}".format, border=0)
+        table = shown.to_html(
+            float_format="{:.3f}".format, formatters=self._formatters(), border=0
+        )
         return f"{table}<ul>{lines}</ul>"
 
     def to_html(
@@ -577,10 +611,14 @@ def _check_data(X: Any, y: Any, sample_weight: ArrayLike | None, groups: Any) ->
 def _check_columns(X: Any) -> None:
     """Raise a ValueError that names the column no contender could use."""
     if not isinstance(X, pd.DataFrame):
+        for i in range(X.shape[1]) if X.dtype.kind == "f" else ():
+            _check_finite(f"Column {i}", X[:, i])
         return
     repeated = X.columns[X.columns.duplicated()]
     if len(repeated):
-        raise ValueError(f"X has columns of the same name: {', '.join(repeated)}.")
+        raise ValueError(
+            f"X has columns of the same name: {', '.join(map(quoted, repeated))}."
+        )
     categories = set(X.columns[categorical_columns(X)])
     for name in X.columns.difference(categories, sort=False):
         column = X[name]
@@ -589,14 +627,27 @@ def _check_columns(X: Any) -> None:
         if not pd.api.types.is_numeric_dtype(column):
             held = next(iter(column.dropna()), None)
             raise ValueError(
-                f"Column {name} holds neither numbers, texts, categories nor dates, "
-                f"but {column.dtype} such as {held!r}. Convert it, say with "
-                "astype(str) or pandas.to_datetime, or drop it."
+                f"Column {quoted(name)} holds neither numbers, texts, categories nor "
+                f"dates, but {column.dtype} such as {held!r}. Convert it to one of "
+                "these, or drop it."
             )
-        if np.isinf(column.to_numpy(dtype=float, na_value=np.nan)).any():
-            raise ValueError(
-                f"Column {name} holds infinite values: replace them, say by NaN."
-            )
+        values = column.to_numpy(dtype=float, na_value=np.nan)
+        _check_finite(f"Column {quoted(name)}", values)
+
+
+def _check_finite(subject: str, values: FloatArray) -> None:
+    """Refuse infinite numbers, which say too little to be guessed at.
+
+    They come from divisions by 0 or from overflow: a contender that clipped them, and
+    one that took them for missing, would be compared on different tables.
+    """
+    (rows,) = np.nonzero(np.isinf(values))
+    if len(rows):
+        raise ValueError(
+            f"{subject} holds an infinite number in row {rows[0] + 1:,}, counted from "
+            f"1: {values[rows[0]]}; infinite ones in all: {len(rows):,}. Leave it "
+            "empty if the value is not known, or put in a finite number."
+        )
 
 
 def _pooled(n_rows: int, folds: list[Fold], results: dict) -> FloatArray:

@@ -24,6 +24,7 @@ from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from sklearn.utils.validation import check_is_fitted
 
 from ._features.categories import categorical_columns, one_hot
+from ._features.text import TextEncoder, text_columns
 from ._sklearn_compat import safe_indexing
 from ._typing import ArrayLike, Estimator, FloatArray, Table
 from .classifier import AdaptiveHybridClassifier
@@ -55,7 +56,7 @@ def default_contenders(
     Parameters
     ----------
     X : DataFrame or ndarray of shape (n_samples, n_features)
-        The table, of which only the dtypes are used.
+        The table, of which only the dtypes are used, and which columns hold free text.
     quick : bool, default=False
         Whether only the quick third of them is returned.
     random_state : int or None, default=None
@@ -139,7 +140,9 @@ def table_pipeline(
     """A pipeline that turns a table into numbers before other steps.
 
     Categories are one-hot encoded, in at most 64 columns per feature. Dates become days
-    since 1970, year, month, day of the week and hour.
+    since 1970, year, month, day of the week and hour. Free texts, which have several
+    words each and differ in nearly every row, become 30 columns: TF-IDF of their
+    sequences of three and four characters, and truncated SVD.
 
     Parameters
     ----------
@@ -165,8 +168,9 @@ def table_pipeline(
     prepare = ColumnTransformer(
         [
             ("numbers", numbers, _number_columns),
-            ("categories", one_hot(), categorical_columns),
+            ("categories", one_hot(), _category_columns),
             ("dates", dates, _date_columns),
+            ("texts", TextEncoder(), text_columns),
         ]
     )
     scaler = [StandardScaler()] if scale else []
@@ -174,24 +178,29 @@ def table_pipeline(
 
 
 def raw_pipeline(X: Table, classifier: Estimator) -> Estimator:
-    """A pipeline for a classifier that takes categories and missing values, not dates.
+    """A pipeline for a classifier that takes categories and missing values.
+
+    It turns dates and free texts into numbers, as :func:`table_pipeline` does.
 
     Parameters
     ----------
     X : DataFrame or ndarray of shape (n_samples, n_features)
-        The table, of which only the dtypes are used.
+        The table, of which only the dtypes are used, and which columns hold free text.
     classifier : estimator
         The classifier must take categories and missing values.
 
     Returns
     -------
     Pipeline or estimator
-        The pipeline, or the classifier alone where X has no dates.
+        The pipeline, or the classifier alone where X has neither dates nor free texts.
     """
-    if not _date_columns(X):
+    if not _date_columns(X) and not text_columns(X):
         return classifier
     prepare = ColumnTransformer(
-        [("dates", FunctionTransformer(_date_features), _date_columns)],
+        [
+            ("dates", FunctionTransformer(_date_features), _date_columns),
+            ("texts", TextEncoder(), text_columns),
+        ],
         remainder="passthrough",
     )
     # The output is a table, because an array would turn numbers among texts into texts.
@@ -203,6 +212,12 @@ def _number_columns(X: Any) -> list[int]:
     others = {*categorical_columns(X), *_date_columns(X)}
     columns = [i for i in range(X.shape[1]) if i not in others]
     return [i for i in columns if pd.notna(safe_indexing(X, i, axis=1)).any()]
+
+
+def _category_columns(X: Any) -> list[int]:
+    """Columns of categories: all columns of texts but the free ones."""
+    texts = set(text_columns(X))
+    return [i for i in categorical_columns(X) if i not in texts]
 
 
 def _date_columns(X: Any) -> list[int]:
@@ -218,7 +233,9 @@ def _date_features(X: Any) -> pd.DataFrame:
     columns = {}
     for name, dates in X.items():
         dates = pd.to_datetime(dates, utc=True)
-        columns[f"{name}_days"] = (dates - pd.Timestamp(0, tz="UTC")).dt.days
+        # In nanoseconds it would not go with dates after 2262, such as 9999-12-31.
+        start = pd.Timestamp(0, tz="UTC").as_unit("s")
+        columns[f"{name}_days"] = (dates - start).dt.days
         for part in ("year", "month", "day_of_week", "hour"):
             columns[f"{name}_{part}"] = getattr(dates.dt, part)
     return pd.DataFrame(columns, index=X.index).astype(float)

@@ -76,7 +76,7 @@ def test_compare_prints_json_and_notes(compared):
     assert scores == sorted(scores, reverse=True) and scores[0] > 0.7
     assert found["model"] == "model.skops" and not found["failures"]
     # Standard error says which value is rare, without TensorFlow's start-up lines.
-    assert "The rare value of diagnosis is malignant" in error
+    assert "The rare value of diagnosis is 'malignant'" in error
     assert "14/14" in error and "oneDNN" not in error
 
 
@@ -141,8 +141,8 @@ def test_one_rule_for_the_rare_class(
     assert cli.main([*command, "--weight", "w", "--json"]) == 0
     out, error = capsys.readouterr()
     assert json.loads(out)["positive"] == positive
-    assert f"The rare value of y is {positive}: " in error
-    assert f"To find {other} instead: --positive {other}" in error
+    assert f"The rare value of y is '{positive}': " in error
+    assert f"To find '{other}' instead: --positive {other}" in error
     assert ("more frequent value" in error) == (positive == 1)
     comparison = compare(
         frame[["x"]], y, sample_weight=weight, cv=2, random_state=0, verbose=0
@@ -156,9 +156,9 @@ def test_no_hint_if_the_value_is_given(folder, capsys, one_contender):
     command = ["compare", str(folder / "train.csv"), "--target", "diagnosis"]
     assert cli.main([*command, "--folds", "2", "--positive", "benign"]) == 0
     error = capsys.readouterr().err
-    assert "The rare value of diagnosis is benign" in error
+    assert "The rare value of diagnosis is 'benign'" in error
     assert "To find" not in error
-    assert "benign is the more frequent value" in error
+    assert "'benign' is the more frequent value" in error
 
 
 def test_help_says_which_class_is_the_rare_one(capsys):
@@ -237,9 +237,9 @@ def test_group_time_and_weight_columns_are_no_features(here, capsys, special, co
     [
         ("compare none.csv --target x", "no file none.csv"),
         ("compare train.csv", "--target COLUMN, one of: mean radius"),
-        ("compare train.csv --target x", "no column 'x'. The columns are: mean"),
+        ("compare train.csv --target x", "no column x. The columns are: mean"),
         ("compare --target x", "--target needs a FILE"),
-        ("compare train.csv --target site --positive up", "No row has the value up"),
+        ("compare train.csv --target site --positive up", "No row has the value 'up'"),
         ("compare one.csv --target t", "but two classes are needed"),
         ("compare twenty.csv --target t", "has 20 values"),
         ("compare model.skops --target t", "model.skops cannot be read as a table"),
@@ -283,9 +283,9 @@ def test_mistakes(here, capsys, monkeypatch, arguments, message):
         trusting.setattr(
             model_files, "_TRUSTED", {*model_files._TRUSTED, "subprocess.Popen"}
         )
-        model_files.save_model("foreign.skops", subprocess.Popen, X, FACTS)
+        model_files.save_model("foreign.skops", subprocess.Popen, {}, FACTS)
     monkeypatch.setattr(_packages, "__version__", "0.0.1")
-    model_files.save_model("old.skops", model, X, FACTS)
+    model_files.save_model("old.skops", model, {}, FACTS)
     monkeypatch.undo()
     monkeypatch.chdir(here)
     outputs = {
@@ -312,7 +312,7 @@ def test_untrusted_types_are_not_written(here):
     """NumPy, too, has functions that run any code."""
     model = make_pipeline(FunctionTransformer(np.testing.runstring), DummyClassifier())
     with pytest.raises(ValueError, match="runstring would not be read again"):
-        model_files.save_model("bad.skops", model, pd.read_csv("train.csv"), FACTS)
+        model_files.save_model("bad.skops", model, {}, FACTS)
     assert not (here / "bad.skops").exists()
 
 
@@ -325,7 +325,7 @@ def test_every_default_contender_can_be_saved(here):
         if name.startswith("Keras MLP") and "(SMOTE)" not in name:
             continue  # the same types as with SMOTE
         fitted = model.fit(X, y)
-        model_files.save_model("one.skops", fitted, X, FACTS)
+        model_files.save_model("one.skops", fitted, {}, FACTS)
         again = model_files.load_model("one.skops").model
         assert_array_equal(again.predict_proba(X), fitted.predict_proba(X))
 

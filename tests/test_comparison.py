@@ -193,11 +193,11 @@ def test_luck_is_called_luck(rng):
     assert (found.tests_["verdict"] != "ahead").all()
 
 
-def test_verdicts_follow_the_p_values(binary, folds, monkeypatch):
+def test_verdicts_follow_the_p_values(binary, folds, logistic, monkeypatch):
     """Holm multiplies .01, .03 and .5 by 3, 2 and 1."""
     p_values = iter([0.01, 0.03, 0.5])
     monkeypatch.setattr(comparison, "corrected_t_test", lambda *args: next(p_values))
-    contenders = {name: DummyClassifier() for name in "abcd"}
+    contenders = {name: DummyClassifier() for name in "abc"} | {"d": logistic}
     tests = compare(*binary, contenders=contenders, cv=folds, verbose=0).tests_
     assert_allclose(tests["p_holm"], [0.03, 0.06, 0.5])
     assert tests["verdict"].tolist() == ["ahead", "perhaps ahead", "could be luck"]
@@ -212,6 +212,50 @@ def test_a_real_difference_is_found(digits, logistic):
     interval = found.intervals()
     assert (interval["low"] < interval["mean"])["logistic"]
     assert found.table["mean_rank"].tolist() == [1.0, 2.0]
+
+
+@pytest.mark.parametrize(
+    ("scoring", "gain", "verdict"),
+    [
+        ("average_precision", 1e-4, "could be luck"),
+        ("average_precision", 2e-3, "ahead"),
+        ("brier_score", 1e-7, "could be luck"),
+        ("brier_score", 2e-5, "ahead"),  # five decimals are shown of such small ones
+    ],
+)
+def test_scores_that_look_equal_are_not_ahead(binary, folds, scoring, gain, verdict):
+    """However small the p-value is: the difference is nearly the same in each fold."""
+    contenders = {"one": DummyClassifier(), "two": DummyClassifier()}
+    found = compare(
+        *binary, contenders=contenders, cv=folds, scoring=scoring, verbose=0
+    )
+    scores = 0.0052 if scoring == "brier_score" else 0.7002
+    noise = np.arange(4) * 1e-9
+    better = found.folds_["contender"] == "two"
+    sign = -1 if scoring == "brier_score" else 1
+    found.folds_.loc[~better, scoring] = scores + noise
+    found.folds_.loc[better, scoring] = scores + sign * gain + noise**1.1
+    found.table = found._make_table()
+    found.best_name_ = found.table.index[0]
+    found.tests_ = found._make_tests()
+    assert found.best_name_ == "two" and found.tests_.at["one", "p_holm"] < 1e-4
+    assert found.tests_.at["one", "verdict"] == verdict
+    (line,) = [
+        line for line in found.summary() if "of one" in line or "over one" in line
+    ]
+    assert ("could be luck" in line) == (verdict == "could be luck")
+    shown = found._shown_means()
+    assert (shown["one"] == shown["two"]) == (verdict == "could be luck")
+    assert shown["one"] in repr(found) and shown["two"] in repr(found)
+
+
+@pytest.mark.parametrize("name", ["average_precision", "roc_auc"])
+def test_scores_near_perfect_are_remarked_on(binary, folds, logistic, name):
+    remark = "known only after the outcome"
+    found = compare(*binary, contenders={"it": logistic}, cv=folds, verbose=0)
+    assert not any(remark in line for line in found.summary())
+    found.table[f"mean_{name}"] = 0.9992
+    assert any(remark in line for line in found.summary())
 
 
 def test_every_default_contender_works(mixed):
@@ -470,11 +514,18 @@ def test_it_can_be_looked_at_and_pickled(binary, folds, logistic, capsys):
         ({"cv": 1}, "cv must be an int from 2 on"),
         ({"groups": [None, *range(399)]}, "groups has 1 missing"),
         ({"groups": np.zeros(400)}, "All rows are of one group"),
-        ({"X": pd.DataFrame(np.zeros((400, 2)), columns=["a", "a"])}, "same name: a"),
-        ({"X": pd.DataFrame({"a": [np.inf] * 400})}, "Column a holds infinite"),
+        ({"X": pd.DataFrame(np.zeros((400, 2)), columns=["a", "a"])}, "same name: 'a'"),
+        (
+            {"X": pd.DataFrame({"a": [*range(7), -np.inf, *range(391), np.inf]})},
+            "Column 'a' holds an infinite number in row 8, .*: -inf; .* in all: 2",
+        ),
+        (
+            {"X": np.r_[np.zeros((399, 1)), [[np.inf]]]},
+            "Column 0 .* in row 400, .*: inf",
+        ),
         (
             {"X": pd.DataFrame({"a": pd.period_range("2020", periods=400, freq="D")})},
-            "Column a holds neither",
+            "Column 'a' holds neither",
         ),
     ],
 )

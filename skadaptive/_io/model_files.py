@@ -11,6 +11,7 @@ import pandas as pd
 from .._packages import installed_versions, require
 from .._typing import Estimator, FilePath, Label
 from .atomic import replace_atomically
+from .columns import ColumnFormat
 
 # Types that a model file may hold beside those that skops itself trusts, such as
 # scikit-learn's estimators: the parts of the default contenders, name by name. Trust in
@@ -31,9 +32,11 @@ _TRUSTED = {
     "numpy.dtype",
     "skadaptive._features.categories._as_numbers",
     "skadaptive._features.categories._na_to_nan",
-    "skadaptive._features.categories.categorical_columns",
+    "skadaptive._features.text.TextEncoder",
+    "skadaptive._features.text.text_columns",
     "skadaptive.classifier.AdaptiveHybridClassifier",
     "skadaptive.contenders.XGBoost",
+    "skadaptive.contenders._category_columns",
     "skadaptive.contenders._date_columns",
     "skadaptive.contenders._date_features",
     "skadaptive.contenders._number_columns",
@@ -79,6 +82,8 @@ class ModelFacts:
         Whether all other values of the target were made one class.
     unused_columns : list of str
         Columns of the training table that were neither features nor the target.
+    id_column : str or None
+        The column of them that names the rows.
     """
 
     name: str
@@ -86,6 +91,7 @@ class ModelFacts:
     positive: Label
     others_together: bool
     unused_columns: list[str]
+    id_column: str | None = None
 
 
 @dataclass(frozen=True)
@@ -95,18 +101,21 @@ class SavedModel:
     Attributes
     ----------
     model : fitted estimator
-    columns : dict of str to {"number", "date", "text"}
-        Features of the training, in their order, and what they hold.
+    columns : dict of str to ColumnFormat
+        Features of the training, in their order, and how they were written.
     facts : ModelFacts
     """
 
     model: Estimator
-    columns: dict[str, str]
+    columns: dict[str, ColumnFormat]
     facts: ModelFacts
 
 
 def save_model(
-    path: FilePath, model: Estimator, X: pd.DataFrame, facts: ModelFacts
+    path: FilePath,
+    model: Estimator,
+    columns: dict[str, ColumnFormat],
+    facts: ModelFacts,
 ) -> None:
     """Write an estimator to a skops file.
 
@@ -115,9 +124,9 @@ def save_model(
     path : str or path-like
         An existing file is replaced once the new one is complete.
     model : estimator
-        Fitted on X.
-    X : DataFrame of shape (n_samples, n_features)
-        Names and kinds of its columns are saved.
+        Fitted.
+    columns : dict of str to ColumnFormat
+        Features that it was fitted on.
     facts : ModelFacts
 
     Raises
@@ -133,7 +142,7 @@ def save_model(
     content = {
         "format": _FORMAT,
         "versions": installed_versions(_VERSIONED_PACKAGES),
-        "columns": {str(name): _kind(X[name]) for name in X},
+        "columns": {name: column.to_json() for name, column in columns.items()},
         "facts": asdict(facts),
         "model": model,
     }
@@ -199,17 +208,21 @@ def load_model(path: FilePath) -> SavedModel:
         )
     content = io.load(path, trusted=types)
     facts = ModelFacts(**content["facts"])
-    return SavedModel(content["model"], content["columns"], facts)
+    columns = {
+        name: ColumnFormat.from_json(column)
+        for name, column in content["columns"].items()
+    }
+    return SavedModel(content["model"], columns, facts)
 
 
-def as_trained(frame: pd.DataFrame, columns: dict[str, str]) -> pd.DataFrame:
-    """Features in the order and with the kinds of values of the training.
+def features_of(frame: pd.DataFrame, saved: SavedModel) -> pd.DataFrame:
+    """Features of the training, in their order.
 
     Parameters
     ----------
     frame : DataFrame of shape (n_samples, n_columns)
-    columns : dict of str to str
-        See :class:`SavedModel`.
+        Read with the formats of the model.
+    saved : SavedModel
 
     Returns
     -------
@@ -218,11 +231,10 @@ def as_trained(frame: pd.DataFrame, columns: dict[str, str]) -> pd.DataFrame:
     Raises
     ------
     ValueError
-        If columns are missing, were not in the training table, or hold another kind
-        of values than in training, such as text in place of numbers.
+        If columns are missing, or were not in the training table.
     """
-    missing = [name for name in columns if name not in frame]
-    extra = [name for name in frame if name not in columns]
+    missing = [name for name in saved.columns if name not in frame]
+    extra = [name for name in frame if name not in saved.columns]
     if missing:
         raise ValueError(
             f"Columns that the model was trained on are missing: {', '.join(missing)}."
@@ -232,24 +244,7 @@ def as_trained(frame: pd.DataFrame, columns: dict[str, str]) -> pd.DataFrame:
             f"Columns that the model was not trained on: {', '.join(extra)}. To leave "
             f"them out: --drop {shlex.join(extra)}"
         )
-    frame = frame[list(columns)]
-    for name, kind in columns.items():
-        # The kind of a column without any value is arbitrary.
-        if kind != _kind(frame[name]) and kind != "text" and frame[name].notna().any():
-            raise ValueError(
-                f"Column {name} held {kind}s in training, and now it holds "
-                f"{_kind(frame[name])}s, such as {frame[name].dropna().iloc[0]!r}. "
-                f"Convert it, or compare again on such data."
-            )
-        if kind == "text" and _kind(frame[name]) != "text":
-            frame = frame.assign(**{name: frame[name].astype("string").astype(object)})
-    return frame
-
-
-def _kind(column: pd.Series) -> str:
-    if pd.api.types.is_datetime64_any_dtype(column):
-        return "date"
-    return "number" if pd.api.types.is_numeric_dtype(column) else "text"
+    return frame[list(saved.columns)]
 
 
 def _written_versions(path: FilePath) -> dict[str, str] | None:

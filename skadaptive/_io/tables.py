@@ -1,75 +1,128 @@
-"""Tables from files: reading, splitting off the target, and finding data problems."""
+"""Tables from files."""
 
 import csv
-import gzip
+import lzma
 import re
-from collections.abc import Iterable
+import zipfile
+import zlib
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from pandas.api.types import infer_dtype
-from sklearn.metrics import roc_auc_score
+from pandas.api.types import is_float_dtype, is_integer_dtype
 
 from .._packages import require
-from .._parameters import rare_class
-from .._typing import ArrayLike, FilePath, FloatArray, Fold, IntArray, Label
+from .._typing import FilePath
+from . import text_files
+from .columns import (
+    ColumnFormat,
+    Notes,
+    ReadingOptions,
+    convert_column,
+    infer_column,
+    note_ambiguous_point,
+    plain_types,
+    rows_text,
+)
+from .containers import Container, find_container
+from .numbers import NumberFormat
+from .text_files import TextLayout
 
-#: A column whose ROC AUC alone is at least this is reported as a possible leak of the
-#: target.
-LEAK_AUC = 0.99
-_SUFFIXES = (".csv", ".csv.gz", ".tsv", ".tsv.gz", ".txt", ".parquet")
-_MAX_CLASSES = 20
-# ISO 8601, with or without a time of day.
-_DATE = r"\d{4}-\d{2}-\d{2}(?:[T ].*)?"
+# Rows that are looked at before all are.
+_N_HEAD = 1000
+_BROKEN = (OSError, ValueError, EOFError, csv.Error, zlib.error, lzma.LZMAError)
 
 
-def read_table(path: FilePath) -> pd.DataFrame:
-    """Read a table from a CSV or Parquet file.
+@dataclass(frozen=True)
+class TableFile:
+    """A table that was read from a file.
+
+    Attributes
+    ----------
+    path : Path
+    frame : DataFrame of shape (n_samples, n_columns)
+    formats : dict of str to ColumnFormat
+        What each column was taken for; not of those that were to be left alone.
+    unused_columns : list of str
+        Columns that were left out, since they have no name and no content of their own.
+    notes : list of str
+        What was guessed.
+    """
+
+    path: Path
+    frame: pd.DataFrame
+    formats: dict[str, ColumnFormat]
+    unused_columns: list[str]
+    notes: list[str]
+
+
+def read_table(
+    path: FilePath,
+    options: ReadingOptions = ReadingOptions(),  # noqa: B008 - it is frozen
+    *,
+    known: dict[str, ColumnFormat] | None = None,
+    as_written: Collection[str] = (),
+) -> TableFile:
+    """Read a table from a file.
 
     Parameters
     ----------
     path : str or path-like
-        ``.csv``, ``.tsv`` or ``.txt``, with column names in the first row, separated
-        by comma, semicolon, tab or bar, the first two also gzipped; or ``.parquet``.
+        Separated text (with column names in the first row of the table), Parquet,
+        Feather, JSON lines or a spreadsheet, told apart by their content.
+    options : ReadingOptions, default=ReadingOptions()
+    known : dict of str to ColumnFormat, default=None
+        Formats of the columns of a model's training: these are read in the same way.
+    as_written : collection of str, default=()
+        Columns whose values are not to be interpreted, such as the target. If a word
+        such as "None" would be a missing value, they are texts.
 
     Returns
     -------
-    DataFrame of shape (n_samples, n_columns)
-        Columns of ISO 8601 dates are parsed.
+    TableFile
 
     Raises
     ------
     ImportError
-        If it is a Parquet file and pyarrow is not installed.
+        If a package that reads such files is missing.
     ValueError
-        If there is no such file, or it is not a table.
+        If there is no such file, it is not a table, or what it means is in doubt.
     """
     path = Path(path)
     if not path.is_file():
         raise ValueError(f"There is no file {path}.")
-    if not path.name.lower().endswith(_SUFFIXES):
-        raise ValueError(
-            f"{path} cannot be read as a table: its name must end in "
-            f"{', '.join(_SUFFIXES)}."
-        )
+    known = {} if known is None else known
+    notes = Notes()
+    needs_text = {name for name, column in known.items() if column.needs_text}
     try:
-        if path.suffix.lower() == ".parquet":
-            frame = pd.read_parquet(path)
+        container = find_container(path)
+        if container.kind == "text":
+            frame = _read_text(container, options, needs_text, set(as_written), notes)
         else:
-            frame = pd.read_csv(path, sep=_separator(path))
+            frame = _read_typed(container, options, notes)
     except ImportError:
-        require("pyarrow", purpose=f"Reading {path}")
+        packages = {"parquet": "pyarrow", "feather": "pyarrow"}
+        require(
+            packages.get(find_container(path).kind, "python_calamine"),
+            purpose=f"Reading {path}",
+        )
         raise
-    except UnicodeDecodeError as error:
+    except (UnicodeError, LookupError) as error:
         raise ValueError(
-            f"{path} cannot be read as a table: its encoding is not UTF-8. Save it "
-            "as UTF-8."
+            f"{path} cannot be read as a table: {_reason(error)}. Name its encoding: "
+            "--encoding NAME"
         ) from error
-    except (OSError, ValueError, EOFError, csv.Error) as error:
-        reason = " ".join(str(error).split())
-        raise ValueError(f"{path} cannot be read as a table: {reason}.") from error
+    except zipfile.BadZipFile as error:
+        raise ValueError(f"{path} cannot be read as a table: {error}.") from error
+    except _BROKEN as error:
+        if str(error).startswith(str(path)):
+            raise
+        raise ValueError(
+            f"{path} cannot be read as a table: {_reason(error)}."
+        ) from error
+    frame, unused = _without_empty_names(frame, notes)
     if frame.shape[1] < 2 or frame.empty:
         rows, columns = frame.shape
         raise ValueError(
@@ -77,272 +130,224 @@ def read_table(path: FilePath) -> pd.DataFrame:
             "in the first row, rows below it, a column for the target and at least one "
             "more, separated by comma, semicolon, tab or bar."
         )
-    frame.columns = frame.columns.astype(str)
-    return frame.apply(_parse_dates)
+    formats = {}
+    for name in frame.columns:
+        if name in as_written:
+            continue
+        column = plain_types(frame[name], name)
+        if name in known:
+            column = convert_column(column, name, known[name], notes)
+            formats[name] = known[name]
+        else:
+            column, formats[name] = infer_column(column, name, options, notes)
+        if column is not frame[name]:
+            frame[name] = column
+    return TableFile(path, frame, formats, unused, notes.lines())
 
 
-def _separator(path: Path) -> str:
-    """The separator that occurs most often in the first row."""
-    with (gzip.open if path.suffix.lower() == ".gz" else open)(path, "rb") as file:
-        head = file.read(1 << 16).decode(errors="replace")
-    header = re.sub(r'"[^"]*"', "", head.partition("\n")[0])  # without quoted names
-    return max(",;\t|", key=header.count)
+def _reason(error: Exception) -> str:
+    reason = " ".join(str(error).split()).rstrip(".")
+    match = re.search(r"Expected (\d+) fields in line (\d+), saw (\d+)", reason)
+    if match:
+        expected, line, saw = match.groups()
+        return (
+            f"line {line} has {saw} fields, and there are {expected} columns. Remove "
+            "what is too much, or put values that hold the separator in quotes"
+        )
+    return reason or type(error).__name__
 
 
-def _parse_dates(column: pd.Series) -> pd.Series:
-    """Dates as datetimes, durations as days, integers among texts as text."""
-    if column.dtype == object and infer_dtype(column, skipna=True) == "date":
-        return pd.to_datetime(column)
-    if pd.api.types.is_timedelta64_dtype(column):
-        return column.dt.total_seconds() / 86_400
-    if column.dtype == object and infer_dtype(column, skipna=True) == "mixed-integer":
-        return column.where(column.isna(), column.astype(str))
-    if not pd.api.types.is_string_dtype(column):
-        return column
-    present = column.dropna()
-    if present.empty or not present.head(100).astype(str).str.fullmatch(_DATE).all():
-        return column
+# --------------------------------------------------------------------------- texts
+
+
+def _read_text(
+    container: Container,
+    options: ReadingOptions,
+    needs_text: set[str],
+    as_written: set[str],
+    notes: Notes,
+) -> pd.DataFrame:
+    all_texts = options.marks.given
+    encoding = options.encoding or text_files.find_encoding(container)
     try:
-        return pd.to_datetime(column, format="ISO8601")
-    except ValueError:
-        return column
+        layout = text_files.find_layout(container, encoding, notes)
+        texts = set(layout.names) if all_texts else needs_text
+        frame = text_files.read_text(container, layout, texts)
+    except UnicodeDecodeError:
+        if options.encoding:
+            raise
+        encoding = text_files.guess_encoding(container, notes)
+        layout = text_files.find_layout(container, encoding, notes)
+        texts = set(layout.names) if all_texts else needs_text
+        frame = text_files.read_text(container, layout, texts)
+    if frame.empty:
+        return frame[layout.names]
+    for name in as_written & set(layout.names):
+        if not frame[name].isna().any():
+            continue
+        raw = text_files.read_text(
+            container, layout, {name}, [name], keep_missing_words=True
+        )
+        # Not where cells are empty, beside numbers perhaps.
+        if raw[name][frame[name].isna()].notna().any():
+            frame[name] = raw[name]
+    codes = _columns_of_codes(container, layout, frame, notes)
+    if codes:
+        raw = text_files.read_text(container, layout, codes, sorted(codes))
+        frame[sorted(codes)] = raw[sorted(codes)]
+    frame, changed = text_files.whole_rows(frame, layout, notes)
+    if changed:
+        for name in frame:
+            if frame[name].dtype == float and frame[name].notna().all():
+                whole = (frame[name] % 1 == 0).all()
+                frame[name] = frame[name].astype("int64") if whole else frame[name]
+    return frame
 
 
-def split_target(
-    frame: pd.DataFrame,
-    target: str,
-    positive: Label = None,
-    sample_weight: FloatArray | None = None,
-) -> tuple[pd.DataFrame, pd.Series, Label]:
-    """Split a table into features and labels of two classes.
+def _columns_of_codes(
+    container: Container, layout: TextLayout, frame: pd.DataFrame, notes: Notes
+) -> set[str]:
+    """Columns of integers that are codes, which pandas reads as numbers.
 
-    Parameters
-    ----------
-    frame : DataFrame of shape (n_samples, n_columns)
-    target : str
-        The column with the classes.
-    positive : object, default=None
-        The value of the rare class, compared as text. None: by the rule of the
-        estimator, :func:`skadaptive._parameters.rare_class`.
-    sample_weight : ndarray of shape (n_samples,), default=None
-        Weights that this rule counts rows by.
-
-    Returns
-    -------
-    X : DataFrame of shape (n_samples, n_columns - 1)
-    y : Series of shape (n_samples,)
-        See :func:`two_classes`.
-    positive : object
-        The value of the rare class, as the column has it.
-
-    Raises
-    ------
-    ValueError
-        If there is no such column or value, if rows have no value in it, if all have
-        the same, or if it has twenty values or more and ``positive`` is None.
+    One begins with 0, or all have a plus sign, as telephone numbers do. Numbers in
+    which a point could separate thousands are noted besides.
     """
-    if target not in frame:
-        raise ValueError(
-            f"There is no column {target!r}. The columns are: "
-            f"{', '.join(frame.columns)}."
-        )
-    labels = frame[target]
-    missing = int(labels.isna().sum())
-    if missing:
-        raise ValueError(
-            f"{missing} rows have no value in {target!r}: remove them, or fill in the "
-            "value."
-        )
-    weight = np.ones(len(labels)) if sample_weight is None else sample_weight
-    shares = pd.Series(weight).groupby(labels.to_numpy()).sum()
-    values = shares.index  # sorted
-    if len(values) < 2:
-        raise ValueError(
-            f"All rows have the value {values[0]} in {target!r}, but two classes are "
-            "needed. Name another column as target."
-        )
-    if positive is None:
-        if len(values) >= _MAX_CLASSES:
-            raise ValueError(
-                f"{target!r} has {len(values)} values, too many to take the rarest one "
-                "by default. Name the value of the rare class (--positive VALUE), or "
-                "make two classes of them first."
-            )
-        positive = values[rare_class(shares.to_numpy())]
-    else:
-        matching = [value for value in values if str(value) == str(positive)]
-        if not matching:
-            known = ", ".join(map(str, values[:_MAX_CLASSES]))
-            raise ValueError(
-                f"No row has the value {positive} in {target!r}. It has: {known}."
-            )
-        positive = matching[0]
-    y = two_classes(labels, positive, len(values) > 2)
-    return frame.drop(columns=target), y, positive
+    integers = [
+        n
+        for n in layout.names
+        if is_integer_dtype(frame[n])
+        or (is_float_dtype(frame[n]) and _are_integers(frame[n]))
+    ]
+    fractions = [
+        name
+        for name in layout.names
+        if is_float_dtype(frame[name]) and _has_three_decimals(frame[name])
+    ]
+    looked_at = [*integers, *(name for name in fractions if name not in integers)]
+    if not looked_at:
+        return set()
+    texts = text_files.written_texts(container, layout, looked_at)
+    codes = {name for name in integers if _are_written_as_codes(texts[name].dropna())}
+    for name in sorted(codes):
+        notes.add("Kept as categories, since values begin with 0 or +", name)
+    grouped = NumberFormat(",", ".").pattern()
+    for name in fractions:
+        written = texts[name].dropna().str.strip()
+        marked = written.str.contains(".", regex=False)
+        if marked.any() and written.str.fullmatch(grouped).all():
+            note_ambiguous_point(notes, name, written[marked].iloc[0])
+    return codes
 
 
-def two_classes(labels: pd.Series, positive: Label, others_together: bool) -> pd.Series:
-    """Labels of two classes.
-
-    Parameters
-    ----------
-    labels : Series of shape (n_samples,)
-    positive : object
-        The value of the rare class.
-    others_together : bool
-        Whether to make one class of all other values.
-
-    Returns
-    -------
-    Series of shape (n_samples,)
-        The labels as they are, or ``str(positive)`` and ``"not " + str(positive)``.
-    """
-    if not others_together:
-        return labels
-    names = np.where(labels == positive, str(positive), f"not {positive}")
-    return pd.Series(names, labels.index, dtype=object, name=labels.name)
+def _are_written_as_codes(texts: pd.Series) -> bool:
+    begin_with_0 = texts.str.fullmatch(r"\s*0\d+\s*")
+    return bool(begin_with_0.any() or texts.str.match(r"\s*\+").all())
 
 
-# ----------------------------------------------------------------------- data problems
-
-
-@dataclass(frozen=True)
-class Finding:
-    """A problem in a table that can make scores better or worse than on new rows.
-
-    Attributes
-    ----------
-    kind : {"identifier", "constant", "leak", "duplicates"}
-    columns : tuple of str
-        The columns concerned; empty for duplicates.
-    message : str
-        The problem, and what to do about it.
-    """
-
-    kind: str
-    columns: tuple[str, ...]
-    message: str
-
-
-def inspect_table(
-    X: pd.DataFrame, y: ArrayLike, folds: Iterable[Fold] = ()
-) -> list[Finding]:
-    """Find problems in a table that affect a comparison.
-
-    Parameters
-    ----------
-    X : DataFrame of shape (n_samples, n_features)
-    y : array-like of shape (n_samples,)
-        1 for the rare class, else 0.
-    folds : iterable of (train, test) index arrays
-        Folds to search for repeated rows.
-
-    Returns
-    -------
-    list of Finding
-        Identifiers: integers that count the rows, and texts that are different in each
-        row. Constant columns. Possible leaks: columns whose ROC AUC alone is
-        `LEAK_AUC` or more, where a category stands for the mean target of its rows in
-        the other half of the table. Duplicates: test rows of a fold whose features
-        occur in its training part.
-    """
-    y = np.asarray(y)
-    identifiers = [name for name in X if _is_identifier(X[name])]
-    constant = [name for name in X if X[name].nunique(dropna=False) == 1]
-    findings = []
-    if identifiers:
-        findings.append(
-            Finding(
-                "identifier",
-                tuple(identifiers),
-                f"{_subject(identifiers)} different in every row, like an identifier "
-                "or a row number, and will have new values in new rows: drop it.",
-            )
-        )
-    if constant:
-        findings.append(
-            Finding(
-                "constant",
-                tuple(constant),
-                f"{_subject(constant)} the same in every row and can be dropped.",
-            )
-        )
-    for name in X.columns.difference([*identifiers, *constant], sort=False):
-        auc = _univariate_auc(X[name], y)
-        if auc >= LEAK_AUC:
-            findings.append(
-                Finding(
-                    "leak",
-                    (name,),
-                    f"Column {name} alone separates the classes (ROC AUC {auc:.3f}). "
-                    "Drop it if it is not known before the outcome is.",
-                )
-            )
-    n_repeated, n_test = _count_repeated(X, folds)
-    if n_repeated:
-        findings.append(
-            Finding(
-                "duplicates",
-                (),
-                f"{n_repeated} of {n_test} test rows have the same features as a "
-                "training row, so scores may be too high. Drop repeated rows, or keep "
-                "them in one fold by a group column.",
-            )
-        )
-    return findings
-
-
-def _subject(names: list[str]) -> str:
-    shown = ", ".join(names[:5]) + (" and more" if len(names) > 5 else "")
-    return f"Column {shown} is" if len(names) == 1 else f"Each of {shown} is"
-
-
-def _is_identifier(column: pd.Series) -> bool:
-    if len(column) < 20 or column.isna().any() or not column.is_unique:
-        return False
-    if pd.api.types.is_integer_dtype(column):
-        without_gaps = column.max() - column.min() + 1 == len(column)
-        return without_gaps or column.is_monotonic_increasing
-    return not (
-        pd.api.types.is_numeric_dtype(column)
-        or pd.api.types.is_datetime64_any_dtype(column)
+def _are_integers(column: pd.Series) -> bool:
+    """Whether all values are; the first ones are looked at first, to be quick."""
+    return all(
+        (part.dropna() % 1 == 0).all() for part in (column.head(_N_HEAD), column)
     )
 
 
-def _univariate_auc(column: pd.Series, y: IntArray) -> float:
-    """ROC AUC of one column as the score, or of its negative if that is greater."""
-    if pd.api.types.is_datetime64_any_dtype(column):
-        column = column.astype("int64").where(column.notna())
-    if pd.api.types.is_numeric_dtype(column) or pd.api.types.is_bool_dtype(column):
-        values = column.to_numpy(dtype=float, na_value=np.nan)
-        values = np.where(np.isinf(values), np.sign(values) * 1e300, values)
-        # Two scores: the value, a missing one below all others; and being missing.
-        low = np.nanmin(values, initial=0) - 1
-        scores = [np.where(np.isnan(values), low, values), np.isnan(values)]
+def _has_three_decimals(column: pd.Series) -> bool:
+    """Whether all values have at most three decimals and none is below 1."""
+    for part in (column.head(_N_HEAD), column):
+        values = part.dropna().abs()
+        thousands = values * 1000
+        if ((values > 0) & (values < 1)).any() or not np.isclose(
+            thousands, thousands.round(), rtol=1e-9, atol=0
+        ).all():
+            return False
+    return bool(column.notna().any())
+
+
+# ------------------------------------------------------------------- other containers
+
+
+def _read_typed(
+    container: Container, options: ReadingOptions, notes: Notes
+) -> pd.DataFrame:
+    """Read a file whose values have types."""
+    if container.kind == "spreadsheet":
+        return _read_spreadsheet(container.path, options.sheet, notes)
+    if container.kind == "json":
+        frame = _read_json(container)
     else:
-        scores = [_cross_fitted_means(pd.factorize(column)[0], y)]
-    aucs = [roc_auc_score(y, score) for score in scores]
-    return max(max(auc, 1 - auc) for auc in aucs)
+        read = {"parquet": pd.read_parquet, "feather": pd.read_feather}
+        frame = read[container.kind](container.path)
+    named = [name for name in frame.index.names if name is not None]
+    if named:
+        notes.add(
+            "Read as columns, since the index of the file has names",
+            ", ".join(map(str, named)),
+        )
+        frame = frame.reset_index()
+    frame.columns = text_files.unique_names(list(frame.columns), notes)
+    return frame
 
 
-def _cross_fitted_means(codes: IntArray, y: IntArray) -> FloatArray:
-    """Mean target of each row's category in the other half of the rows."""
-    in_first_half = np.random.default_rng(0).permutation(len(y)) % 2 == 0
-    means = np.full(len(y), np.mean(y))
-    size = codes.max() + 2  # -1 stands for a missing value
-    for half in (in_first_half, ~in_first_half):
-        n_rows = np.bincount(codes[~half] + 1, minlength=size)
-        n_rare = np.bincount(codes[~half] + 1, y[~half], minlength=size)
-        known = half & (n_rows[codes + 1] > 0)
-        means[known] = (n_rare / np.maximum(n_rows, 1))[codes[known] + 1]
-    return means
+def _read_json(container: Container) -> pd.DataFrame:
+    start = container.head(1 << 12).lstrip()
+    with container.open() as file:
+        return pd.read_json(
+            file, lines=not start.startswith(b"["), dtype=False, precise_float=True
+        )
 
 
-def _count_repeated(X: pd.DataFrame, folds: Iterable[Fold]) -> tuple[int, int]:
-    """Number of test rows whose features a training row has, and of all test rows."""
-    hashes = pd.util.hash_pandas_object(X, index=False).to_numpy()
-    n_repeated = n_test = 0
-    for train, test in folds:
-        n_repeated += int(np.isin(hashes[test], hashes[train]).sum())
-        n_test += len(test)
-    return n_repeated, n_test
+def _read_spreadsheet(path: Path, sheet: str | None, notes: Notes) -> pd.DataFrame:
+    require("python_calamine", purpose=f"Reading {path}")
+    with pd.ExcelFile(path, engine="calamine") as book:
+        names = book.sheet_names
+        if sheet is not None and sheet not in names:
+            raise ValueError(
+                f"there is no sheet {sheet!r}; the sheets are {', '.join(names)}"
+            )
+        sheets = pd.read_excel(
+            book,
+            sheet_name=names if sheet is None else [sheet],
+            header=None,
+            keep_default_na=False,
+            na_values=[""],
+        )
+    sheets = {name: cells for name, cells in sheets.items() if not cells.empty}
+    if len(sheets) > 1:
+        raise ValueError(
+            f"it has {len(sheets)} sheets, {', '.join(sheets)}: name one with --sheet"
+        )
+    if not sheets:
+        raise ValueError("it is empty")
+    (cells,) = sheets.values()
+    filled = cells.notna().sum(axis=1).to_numpy()
+    header = int(np.argmax(filled >= max(2, np.median(filled) - 1)))
+    if header:
+        notes.add("Left out above the column names", rows_text(header))
+    names = cells.iloc[header]
+    frame = cells.iloc[header + 1 :].reset_index(drop=True)
+    frame.columns = text_files.unique_names(
+        ["" if pd.isna(name) else name for name in names], notes
+    )
+    frame, _ = text_files.leave_out_rows(frame, notes)
+    missing = list(text_files.PANDAS_MISSING)
+    return frame.mask(frame.isin(missing)).infer_objects()
+
+
+# --------------------------------------------------------------------------- columns
+
+
+def _without_empty_names(
+    frame: pd.DataFrame, notes: Notes
+) -> tuple[pd.DataFrame, list[str]]:
+    """Leave out columns without a name that are empty or only number the rows."""
+    unused = []
+    for name in frame:
+        if not re.fullmatch(r"Unnamed: \d+", name):
+            continue
+        column = frame[name]
+        counts = is_integer_dtype(column) and (column.diff().iloc[1:] == 1).all()
+        if not column.notna().any() or (counts and len(frame) > 1):
+            unused.append(name)
+            what = "counts the rows" if counts else "is empty"
+            notes.add("Left out, since it has no name and " + what, f"{name}")
+    return frame.drop(columns=unused), unused

@@ -1,12 +1,15 @@
 """Recommendations that follow from the results of a comparison or an evaluation."""
 
-from typing import TYPE_CHECKING
+import shlex
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import numpy as np
 from scipy.special import logit
 
-from .._assessment.measures import measure_title
+from .._assessment.measures import is_near_perfect, measure_title
 from .._assessment.threshold_counts import ScoredRows, calibration_verdict
+from .._io.findings import Finding
 from ..contenders import OURS
 from .formatting import join_names, seconds_text, threshold_text
 
@@ -21,11 +24,109 @@ KINDS = {
     "identifier": "Identifier",
     "constant": "Constant column",
     "leak": "Possible target leakage",
+    "telling_values": "Values that give the class away",
+    "missing_code": "Possible code for a missing value",
     "duplicates": "Duplicate rows",
+}
+#: Who reads the advice: someone who called a function, or typed a command.
+Interface: TypeAlias = Literal["python", "command"]
+
+
+@dataclass(frozen=True)
+class _Wording:
+    """Parts of the advice that name functions, or options of the command.
+
+    Attributes
+    ----------
+    resume : str
+        How to continue an interrupted comparison.
+    cache : str
+        What keeps finished folds.
+    probabilities : str
+        What to do where the values of probabilities are needed.
+    prior : str
+        What to do if the share of the rare class has changed.
+    costs : str
+        How to tune a threshold for costs in training.
+    weights : str
+        Where else the adaptation of the loss weights is shown.
+    best : str
+        What to do with the best contender, whose name stands for {}.
+    later : str
+        What to do when new rows arrive.
+    """
+
+    resume: str
+    cache: str
+    probabilities: str
+    prior: str
+    costs: str
+    weights: str
+    best: str
+    later: str
+
+
+_WORDING = {
+    "python": _Wording(
+        resume="With the same cache_dir and seed it resumes where it stopped.",
+        cache="with cache_dir",
+        probabilities=" If you need their values, wrap the classifier in "
+        "sklearn.calibration.CalibratedClassifierCV.",
+        prior=" If the prevalence of the rare class has changed since training, "
+        "correct them with skadaptive.drift.adjust_to_prior.",
+        costs=" skadaptive.thresholds.expected_cost tunes it for them in training.",
+        weights=" This page shows the adaptation of the loss weights only for a best "
+        "contender; for any fitted estimator use "
+        "skadaptive.AdaptationDisplay.from_estimator.",
+        best="comparison.best_ is {}, fitted on all rows. Evaluate it on later rows "
+        "with skadaptive.evaluate, and check with skadaptive.drift whether new rows "
+        "still resemble these.",
+        later="Evaluate again when new labels arrive, and check with skadaptive.drift "
+        "whether new rows still resemble the training rows.",
+    ),
+    "command": _Wording(
+        resume="With the same --cache DIR and --seed it resumes where it stopped.",
+        cache="with --cache DIR",
+        probabilities=" Do not take them for the chance that a row is rare.",
+        prior="",
+        costs="",
+        weights="",
+        best="To use {}: skadaptive compare --save FILE.skops writes it, fitted on all "
+        "rows, to a file. Measure it on later rows with skadaptive evaluate, and apply "
+        "it to new ones with skadaptive predict.",
+        later="Evaluate again when new labels arrive.",
+    ),
 }
 
 
-def advice(comparison: "Comparison", rows: ScoredRows, tuned: float) -> list[str]:
+def finding_text(finding: Finding, interface: Interface = "python") -> str:
+    """A finding, for a command with the option that acts on it.
+
+    Parameters
+    ----------
+    finding : Finding
+    interface : {"python", "command"}, default="python"
+
+    Returns
+    -------
+    str
+    """
+    if interface == "python":
+        return finding.message
+    if finding.kind == "missing_code":
+        code = f"{finding.values[0]:.12g}"
+        return f"{finding.message} The option is --missing {code}."
+    if finding.kind == "duplicates":
+        return f"{finding.message} The option is --group COLUMN."
+    return f"{finding.message} The option is --drop {shlex.join(finding.columns)}."
+
+
+def advice(
+    comparison: "Comparison",
+    rows: ScoredRows,
+    tuned: float,
+    interface: Interface = "python",
+) -> list[str]:
     """Recommendations after a comparison, in the order in which to follow them.
 
     Parameters
@@ -35,19 +136,20 @@ def advice(comparison: "Comparison", rows: ScoredRows, tuned: float) -> list[str
         All rows with the out-of-fold probabilities of the best contender.
     tuned : float
         Mean of the thresholds tuned for the best contender.
+    interface : {"python", "command"}, default="python"
+        Who reads them.
 
     Returns
     -------
     list of str
     """
+    wording = _WORDING[interface]
     best, table = comparison.best_name_, comparison.table
     lines = []
     if not hasattr(comparison, "best_"):
-        lines.append(
-            "The comparison was interrupted: run it again. With the same cache_dir and "
-            "seed it resumes where it stopped."
-        )
-    problems = [f for f in comparison.findings_ if f.kind != "constant"]
+        lines.append(f"The comparison was interrupted: run it again. {wording.resume}")
+    harmless = ("constant", "missing_code")
+    problems = [f for f in comparison.findings_ if f.kind not in harmless]
     if problems:
         kinds = dict.fromkeys(KINDS[f.kind].lower() for f in problems)
         lines.append(
@@ -55,22 +157,26 @@ def advice(comparison: "Comparison", rows: ScoredRows, tuned: float) -> list[str
             "on the data) and compare again. Until then the scores may be higher than "
             "on new rows."
         )
+    if is_near_perfect(table.loc[best]):
+        lines.append(
+            f"The scores of {best} are near perfect. Before you use it, look for a "
+            "column that is known only after the outcome is, drop it and compare again."
+        )
     if comparison.failures_:
         lines.append(
             f"{join_names(comparison.failures_)} failed and could not be compared. "
             "Install what is missing, or fix what the message names, and run the "
-            "comparison again; with cache_dir, finished folds are not computed again."
+            f"comparison again; {wording.cache}, finished folds are not computed again."
         )
     lines += _choice(comparison)
     if OURS in table.index and best != OURS:
-        lines.append(_ours_behind(comparison))
-    lines.append(_threshold(comparison, tuned))
+        lines.append(_ours_behind(comparison) + wording.weights)
+    lines.append(_threshold(comparison, tuned) + wording.costs)
     miscalibrated, _ = calibration_verdict(rows)
     if miscalibrated:
         lines.append(
             f"The probabilities of {best} are miscalibrated. Use them to rank rows and "
-            "to choose the threshold. If you need their values, wrap the classifier in "
-            "sklearn.calibration.CalibratedClassifierCV."
+            f"to choose the threshold.{wording.probabilities}"
         )
     n_rare = int(comparison.y_.sum())
     if n_rare < _FEW_RARE:
@@ -79,11 +185,7 @@ def advice(comparison: "Comparison", rows: ScoredRows, tuned: float) -> list[str
             "and more rare rows help more than another classifier."
         )
     if hasattr(comparison, "best_"):
-        lines.append(
-            f"comparison.best_ is {best}, fitted on all rows. Evaluate it on later "
-            "rows with skadaptive.evaluate, and check with skadaptive.drift whether "
-            "new rows still resemble these."
-        )
+        lines.append(wording.best.format(best))
     return lines
 
 
@@ -113,12 +215,13 @@ def _choice(comparison: "Comparison") -> list[str]:
             f"Use {best}. {not_significant}, but {best} is also the quickest of them: "
             f"{seconds_text(seconds[best])} s per fold."
         ]
-    loss = abs(tests.at[quickest, "difference"])
+    loss = f"{abs(tests.at[quickest, 'difference']):.3f}"
+    worse = "the same" if float(loss) == 0 else f"{loss} worse"
     return [
         f"{not_significant}. Use whichever is easiest to run. The quickest is "
         f"{quickest}: {seconds_text(seconds[quickest])} s per fold, {best} takes "
         f"{seconds_text(seconds[best])} s; its {measure_title(comparison.scoring_)} is "
-        f"{loss:.3f} worse here. More rare rows would make the comparison more certain."
+        f"{worse} here. More rare rows would make the comparison more certain."
     ]
 
 
@@ -134,9 +237,7 @@ def _ours_behind(comparison: "Comparison") -> str:
     return (
         f"{OURS} is not the best here: {comparison.best_name_} is "
         f"{abs(row['difference']):.3f} better in {measure_title(comparison.scoring_)}, "
-        f"{significance[row['verdict']]} This page shows the adaptation of the loss "
-        "weights only for a best contender; for any fitted estimator use "
-        "skadaptive.AdaptationDisplay.from_estimator."
+        f"{significance[row['verdict']]}"
     )
 
 
@@ -163,13 +264,15 @@ def _threshold(comparison: "Comparison", tuned: float) -> str:
         )
     return text + (
         " F1 ignores the costs of mistakes. If you know them, choose the threshold in "
-        "the section on threshold and cost; skadaptive.thresholds.expected_cost tunes "
-        "it for them."
+        "the section on threshold and cost."
     )
 
 
 def evaluation_advice(
-    evaluation: "Evaluation", rows: ScoredRows, can_choose: bool
+    evaluation: "Evaluation",
+    rows: ScoredRows,
+    can_choose: bool,
+    interface: Interface = "python",
 ) -> list[str]:
     """Recommendations after an evaluation, in the order in which to follow them.
 
@@ -181,11 +284,14 @@ def evaluation_advice(
     can_choose : bool
         Whether there are probabilities, and rows of both classes, so that a threshold
         can be chosen.
+    interface : {"python", "command"}, default="python"
+        Who reads them.
 
     Returns
     -------
     list of str
     """
+    wording = _WORDING[interface]
     name, lines = evaluation.name, []
     row = evaluation.table.loc["average_precision"]
     if not np.isnan(row["low"]) and row["low"] <= rows.share:
@@ -198,24 +304,18 @@ def evaluation_advice(
         lines.append(
             "If you know what a miss and a false alarm cost, choose the threshold in "
             "the section on threshold and cost. A threshold chosen on these rows looks "
-            "better on them than on new rows; to tune it in training, use "
-            "skadaptive.thresholds.expected_cost."
+            f"better on them than on new rows.{wording.costs}"
         )
         miscalibrated, _ = calibration_verdict(rows)
         if miscalibrated:
             lines.append(
-                "The probabilities are miscalibrated. If you need their values, wrap "
-                "the classifier in sklearn.calibration.CalibratedClassifierCV. If the "
-                "prevalence of the rare class has changed since training, correct them "
-                "with skadaptive.drift.adjust_to_prior."
+                "The probabilities are miscalibrated."
+                f"{wording.probabilities}{wording.prior}"
             )
     n_rare = int(rows.y.sum())
     if n_rare < _FEW_RARE:
         lines.append(
             f"Collect more rare rows if you can: with {n_rare} the intervals are wide."
         )
-    lines.append(
-        "Evaluate again when new labels arrive, and check with skadaptive.drift "
-        "whether new rows still resemble the training rows."
-    )
+    lines.append(wording.later)
     return lines

@@ -228,9 +228,10 @@ def threshold(
     Returns
     -------
     dict
-        ``figure``; ``table``, rows as dicts of text; ``start``, the row that is shown
-        first; ``least``, the threshold of the least cost as text; ``buttons``, pairs
-        of an index and a text; ``last``, the greatest index; ``costs`` as text;
+        ``figure``; ``table``, rows as dicts of text, of which the last two predict all
+        rows alike; ``start``, the row that is shown first; ``least``, the threshold of
+        the least cost as text, and ``least_cost``, a sentence about it; ``buttons``,
+        pairs of an index and a text; ``last``, the greatest index; ``costs`` as text;
         ``data``, from which the script computes.
     """
     thresholds = _grid(rows, marks)
@@ -254,6 +255,10 @@ def threshold(
         (reaching,) = np.nonzero(tp >= recall * rare * (1 - _ROUNDING))
         if reaching.size:
             reasons.setdefault(int(reaching[-1]), []).append(f"recall of {recall:.0%}")
+    cost = cost_by_threshold(counts, costs)
+    least = int(np.argmin(cost))
+    reasons.setdefault(least, []).append("least cost")
+    constant = _constant_predictions(counts)
     start = next(reversed(marked.values()))
     figure, positions = _threshold_figure(counts, marked, costs, start)
     shown = [threshold_text(value) for value in thresholds]
@@ -262,9 +267,20 @@ def threshold(
         "table": [
             {"reason": ", ".join(reasons[i]), **_threshold_row(counts, i, costs)}
             for i in sorted(reasons)
+        ]
+        + [
+            {
+                **_threshold_row(constant, i, costs),
+                "threshold": name,
+                "reason": "comparison",
+            }
+            for i, name in enumerate(("all rows rare", "no row rare"))
         ],
         "start": {"index": start, **_threshold_row(counts, start, costs)},
-        "least": shown[np.argmin(cost_by_threshold(counts, costs))],
+        "least": shown[least],
+        "least_cost": _least_cost(
+            shown[least], cost[least], *cost_by_threshold(constant, costs)
+        ),
         "buttons": [
             (i, "0.5" if name == "0.5" else f"{capital(name)}: {shown[i]}")
             for name, i in marked.items()
@@ -293,6 +309,34 @@ def _grid(rows: ScoredRows, marks: dict[str, float]) -> FloatArray:
     marked_texts = {threshold_text(value) for value in marked}
     rounded = {threshold_text(value) for value in steps} - marked_texts
     return np.unique([*map(float, rounded), *(m for m in marked if 0 < m < 1)])
+
+
+def _constant_predictions(counts: dict[str, Any]) -> dict[str, Any]:
+    """Counts of two predictions: all rows are rare, and no row is."""
+    return {
+        **counts,
+        "thresholds": np.array([0.0, 1.0]),
+        "tp": np.array([counts["rare"], 0.0]),
+        "fp": np.array([counts["other"], 0.0]),
+    }
+
+
+def _least_cost(threshold: str, least: float, all_rare: float, none: float) -> str:
+    """Compare the least cost of a threshold with the costs of constant predictions."""
+    constant = (
+        f"Predicting all rows rare costs {amount(all_rare)}, and predicting none "
+        f"{amount(none)}."
+    )
+    if least < min(all_rare, none) * (1 - _ROUNDING):
+        return (
+            f"At these costs the least cost is {amount(least)} per 1,000 rows, at the "
+            f"threshold {threshold}. {constant}"
+        )
+    cheaper = "all rows" if all_rare < none else "no row"
+    return (
+        f"At these costs no threshold is better than predicting {cheaper} rare: the "
+        f"least cost is {amount(least)} per 1,000 rows. {constant}"
+    )
 
 
 def _threshold_row(

@@ -4,6 +4,8 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from .._typing import ArrayLike
+
 
 def capital(text: str) -> str:
     """The text with its first letter in upper case."""
@@ -13,6 +15,12 @@ def capital(text: str) -> str:
 def number(value: float, decimals: int = 3) -> str:
     """A number with a fixed number of decimals; a dash for NaN."""
     return "–" if np.isnan(value) else f"{value:.{decimals}f}".replace("-", "\u2212")
+
+
+def shown_decimals(values: ArrayLike) -> int:
+    """Three decimals, or more for small values such as Brier scores of rare classes."""
+    greatest = np.abs(np.asarray(values, dtype=float)).max()
+    return 3 + int(greatest < 0.1) + int(greatest < 0.01)
 
 
 def signed(value: float, decimals: int) -> str:

@@ -29,7 +29,7 @@ from .._typing import ArrayLike, FilePath, FloatArray, Label
 from .._version import __version__
 from ..contenders import OURS
 from ..thresholds import check_cost_matrix
-from .advice import KINDS, advice, evaluation_advice
+from .advice import KINDS, Interface, advice, evaluation_advice, finding_text
 from .charts import (
     adaptation,
     calibration,
@@ -44,9 +44,11 @@ from .formatting import (
     number,
     p_value,
     seconds_text,
+    shown_decimals,
     signed,
     threshold_text,
 )
+from .source import Source
 
 if TYPE_CHECKING:
     from ..comparison import Comparison
@@ -78,6 +80,7 @@ def comparison_report(
     *,
     title: str | None = None,
     cost_matrix: ArrayLike | None = None,
+    source: Source | None = None,
 ) -> Path | str:
     """Write a report of a comparison as one self-contained HTML file.
 
@@ -94,6 +97,8 @@ def comparison_report(
         ``cost_matrix[i][j]`` is the cost of predicting class j for a row of class i,
         where class 1 is the rare one. The page opens with these costs, and the reader
         can change them there. None: a miss costs as much as 10 false alarms.
+    source : Source, default=None
+        The file of the table, where the command has read one.
 
     Returns
     -------
@@ -113,6 +118,7 @@ def comparison_report(
     render = _renderer()
     costs = _mistake_costs(cost_matrix)
     path = _check_folder(path)
+    interface = _interface(source)
     best = comparison.best_name_
     rows = ScoredRows.pooled(comparison, best)
     tuned = float(comparison.scores("threshold")[best].mean())
@@ -122,8 +128,11 @@ def comparison_report(
         comparison=comparison,
         best=best,
         ours=OURS,
-        facts=_facts(comparison),
-        findings=[(KINDS[f.kind], f.message) for f in comparison.findings_],
+        facts=_source_facts(source) | _facts(comparison),
+        source=source,
+        findings=[
+            (KINDS[f.kind], finding_text(f, interface)) for f in comparison.findings_
+        ],
         summary=_summary(comparison),
         ranking_figure=ranking_figure(comparison),
         ranking=_ranking(comparison),
@@ -135,11 +144,11 @@ def comparison_report(
         calibration=calibration(rows, best),
         confusions=_confusions(comparison, tuned),
         adaptation=adaptation(comparison),
-        advice=advice(comparison, rows, tuned),
+        advice=advice(comparison, rows, tuned, interface),
         n_folds=len(comparison.test_folds_),
         repeated=_is_repeated(comparison),
         place={name: i for i, name in enumerate(comparison.table.index, 1)},
-        footer=_footer(comparison),
+        footer=_footer(comparison, source),
     )
     return page if path is None else _write(page, path)
 
@@ -150,6 +159,7 @@ def evaluation_report(
     *,
     title: str | None = None,
     cost_matrix: ArrayLike | None = None,
+    source: Source | None = None,
 ) -> Path | str:
     """Write a report of an evaluation as one self-contained HTML file.
 
@@ -157,7 +167,7 @@ def evaluation_report(
     ----------
     evaluation : Evaluation
         Result of :func:`skadaptive.evaluate`.
-    path, title, cost_matrix
+    path, title, cost_matrix, source
         See :func:`comparison_report`.
 
     Returns
@@ -186,17 +196,23 @@ def evaluation_report(
         "evaluation.html.jinja",
         title=title or f"How well does {name} find the rare class?",
         evaluation=evaluation,
-        facts=_evaluation_facts(evaluation, rows),
+        facts=_source_facts(source) | _evaluation_facts(evaluation, rows),
+        source=source,
         measures=_measures(evaluation),
         confusion=_evaluation_confusion(evaluation),
         level=f"{100 * evaluation.confidence_level:g} %",
         curves=evaluation_curves(evaluation, rows) if both_classes else [],
         threshold=threshold(rows, marks, costs) if can_choose else None,
         calibration=calibration(rows, name) if can_choose else None,
-        advice=evaluation_advice(evaluation, rows, can_choose),
+        advice=evaluation_advice(evaluation, rows, can_choose, _interface(source)),
         footer={"Versions": _versions()},
     )
     return page if path is None else _write(page, path)
+
+
+def _interface(source: Source | None) -> Interface:
+    """What the advice names: functions, or options of the command that read a file."""
+    return "python" if source is None else "command"
 
 
 def _renderer() -> Callable[..., str]:
@@ -255,6 +271,10 @@ def _is_repeated(comparison: "Comparison") -> bool:
 
 
 # ----------------------------------------------------------------------------- the data
+
+
+def _source_facts(source: Source | None) -> dict[str, str]:
+    return {} if source is None else {"File": source.file, "Target": source.target}
 
 
 def _facts(comparison: "Comparison") -> dict[str, str]:
@@ -365,9 +385,7 @@ def _cells(table: pd.DataFrame, measure: str) -> dict[str, Cell]:
 
 
 def _decimals(table: pd.DataFrame, measure: str) -> int:
-    """Three decimals, or more for small values such as Brier scores of rare classes."""
-    greatest = table[f"mean_{measure}"].abs().max()
-    return 3 + int(greatest < 0.1) + int(greatest < 0.01)
+    return shown_decimals(table[f"mean_{measure}"])
 
 
 def _tests(comparison: "Comparison") -> list[tuple[str, dict[str, str]]]:
@@ -449,7 +467,7 @@ def _evaluation_confusion(evaluation: "Evaluation") -> dict[str, Any]:
 # ------------------------------------------------------------------------------- footer
 
 
-def _footer(comparison: "Comparison") -> dict[str, str]:
+def _footer(comparison: "Comparison", source: Source | None) -> dict[str, str]:
     folds = comparison.folds_
     sizes = folds.groupby("fold")[["n_train", "n_test"]].first().mean()
     seconds = folds[["fit_time", "predict_time"]].sum().sum()
@@ -457,7 +475,7 @@ def _footer(comparison: "Comparison") -> dict[str, str]:
         "Ranked by": f"{measure_title(comparison.scoring_)} ({comparison.scoring_})",
         "Folds": f"{len(comparison.test_folds_)}, on average {sizes['n_train']:,.0f} "
         f"training rows and {sizes['n_test']:,.0f} test rows",
-        "Seed": str(comparison.seed_),
+        "Seed": str(comparison.seed_ if source is None else source.seed),
         "Time": f"{duration(seconds)} of fitting and predicting, summed over all fits",
         "Versions": _versions(),
     }

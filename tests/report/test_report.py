@@ -27,6 +27,7 @@ from sklearn.svm import LinearSVC
 from skadaptive import AdaptiveHybridClassifier
 from skadaptive._assessment.threshold_counts import ScoredRows, calibration_verdict
 from skadaptive._io import atomic
+from skadaptive._io.findings import Finding
 from skadaptive._report import charts
 from skadaptive._report.pages import (
     _decisions,
@@ -34,6 +35,7 @@ from skadaptive._report.pages import (
     comparison_report,
     evaluation_report,
 )
+from skadaptive._report.source import Source
 from skadaptive.comparison import compare
 from skadaptive.contenders import OURS
 from skadaptive.datasets import load_rare
@@ -327,6 +329,11 @@ def test_row_at_the_threshold_is_not_above_it():
 def test_selected_thresholds(pages, comparison):
     y, proba = comparison.y_, comparison.out_of_fold_[comparison.best_name_]
     shown = rows_of(pages["comparison"], "Selected thresholds")
+    everyone, nobody = shown.pop("all rows rare"), shown.pop("no row rare")
+    (cost_of_all, cost_of_none) = (float(row[-2]) for row in (everyone, nobody))
+    assert cost_of_all == pytest.approx(1000 * np.mean(y == 0), rel=6e-3)
+    assert cost_of_none == pytest.approx(10_000 * np.mean(y == 1), rel=6e-3)
+    assert everyone[1] == "1.000" and nobody[:2] == ["–", "0.000"]
     tuned = comparison.scores("threshold")[comparison.best_name_].mean()
     (at,) = [float(t) for t, cells in shown.items() if "tuned" in cells[-1]]
     assert at == pytest.approx(tuned, rel=6e-3)
@@ -344,6 +351,26 @@ def test_selected_thresholds(pages, comparison):
         assert_allclose([float(c) for c in cells[:-1]], expected, rtol=6e-3, atol=6e-4)
         for recall in re.findall(r"recall of (\d+)%", cells[-1]):
             assert expected[1] >= int(recall) / 100
+    (least,) = [t for t, cells in shown.items() if "least cost" in cells[-1]]
+    costs = {t: float(cells[-2]) for t, cells in shown.items()}
+    assert costs[least] == min(costs.values()) < cost_of_none
+    assert f"Least cost: {least}" in pages["comparison"]
+    text = section(pages["comparison"], "thresholds")
+    assert f"the least cost is {shown[least][-2]} per 1,000 rows, at the thr" in text
+    assert (
+        f"all rows rare costs {everyone[-2]}, and predicting none {nobody[-2]}" in text
+    )
+
+
+@pytest.mark.parametrize(("miss", "cheaper"), [(1000, "all rows"), (0.001, "no row")])
+def test_a_threshold_that_is_no_use_is_called_that(miss, cheaper):
+    """The lowest row is rare and the highest is not, so that all or none is best."""
+    proba = np.linspace(0.01, 0.9, 101)
+    rows = ScoredRows(np.arange(101) % 10 == 0, np.r_[proba[:-1], 0.95], None)
+    rows.y[-1] = 0
+    made = charts.threshold(rows, {}, {"miss": miss, "alarm": 1})
+    assert f"better than predicting {cheaper} rare" in made["least_cost"]
+    assert "at the threshold" not in made["least_cost"]
 
 
 def test_curve_under_which_average_precision_is_the_area(behind):
@@ -400,7 +427,48 @@ def test_advice_follows_the_results(pages, comparison, behind):
     assert "Fix the problems" not in ahead
     assert "failing failed" in other and "failed" not in ahead
     assert "Collect more rare rows if you can. With 30" in ahead
-    assert "Identifier. Column number" in section(pages["behind"], "data")
+    assert "Identifier. Column 'number'" in section(pages["behind"], "data")
+
+
+@pytest.mark.parametrize("state", ["finished", "interrupted"])
+def test_a_command_gets_no_advice_in_python(behind, evaluation, state):
+    """The page of someone who typed a command names options of it, and no function."""
+    found = object.__new__(type(behind))
+    left_out = {"best_"} if state == "interrupted" else set()
+    vars(found).update({k: v for k, v in vars(behind).items() if k not in left_out})
+    found.findings_ = [
+        *behind.findings_,
+        Finding("missing_code", ("a b",), "A code.", (-999.0,)),
+        Finding("leak", ("a b", "c"), "A leak."),
+        Finding("duplicates", (), "Repeated."),
+    ]
+    found.table = behind.table.assign(mean_average_precision=0.999)
+    source = Source("t.csv", "y", notes=["Read as numbers: a"], seed=17)
+    page = comparison_report(found, source=source)
+    evaluated = evaluation_report(evaluation, source=source)
+    for each in (page, evaluated):
+        assert "t.csv" in section(each, "data")
+        assert "Read as numbers: a" in section(each, "data")
+    assert "<dt>Seed</dt><dd>17</dd>" in page
+    for part in (
+        section(page, "next"),
+        section(page, "data"),
+        section(evaluated, "next"),
+    ):
+        assert not re.search(
+            r"skadaptive\.|sklearn\.|comparison\.|cache_dir|_matrix", part
+        )
+        assert "  " not in part and " ." not in part
+    data, advised = section(page, "data"), section(page, "next")
+    assert "A code. The option is --missing -999." in data
+    assert "A leak. The option is --drop 'a b' c." in data
+    assert "Repeated. The option is --group COLUMN." in data
+    assert "with --cache DIR, finished folds" in advised
+    assert "known only after the outcome is, drop it" in advised
+    assert ("--seed it resumes" in advised) == (state == "interrupted")
+    assert ("skadaptive compare --save" in advised) == (state == "finished")
+    in_python = section(comparison_report(found), "data")
+    assert "A code." in in_python and "option" not in in_python
 
 
 def test_interrupted_comparison_has_a_report(comparison):
@@ -667,6 +735,10 @@ def test_costs_move_the_cheapest_threshold(opened, pages):
         total = (data["rare"] + data["other"]) / 1000
         shown = float(text_of(browser, "at-cost").replace(",", ""))
         assert shown == pytest.approx(cost.min() / total, rel=6e-3, abs=6e-3)
+        constant = {"all": alarm * data["other"], "none": miss * data["rare"]}
+        for name, value in constant.items():
+            shown = float(text_of(browser, f"cost-of-{name}").replace(",", ""))
+            assert shown == pytest.approx(value / total, rel=6e-3)
         path = browser.find_element("css selector", "#threshold-cost path")
         assert len(path.get_attribute("d").split("L")) == len(data["x"])
     field.send_keys("\ue003" * 2)  # backspace

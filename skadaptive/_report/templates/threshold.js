@@ -56,7 +56,10 @@
     const known = costs.every(Number.isFinite);
     byId("least").disabled = !known;
     byId("least").textContent = `Least cost: ${known ? data.shown[leastCostIndex()] : "–"}`;
-    if (known) drawCosts((1000 / total) * Math.min(miss * data.rare, alarm * data.other));
+    const ofAll = (1000 * alarm * data.other) / total, ofNone = (1000 * miss * data.rare) / total;
+    byId("cost-of-all").textContent = amount(ofAll);
+    byId("cost-of-none").textContent = amount(ofNone);
+    if (known) drawCosts(Math.min(ofAll, ofNone));
     showThreshold();
   }
 

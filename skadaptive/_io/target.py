@@ -1,0 +1,236 @@
+"""The target of a table: labels of two classes, and which of them is rare."""
+
+from dataclasses import dataclass
+from numbers import Real
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from pandas.api.types import is_float_dtype
+
+from .._parameters import rare_class
+from .._typing import FloatArray, Label
+from .columns import Notes, is_text, quoted, rows_text
+from .text_files import PANDAS_MISSING
+
+_MAX_CLASSES = 20
+# A spelling in less than this share of the rows of another one is a slip.
+_SLIP = 1 / 20
+
+
+@dataclass(frozen=True)
+class Target:
+    """Labels of two classes.
+
+    Attributes
+    ----------
+    y : Series of shape (n_kept,)
+        The labels as they are, or ``str(positive)`` and ``"not " + str(positive)``.
+    positive : label
+        The value of the rare class, as the column has it.
+    others_together : bool
+        Whether all other values were made one class.
+    has_label : ndarray of shape (n_samples,)
+        Rows with a label, which are kept.
+    """
+
+    y: pd.Series
+    positive: Label
+    others_together: bool
+    has_label: np.ndarray
+
+    @property
+    def pos_label(self) -> Label:
+        """The rare class as ``y`` has it."""
+        return label_of(self.y, self.positive)
+
+
+def read_target(
+    labels: pd.Series,
+    positive: Label = None,
+    sample_weight: FloatArray | None = None,
+    notes: Notes | None = None,
+) -> Target:
+    """Labels of two classes from a column.
+
+    Parameters
+    ----------
+    labels : Series of shape (n_samples,)
+        The column with the classes, as it is written.
+    positive : object, default=None
+        The value of the rare class, compared as text or as a number. None: by the rule
+        of the estimator, :func:`skadaptive._parameters.rare_class`.
+    sample_weight : ndarray of shape (n_samples,), default=None
+        Weights that this rule counts rows by.
+    notes : Notes, default=None
+        What is guessed is added.
+
+    Returns
+    -------
+    Target
+
+    Raises
+    ------
+    ValueError
+        If there is no such value, if all rows have the same, if it has twenty values or
+        more and ``positive`` is None, or if two frequent ones differ by case or blanks.
+    """
+    notes = Notes() if notes is None else notes
+    weight = np.ones(len(labels)) if sample_weight is None else sample_weight
+    labels = one_spelling(_without_missing_words(labels, positive, notes), notes)
+    has_label = labels.notna().to_numpy()
+    if not has_label.all():
+        notes.add(
+            f"Left out, since {quoted(labels.name)} is empty",
+            rows_text(int((~has_label).sum())),
+        )
+        labels = _without_gaps(labels[has_label]).reset_index(drop=True)
+    shares = pd.Series(weight[has_label]).groupby(labels.to_numpy()).sum()
+    values = shares.index  # sorted
+    if len(values) < 2:
+        what = f"have the value {quoted(values[0])}" if len(values) else "are empty"
+        raise ValueError(
+            f"All rows {what} in {quoted(labels.name)}, but two classes are needed. "
+            "Name another column as target."
+        )
+    if positive is None:
+        if len(values) >= _MAX_CLASSES:
+            raise ValueError(
+                f"{quoted(labels.name)} has {len(values)} values, too many to take the "
+                "rarest one by default. Name the value of the rare class (--positive "
+                "VALUE), or make two classes of them first."
+            )
+        positive = values[rare_class(shares.to_numpy())]
+    else:
+        positive = _find_value(labels, values, positive)
+    together = len(values) > 2
+    if together:
+        counts = labels.value_counts()
+        shown = ", ".join(
+            f"{quoted(value)} in {rows_text(n)}"
+            for value, n in counts.iloc[:_MAX_CLASSES].items()
+        )
+        notes.add(
+            f"All values of {quoted(labels.name)} but {quoted(positive)} are one class",
+            shown,
+        )
+    return Target(
+        y=two_classes(labels, positive, together),
+        positive=positive,
+        others_together=together,
+        has_label=has_label,
+    )
+
+
+def _find_value(labels: pd.Series, values: pd.Index, positive: Label) -> Label:
+    """The value that is written as the user does, or as the same number or word."""
+    text = str(positive).strip()
+    same = [
+        lambda value: str(value) == text,
+        lambda value: _same_number(value, text),
+        lambda value: str(value).casefold() == text.casefold(),
+    ]
+    for is_same in same:
+        for value in values:
+            if is_same(value):
+                return value
+    known = ", ".join(map(quoted, values[:_MAX_CLASSES]))
+    raise ValueError(
+        f"No row has the value {quoted(positive)} in {quoted(labels.name)}. It has: "
+        f"{known}."
+    )
+
+
+def _same_number(value: Any, text: str) -> bool:
+    try:
+        return isinstance(value, Real) and float(value) == float(text)
+    except ValueError:
+        return False
+
+
+def _without_missing_words(
+    labels: pd.Series, positive: Label, notes: Notes
+) -> pd.Series:
+    """Labels with words such as "None" missing, unless they are a class."""
+    if not is_text(labels):
+        return labels
+    texts = labels.where(labels.isna(), labels.astype(str).str.strip())
+    words = sorted(set(texts.dropna().unique()) & PANDAS_MISSING - {""})
+    others = set(texts.dropna().unique()) - PANDAS_MISSING
+    is_class = (len(words) == 1 and len(others) == 1) or str(positive) in words
+    for word in words:
+        if is_class and (len(words) == 1 or word == str(positive)):
+            notes.add("A label, not a missing value", quoted(word))
+        else:
+            labels = labels.mask(texts == word)
+    return labels.mask(texts == "")
+
+
+def one_spelling(labels: pd.Series, notes: Notes) -> pd.Series:
+    """Labels without blanks around them, rare spellings replaced by frequent ones.
+
+    Raises
+    ------
+    ValueError
+        If two frequent spellings differ by case or blanks alone.
+    """
+    if not is_text(labels):
+        return labels
+    counts = labels.value_counts()
+    groups: dict[str, list[str]] = {}
+    for value in counts.index:
+        key = " ".join(str(value).split()).casefold()
+        groups.setdefault(key, []).append(value)
+    replaced = {}
+    for main, *others in groups.values():
+        for other in others:
+            if counts[other] >= _SLIP * counts[main]:
+                raise ValueError(
+                    f"{quoted(labels.name)} has the values {quoted(main)} "
+                    f"({rows_text(counts[main])}) and {quoted(other)} "
+                    f"({rows_text(counts[other])}), which differ by case or blanks "
+                    "alone. Write them alike, if they are the same class."
+                )
+            notes.add(
+                "Labels that were written differently",
+                f"{quoted(other)} in {rows_text(counts[other])} is taken for "
+                f"{quoted(main.strip())}",
+            )
+            replaced[other] = main.strip()
+        if main != main.strip():
+            replaced[main] = main.strip()
+    return labels.replace(replaced) if replaced else labels
+
+
+def _without_gaps(labels: pd.Series) -> pd.Series:
+    """Labels without missing ones, of the type that they have without these."""
+    if is_float_dtype(labels) and (labels % 1 == 0).all():
+        return labels.astype("int64")
+    return labels.infer_objects()
+
+
+def two_classes(labels: pd.Series, positive: Label, others_together: bool) -> pd.Series:
+    """Labels of two classes.
+
+    Parameters
+    ----------
+    labels : Series of shape (n_samples,)
+    positive : object
+        The value of the rare class.
+    others_together : bool
+        Whether to make one class of all other values.
+
+    Returns
+    -------
+    Series of shape (n_samples,)
+        The labels as they are, or ``str(positive)`` and ``"not " + str(positive)``.
+    """
+    if not others_together:
+        return labels
+    names = np.where(labels == positive, str(positive), f"not {positive}")
+    return pd.Series(names, labels.index, dtype=object, name=labels.name)
+
+
+def label_of(labels: Any, positive: Label) -> Label:
+    """The rare class as :func:`two_classes` writes it: the value, or its text."""
+    return positive if (np.asarray(labels) == positive).any() else str(positive)

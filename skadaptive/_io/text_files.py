@@ -1,0 +1,453 @@
+"""Separated text: its encoding, its separator, where the table begins and ends."""
+
+import codecs
+import csv
+import io
+import re
+import warnings
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from pandas.api.types import infer_dtype
+from pandas.errors import DtypeWarning
+
+from .._packages import require
+from .columns import Notes, quoted, rows_text
+from .containers import Container
+
+# Bytes of the beginning that the layout is found from.
+_N_BYTES = 1 << 18
+# Rows of which the texts of numbers are looked at, for codes such as 00123.
+_N_ROWS = 10_000
+_SEPARATORS = ",;\t|"
+_BLANKS = r"\s+"
+_NAMES = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar", _BLANKS: "blank"}
+# Encodings other than UTF-8 that files are looked at for. A short text in one of them
+# looks like one in many others, of which these are the frequent ones.
+_ENCODINGS = [
+    "cp1252",
+    "cp1250",
+    "cp1251",
+    "cp1253",
+    "cp1254",
+    "cp1257",
+    "shift_jis",
+    "euc_jp",
+    "gb18030",
+    "big5",
+    "euc_kr",
+    "mac_roman",
+]
+# Another encoding than that of Western Europe must resemble a language by so much more.
+_MORE_COHERENT = 0.2
+# So many distinct texts tell the encoding.
+_N_CELLS = 2000
+_BYTE_ORDER_MARKS = (
+    (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+# pandas reads these as missing; the empty text is one of them.
+PANDAS_MISSING = frozenset(
+    [
+        "",
+        "#N/A",
+        "#N/A N/A",
+        "#NA",
+        "-1.#IND",
+        "-1.#QNAN",
+        "-NaN",
+        "-nan",
+        "1.#IND",
+        "1.#QNAN",
+        "<NA>",
+        "N/A",
+        "NA",
+        "NULL",
+        "NaN",
+        "None",
+        "n/a",
+        "nan",
+        "null",
+    ]
+)
+
+
+@dataclass(frozen=True)
+class TextLayout:
+    """How a table is laid out in a text.
+
+    Attributes
+    ----------
+    encoding : str
+    separator : str
+        A character, or a regular expression for blanks.
+    quote : str
+    skipped_lines : int
+        Lines before the first row below the column names.
+    names : list of str
+        Of the columns, made unique.
+    trailing : bool
+        Whether the rows end in a separator that the column names do not have.
+    row_names : bool
+        Whether the rows begin with a field that has no name.
+    only_returns : bool
+        Whether lines end as in files of old Macintoshes, which pandas cannot skip.
+    """
+
+    encoding: str
+    separator: str
+    quote: str
+    skipped_lines: int
+    names: list[str]
+    trailing: bool = False
+    row_names: bool = False
+    only_returns: bool = False
+
+    @property
+    def field_names(self) -> list[str]:
+        """Names of all fields of a row."""
+        first = [_ROW_NAMES] if self.row_names else []
+        return [*first, *self.names, *([_TRAILING] if self.trailing else [])]
+
+
+_ROW_NAMES, _TRAILING = "\0row names", "\0trailing"
+
+
+def find_layout(container: Container, encoding: str, notes: Notes) -> TextLayout:
+    """Find out how a text holds its table.
+
+    Raises
+    ------
+    ValueError
+        If there are no column names, or rows have more fields than these.
+    """
+    head = container.head(_N_BYTES)
+    if not head.strip():
+        raise ValueError("it is empty")
+    text = codecs.getincrementaldecoder(encoding)(errors="replace").decode(head)
+    complete = len(head) < _N_BYTES
+    # Not splitlines, which also splits at characters that may stand in a cell.
+    lines = list(io.StringIO(text, newline=None))
+    if not complete and len(lines) > 1:
+        lines.pop()  # it may be cut off
+    declared = re.fullmatch(r'"?sep=(.)"?\s*', lines[0], re.IGNORECASE)
+    n_declared = int(declared is not None)
+    separator = declared.group(1) if declared else None
+    quote = _quote(lines[n_declared:])
+    if separator is None:
+        separator = _find_separator(lines, quote)
+    records = _records(lines[n_declared:], separator, quote)
+    if not records:
+        raise ValueError("it has no rows")
+    layout = _find_header(records, encoding, separator, quote, n_declared, notes)
+    return replace(layout, only_returns="\r" in text and "\n" not in text)
+
+
+def find_encoding(container: Container) -> str:
+    """The encoding that the first bytes show; UTF-8 if they do not show any."""
+    head = container.head(_N_BYTES)
+    for mark, encoding in _BYTE_ORDER_MARKS:
+        if head.startswith(mark):
+            return encoding
+    zeros = np.frombuffer(head[: len(head) // 2 * 2], dtype=np.uint8) == 0
+    if zeros.size and zeros.mean() > 0.2:
+        return "utf-16-le" if zeros[1::2].mean() > zeros[::2].mean() else "utf-16-be"
+    return "utf-8"
+
+
+def guess_encoding(container: Container, notes: Notes) -> str:
+    """The likeliest encoding of a text that is not in UTF-8."""
+    require("charset_normalizer", purpose="Reading a file that is not in UTF-8")
+    from charset_normalizer import from_bytes
+
+    sample = _cells_with_high_bytes(container)
+    matches = list(from_bytes(sample, cp_isolation=list(_ENCODINGS)))
+    # Of a few accented letters many encodings make a text without flaws; the one of
+    # Western Europe is by far the most frequent of them.
+    encoding = matches[0].encoding if matches else "cp1252"
+    for match in matches:
+        as_good = match.chaos <= matches[0].chaos
+        as_good &= match.coherence >= matches[0].coherence - _MORE_COHERENT
+        if as_good and "cp1252" in match.could_be_from_charset:
+            encoding = "cp1252"
+    shown = sample.decode(encoding, errors="replace").splitlines()[0]
+    notes.add(
+        "The encoding is not UTF-8, and was guessed (another one: --encoding NAME)",
+        f"{encoding}, as in {quoted(shown.strip())}",
+    )
+    return encoding
+
+
+def _cells_with_high_bytes(container: Container) -> bytes:
+    """Distinct texts that are not ASCII, one in each line."""
+    cells: dict[bytes, None] = {}
+    with container.open() as file:
+        for line in file:
+            if not line.isascii():
+                parts = re.split(rb"[,;\t|\"\r\n]+", line)
+                cells |= dict.fromkeys(part for part in parts if not part.isascii())
+            if len(cells) > _N_CELLS:
+                break
+    return b"\n".join(cells)
+
+
+def _quote(lines: list[str]) -> str:
+    """Apostrophes, if the first row has each of its fields in them."""
+    first = next((line.strip() for line in lines if line.strip()), "")
+    single = re.fullmatch(r"'[^']*'([,;\t|])(?:'[^']*'\1)*'[^']*'", first)
+    return "'" if single else '"'
+
+
+def _records(lines: list[str], separator: str, quote: str) -> list[tuple[list, int]]:
+    """Fields of each record, and the number of lines up to its end."""
+    if separator == _BLANKS:
+        split = [re.split(r"\s+", line.strip()) for line in lines]
+        return [(row, i + 1) for i, row in enumerate(split) if row != [""]]
+    reader = csv.reader(
+        io.StringIO("".join(lines), newline=""), delimiter=separator, quotechar=quote
+    )
+    try:
+        return [(row, reader.line_num) for row in reader if row]
+    except csv.Error as error:
+        raise ValueError(f"line {reader.line_num}: {error}") from error
+
+
+def _find_separator(lines: list[str], quote: str) -> str:
+    """The separator that cuts most rows into equally many fields."""
+    best, most = ",", (0.0, 0, 0)
+    for separator in (*_SEPARATORS, _BLANKS):
+        if separator == _BLANKS and most[0] > 0:
+            break
+        try:
+            records = _records(lines, separator, quote)
+        except ValueError:
+            continue
+        widths = Counter(len(row) for row, _ in records)
+        width, count = max(widths.items(), key=lambda item: (item[1], item[0]))
+        if width < 2:
+            continue
+        # Names that are cut, too, decide between separators that cut all rows.
+        score = (round(count / len(records), 2), len(records[0][0]), width)
+        if score > most:
+            best, most = separator, score
+    return best
+
+
+def _find_header(
+    records: list[tuple[list, int]],
+    encoding: str,
+    separator: str,
+    quote: str,
+    n_declared: int,
+    notes: Notes,
+) -> TextLayout:
+    widths = Counter(len(row) for row, _ in records)
+    width = max(widths, key=lambda w: (widths[w], w))
+    first = next(
+        (i for i, (row, _) in enumerate(records) if _may_be_names(row, width)), 0
+    )
+    header, end = records[first]
+    if first:
+        text = separator.join(records[0][0]).strip(separator)
+        notes.add(f"Left out above the column names: {rows_text(first)}", quoted(text))
+    rows = [row for row, _ in records[first + 1 :]]
+    trailing = row_names = False
+    if len(header) == width - 1 and widths[width] > len(rows) / 2:
+        full = [row for row in rows if len(row) == width]
+        n_empty = sum(not row[-1].strip() for row in full)
+        trailing = n_empty > len(full) / 2
+        keys = [row[0] for row in full]
+        row_names = not trailing and len(set(keys)) == len(keys)
+        if not trailing and not row_names:
+            raise ValueError(
+                f"its rows have {width} fields, such as "
+                f"{quoted(separator.join(full[0]))}, and there are {len(header)} "
+                "column names"
+            )
+        if row_names:
+            notes.add(
+                "Left out, since the column has no name and counts or names the rows",
+                "the first column",
+            )
+    return TextLayout(
+        encoding=encoding,
+        separator=separator,
+        quote=quote,
+        skipped_lines=end + n_declared,
+        names=unique_names(header, notes),
+        trailing=trailing,
+        row_names=row_names,
+    )
+
+
+def _may_be_names(row: list[str], width: int) -> bool:
+    """Whether a record names the columns: a title or a comment names at most one."""
+    n_named = sum(bool(name.strip()) for name in row)
+    comment = row[0].lstrip().startswith("#") and len(row) < width
+    return len(row) >= width - 1 and n_named >= min(2, width) and not comment
+
+
+def unique_names(names: list[Any], notes: Notes) -> list[str]:
+    """Names without blanks around them, a number after those that occur again."""
+    found: list[str] = []
+    for i, given in enumerate(names):
+        name = re.sub(r"\s+", " ", str(given)).strip()
+        name = name or f"Unnamed: {i}"
+        unique, n = name, 0
+        while unique in found:
+            n += 1
+            unique = f"{name}.{n}"
+        if n:
+            notes.add(
+                "Names that occur again have a number", f"{quoted(name)} is {unique}"
+            )
+        found.append(unique)
+    return found
+
+
+def read_text(
+    container: Container,
+    layout: TextLayout,
+    text_columns: set[str],
+    columns: list[str] | None = None,
+    n_rows: int | None = None,
+    keep_missing_words: bool = False,
+) -> pd.DataFrame:
+    """Read the rows of a text.
+
+    Parameters
+    ----------
+    container : Container
+    layout : TextLayout
+    text_columns : set of str
+        Columns that are read as they are written.
+    columns : list of str, default=None
+        Columns to read; None is all.
+    n_rows : int, default=None
+        Rows to read; None is all.
+    keep_missing_words : bool, default=False
+        Whether "NA", "None" and so on are texts, not missing values.
+    """
+    wanted = layout.field_names if columns is None else columns
+    as_texts = {n for n in wanted if n in text_columns | {_ROW_NAMES, _TRAILING}}
+    options = {
+        "sep": layout.separator,
+        "quotechar": layout.quote,
+        "encoding": layout.encoding,
+        "header": None,
+        "names": layout.field_names,
+        "skiprows": layout.skipped_lines,
+        "nrows": n_rows,
+        "compression": None,  # which the content has told, not the name
+        "skipinitialspace": True,
+        "keep_default_na": not keep_missing_words,
+        "na_values": [""] if keep_missing_words else None,
+    }
+    with (
+        warnings.catch_warnings(record=True) as caught,
+        _source(container, layout) as source,
+    ):
+        warnings.simplefilter("always", DtypeWarning)
+        # Not with usecols of all columns: rows that are too long would not be noticed.
+        frame = pd.read_csv(
+            source, usecols=columns, dtype=dict.fromkeys(as_texts, str), **options
+        )
+    if any(issubclass(w.category, DtypeWarning) for w in caught):
+        # pandas reads in chunks, and took some for numbers: "007" is 7 there.
+        mixed = [n for n in wanted if infer_dtype(frame[n]).startswith("mixed")]
+        with _source(container, layout) as source:
+            texts = pd.read_csv(source, usecols=mixed, dtype=str, **options)
+        frame[mixed] = texts[mixed]
+    if not isinstance(frame.index, pd.RangeIndex):
+        raise ValueError(
+            f"its first row has more fields than there are columns "
+            f"({len(layout.field_names)})"
+        )
+    return frame
+
+
+@contextmanager
+def _source(container: Container, layout: TextLayout) -> Iterator[Any]:
+    """What pandas reads: the path if it can, which is faster than an open file."""
+    if not container.compression and not layout.only_returns:
+        yield container.path
+        return
+    with container.open() as file:
+        if layout.only_returns:
+            yield io.TextIOWrapper(file, layout.encoding, newline=None)
+        else:
+            yield file
+
+
+def whole_rows(
+    frame: pd.DataFrame, layout: TextLayout, notes: Notes
+) -> tuple[pd.DataFrame, bool]:
+    """Rows of the table: no empty ones, no comments, nothing below it.
+
+    Returns
+    -------
+    frame : DataFrame
+    changed : bool
+        Whether rows were left out, after which columns may hold numbers alone.
+    """
+    if layout.trailing:
+        extra = frame[_TRAILING]
+        if extra.notna().any():
+            row = int(np.flatnonzero(extra.notna())[0])
+            raise ValueError(
+                f"row {row + 1} has more fields than there are column names, the last "
+                f"one {quoted(extra.iloc[row])}"
+            )
+        frame = frame.drop(columns=_TRAILING)
+    if layout.row_names:
+        frame = frame.drop(columns=_ROW_NAMES)
+    return leave_out_rows(frame, notes)
+
+
+_BELOW = r"(?i)(?:total|sum|subtotal|count|average|mean|source|note|end|gesamt|summe|"
+_BELOW += r"quelle|totale?s?|suma|somme|fonte|#|\(\d).*"
+
+
+def leave_out_rows(frame: pd.DataFrame, notes: Notes) -> tuple[pd.DataFrame, bool]:
+    """Leave out rows without any value, comments, and what stands below the table."""
+    first = frame.iloc[:, 0]
+    counts = frame.notna().sum(axis=1).to_numpy()
+    empty = counts == 0
+    alone = (counts == 1) & first.notna().to_numpy() & (frame.shape[1] > 2)
+    comment = alone.copy()
+    comment[alone] = first[alone].astype(str).str.lstrip().str.startswith("#")
+    below = np.zeros(len(frame), dtype=bool)
+    for row in range(len(frame) - 1, max(-1, len(frame) - 11), -1):
+        few = counts[row] <= frame.shape[1] / 2
+        sums = few and re.match(_BELOW, str(first.iloc[row]).strip())
+        if empty[row]:
+            continue
+        if not (alone[row] or sums):
+            break
+        below[row] = True
+    if empty.any():
+        notes.add("Left out, since they have no value", rows_text(int(empty.sum())))
+    if comment.any() and not below[comment].all():
+        notes.add("Left out as comments", rows_text(int((comment & ~below).sum())))
+    if below.any():
+        shown = ", ".join(map(quoted, first[below].iloc[:3]))
+        notes.add(f"Left out below the table: {rows_text(int(below.sum()))}", shown)
+    left_out = empty | comment | below
+    if not left_out.any():
+        return frame, False
+    return frame[~left_out].reset_index(drop=True), True
+
+
+def written_texts(
+    container: Container, layout: TextLayout, columns: list[str]
+) -> pd.DataFrame:
+    """The first 10,000 rows of some columns as they are written."""
+    return read_text(container, layout, set(columns), columns, _N_ROWS)

@@ -1,0 +1,103 @@
+"""Where the table of a report comes from, and what its columns were taken for."""
+
+from dataclasses import dataclass, field
+
+import pandas as pd
+from pandas.api.types import is_bool_dtype, is_datetime64_any_dtype, is_numeric_dtype
+
+from .._io.columns import ColumnFormat, quoted
+
+_MOST_LEVELS = 5
+
+
+@dataclass(frozen=True)
+class ColumnUse:
+    """What a column was taken for.
+
+    Attributes
+    ----------
+    name : str
+    use : str
+        "number", "category", "date", "text", or the role of a column that is none of
+        the features.
+    detail : str
+        Range or levels, how it was written, and the number of missing values.
+    """
+
+    name: str
+    use: str
+    detail: str
+
+
+@dataclass(frozen=True)
+class Source:
+    """The file of a table, as the command read it.
+
+    Attributes
+    ----------
+    file : str
+    target : str
+    columns : list of ColumnUse
+    notes : list of str
+        What was guessed while the file was read.
+    seed : int
+        As it was given.
+    """
+
+    file: str
+    target: str
+    columns: list[ColumnUse] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    seed: int | None = None
+
+
+def describe_columns(
+    X: pd.DataFrame, formats: dict[str, ColumnFormat], left_out: dict[str, str]
+) -> list[ColumnUse]:
+    """What the columns of a table were taken for.
+
+    Parameters
+    ----------
+    X : DataFrame of shape (n_samples, n_features)
+    formats : dict of str to ColumnFormat
+        How the features were written.
+    left_out : dict of str to str
+        Roles of the other columns, or why they were left out.
+
+    Returns
+    -------
+    list of ColumnUse
+    """
+    uses = [_describe(X[name], formats.get(name)) for name in X]
+    return uses + [ColumnUse(name, why, "") for name, why in left_out.items()]
+
+
+def _describe(column: pd.Series, written: ColumnFormat | None) -> ColumnUse:
+    present = column.dropna()
+    parts = []
+    if present.empty:
+        use = "number"
+    elif is_datetime64_any_dtype(column):
+        use = "date"
+        parts.append(f"{present.min():%Y-%m-%d} to {present.max():%Y-%m-%d}")
+        if written is not None and written.date_format is not None:
+            parts.append(f"written as {written.date_format}")
+    elif is_bool_dtype(column):
+        use = "number"
+        parts.append("false or true")
+    elif is_numeric_dtype(column):
+        use = "number"
+        parts.append(f"{present.min():,.6g} to {present.max():,.6g}")
+        if written is not None and not written.number.is_plain:
+            parts.append(written.number.describe())
+    else:
+        use = "category"
+        levels = present.astype(str).value_counts()
+        shown = ", ".join(map(quoted, levels.index[:_MOST_LEVELS]))
+        more = f" and {len(levels) - _MOST_LEVELS:,} more"
+        more = more if len(levels) > _MOST_LEVELS else ""
+        parts.append(f"{len(levels):,} levels: {shown}{more}")
+    n_missing = len(column) - len(present)
+    if n_missing:
+        parts.append(f"{n_missing:,} missing")
+    return ColumnUse(str(column.name), use, "; ".join(parts))
