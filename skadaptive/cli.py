@@ -323,11 +323,10 @@ def _compare(options: argparse.Namespace) -> int:
     written = {}
     if options.report:
         source = Source(
-            file=options.file or "built-in data (breast_cancer)",
+            file=Path(options.file).name if options.file else "built-in data",
             target=str(table.target.y.name),
             columns=describe_columns(table.X, table.formats, table.left_out),
             notes=table.notes,
-            seed=options.seed,
         )
         page = comparison_report(comparison, options.report, source=source)
         written["report"] = str(page)
@@ -519,7 +518,7 @@ def _evaluate(options: argparse.Namespace) -> int:
     evaluation = replace(evaluation, name=saved.facts.name)
     written = {}
     if options.report:
-        source = Source(options.file, options.target, notes=lines)
+        source = Source(Path(options.file).name, options.target, notes=lines)
         page = evaluation_report(evaluation, options.report, source=source)
         written["report"] = str(page)
     if options.out:

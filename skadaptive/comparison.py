@@ -101,7 +101,7 @@ def compare(  # noqa: PLR0913 - as scikit-learn's cross_validate
     n_jobs : int, default=None
         Number of fits that run at a time, as in joblib.
     random_state : int, RandomState instance or None, default=None
-        Seed of the folds and of the contenders.
+        Seed of the folds and of the contenders. As ``random_state`` it repeats them.
     cache_dir : str or path-like, default=None
         The folder keeps finished folds. The same comparison with the same seed
         continues where it stopped.
@@ -154,7 +154,10 @@ def compare(  # noqa: PLR0913 - as scikit-learn's cross_validate
     """
     X, y, sample_weight, groups = _check_data(X, y, sample_weight, groups)
     data = LabelledRows(X, y, sample_weight, groups, pos_label)
-    seed = int(check_random_state(random_state).randint(2**31 - 1))
+    if isinstance(random_state, Integral):
+        seed = int(random_state)  # the one that is shown is the one that was given
+    else:
+        seed = int(check_random_state(random_state).randint(2**31 - 1))
     contenders = _check_contenders(contenders, X, seed)
     scoring = _check_scoring(scoring)
     if cache_dir is not None:
@@ -238,7 +241,7 @@ class Comparison:
     test_folds_ : list of ndarray
         Test rows of each fold.
     seed_ : int
-        Seed of the folds and of the contenders.
+        Seed of the folds and of the contenders. As ``random_state`` it repeats them.
     findings_ : list of skadaptive.comparison.Finding
         Properties of the table that can spoil a comparison.
     scoring_ : str

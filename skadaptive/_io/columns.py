@@ -104,6 +104,11 @@ class Notes:
         """Add a column, or whatever it is about, to the line of this kind."""
         self._lines.setdefault(kind, []).append(detail)
 
+    def extend(self, other: "Notes") -> None:
+        """Add all that another one has."""
+        for kind, details in other._lines.items():
+            self._lines.setdefault(kind, []).extend(details)
+
     def lines(self) -> list[str]:
         """Sentences; of many columns the first are named, and the others counted."""
         found = []

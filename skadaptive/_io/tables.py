@@ -167,19 +167,15 @@ def _read_text(
     as_written: set[str],
     notes: Notes,
 ) -> pd.DataFrame:
-    all_texts = options.marks.given
     encoding = options.encoding or text_files.find_encoding(container)
     try:
-        layout = text_files.find_layout(container, encoding, notes)
-        texts = set(layout.names) if all_texts else needs_text
-        frame = text_files.read_text(container, layout, texts)
+        frame, layout, found = _read_rows(container, encoding, options, needs_text)
     except UnicodeDecodeError:
         if options.encoding:
             raise
         encoding = text_files.guess_encoding(container, notes)
-        layout = text_files.find_layout(container, encoding, notes)
-        texts = set(layout.names) if all_texts else needs_text
-        frame = text_files.read_text(container, layout, texts)
+        frame, layout, found = _read_rows(container, encoding, options, needs_text)
+    notes.extend(found)
     if frame.empty:
         return frame[layout.names]
     for name in as_written & set(layout.names):
@@ -202,6 +198,15 @@ def _read_text(
                 whole = (frame[name] % 1 == 0).all()
                 frame[name] = frame[name].astype("int64") if whole else frame[name]
     return frame
+
+
+def _read_rows(
+    container: Container, encoding: str, options: ReadingOptions, needs_text: set[str]
+) -> tuple[pd.DataFrame, TextLayout, Notes]:
+    notes = Notes()
+    layout = text_files.find_layout(container, encoding, notes)
+    texts = set(layout.names) if options.marks.given else needs_text
+    return text_files.read_text(container, layout, texts), layout, notes
 
 
 def _columns_of_codes(

@@ -148,7 +148,7 @@ def comparison_report(
         n_folds=len(comparison.test_folds_),
         repeated=_is_repeated(comparison),
         place={name: i for i, name in enumerate(comparison.table.index, 1)},
-        footer=_footer(comparison, source),
+        footer=_footer(comparison),
     )
     return page if path is None else _write(page, path)
 
@@ -467,7 +467,7 @@ def _evaluation_confusion(evaluation: "Evaluation") -> dict[str, Any]:
 # ------------------------------------------------------------------------------- footer
 
 
-def _footer(comparison: "Comparison", source: Source | None) -> dict[str, str]:
+def _footer(comparison: "Comparison") -> dict[str, str]:
     folds = comparison.folds_
     sizes = folds.groupby("fold")[["n_train", "n_test"]].first().mean()
     seconds = folds[["fit_time", "predict_time"]].sum().sum()
@@ -475,7 +475,7 @@ def _footer(comparison: "Comparison", source: Source | None) -> dict[str, str]:
         "Ranked by": f"{measure_title(comparison.scoring_)} ({comparison.scoring_})",
         "Folds": f"{len(comparison.test_folds_)}, on average {sizes['n_train']:,.0f} "
         f"training rows and {sizes['n_test']:,.0f} test rows",
-        "Seed": str(comparison.seed_ if source is None else source.seed),
+        "Seed": str(comparison.seed_),
         "Time": f"{duration(seconds)} of fitting and predicting, summed over all fits",
         "Versions": _versions(),
     }

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 import pandas as pd
 from pandas.api.types import is_bool_dtype, is_datetime64_any_dtype, is_numeric_dtype
 
+from .._features.text import text_columns
 from .._io.columns import ColumnFormat, quoted
 
 _MOST_LEVELS = 5
@@ -40,15 +41,12 @@ class Source:
     columns : list of ColumnUse
     notes : list of str
         What was guessed while the file was read.
-    seed : int
-        As it was given.
     """
 
     file: str
     target: str
     columns: list[ColumnUse] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
-    seed: int | None = None
 
 
 def describe_columns(
@@ -68,11 +66,14 @@ def describe_columns(
     -------
     list of ColumnUse
     """
-    uses = [_describe(X[name], formats.get(name)) for name in X]
+    texts = set(X.columns[text_columns(X)])
+    uses = [_describe(X[name], formats.get(name), name in texts) for name in X]
     return uses + [ColumnUse(name, why, "") for name, why in left_out.items()]
 
 
-def _describe(column: pd.Series, written: ColumnFormat | None) -> ColumnUse:
+def _describe(
+    column: pd.Series, written: ColumnFormat | None, is_free_text: bool
+) -> ColumnUse:
     present = column.dropna()
     parts = []
     if present.empty:
@@ -90,6 +91,9 @@ def _describe(column: pd.Series, written: ColumnFormat | None) -> ColumnUse:
         parts.append(f"{present.min():,.6g} to {present.max():,.6g}")
         if written is not None and not written.number.is_plain:
             parts.append(written.number.describe())
+    elif is_free_text:
+        use = "text"
+        parts.append(f"{present.nunique():,} texts, such as {quoted(present.iloc[0])}")
     else:
         use = "category"
         levels = present.astype(str).value_counts()
