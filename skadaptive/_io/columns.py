@@ -232,7 +232,9 @@ def infer_column(
     if isinstance(column.dtype, pd.CategoricalDtype):
         # Texts, as they would be in a CSV file.
         column = column.cat.rename_categories(column.cat.categories.map(str))
-        return column, ColumnFormat("category", levels=_levels(column))
+        return column, ColumnFormat(
+            "category", levels=_levels(column.dropna().unique())
+        )
     if not is_text(column):
         if is_bool_dtype(column):
             return column, ColumnFormat("number")
@@ -260,13 +262,13 @@ def infer_column(
     read = _infer_dates(kept, name, date_format, notes)
     if read is not None:
         return read
-    column = kept.as_texts(uniques)
-    return column, ColumnFormat("category", levels=_levels(column))
+    levels = _levels(kept.texts)
+    return kept.as_texts(uniques), ColumnFormat("category", levels=levels)
 
 
-def _levels(column: pd.Series) -> tuple[str, ...]:
-    levels = column.dropna().unique()
-    return tuple(map(str, levels)) if len(levels) <= _MOST_LEVELS else ()
+def _levels(texts: Any) -> tuple[str, ...]:
+    distinct = dict.fromkeys(map(str, texts[: _MOST_LEVELS + 1]))
+    return tuple(distinct) if len(texts) <= _MOST_LEVELS else ()
 
 
 _HAS_STR = pd.__version__ >= "3"

@@ -245,8 +245,10 @@ def _columns_of_codes(
 
 
 def _are_written_as_codes(texts: pd.Series) -> bool:
-    begin_with_0 = texts.str.fullmatch(r"\s*0\d+\s*")
-    return bool(begin_with_0.any() or texts.str.match(r"\s*\+").all())
+    lines = "\n".join(texts)
+    if re.search(r"^[ \t]*0\d+[ \t]*$", lines, re.MULTILINE):
+        return True
+    return len(re.findall(r"^[ \t]*\+", lines, re.MULTILINE)) == len(texts) > 0
 
 
 def _are_integers(column: pd.Series) -> bool:

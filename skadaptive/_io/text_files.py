@@ -100,6 +100,8 @@ class TextLayout:
         Whether the rows begin with a field that has no name.
     only_returns : bool
         Whether lines end as in files of old Macintoshes, which pandas cannot skip.
+    blanks_before_quotes : bool
+        Whether there are blanks between separators and quotes.
     """
 
     encoding: str
@@ -110,6 +112,7 @@ class TextLayout:
     trailing: bool = False
     row_names: bool = False
     only_returns: bool = False
+    blanks_before_quotes: bool = False
 
     @property
     def field_names(self) -> list[str]:
@@ -148,7 +151,12 @@ def find_layout(container: Container, encoding: str, notes: Notes) -> TextLayout
     if not records:
         raise ValueError("it has no rows")
     layout = _find_header(records, encoding, separator, quote, n_declared, notes)
-    return replace(layout, only_returns="\r" in text and "\n" not in text)
+    blanks = "" if separator == _BLANKS else rf"{re.escape(separator)} +{quote}"
+    return replace(
+        layout,
+        only_returns="\r" in text and "\n" not in text,
+        blanks_before_quotes=bool(blanks and re.search(blanks, text)),
+    )
 
 
 def find_encoding(container: Container) -> str:
@@ -212,7 +220,10 @@ def _records(lines: list[str], separator: str, quote: str) -> list[tuple[list, i
         split = [re.split(r"\s+", line.strip()) for line in lines]
         return [(row, i + 1) for i, row in enumerate(split) if row != [""]]
     reader = csv.reader(
-        io.StringIO("".join(lines), newline=""), delimiter=separator, quotechar=quote
+        io.StringIO("".join(lines), newline=""),
+        delimiter=separator,
+        quotechar=quote,
+        skipinitialspace=True,
     )
     try:
         return [(row, reader.line_num) for row in reader if row]
@@ -347,7 +358,8 @@ def read_text(
         "skiprows": layout.skipped_lines,
         "nrows": n_rows,
         "compression": None,  # which the content has told, not the name
-        "skipinitialspace": True,
+        # Without need it is slow; blanks before unquoted values are dealt with later.
+        "skipinitialspace": layout.blanks_before_quotes,
         "keep_default_na": not keep_missing_words,
         "na_values": [""] if keep_missing_words else None,
     }
@@ -419,7 +431,11 @@ _BELOW += r"quelle|totale?s?|suma|somme|fonte|#|\(\d).*"
 def leave_out_rows(frame: pd.DataFrame, notes: Notes) -> tuple[pd.DataFrame, bool]:
     """Leave out rows without any value, comments, and what stands below the table."""
     first = frame.iloc[:, 0]
-    counts = frame.notna().sum(axis=1).to_numpy()
+    # Only rows without a last value can be one of these, and the last ten.
+    looked_at = frame.iloc[:, -1].isna().to_numpy(copy=True)
+    looked_at[-10:] = True
+    counts = np.full(len(frame), frame.shape[1])
+    counts[looked_at] = frame[looked_at].notna().sum(axis=1)
     empty = counts == 0
     alone = (counts == 1) & first.notna().to_numpy() & (frame.shape[1] > 2)
     comment = alone.copy()

@@ -4,6 +4,7 @@ import bz2
 import gzip
 import json
 import lzma
+import re
 import zipfile
 from decimal import Decimal
 
@@ -57,6 +58,10 @@ LAYOUTS = {
     ),
     "blanks in names": (CLEAN.replace("size,kind,y", "size , kind, y"), None),
     "blanks before values": (CLEAN.replace(",", ", "), None),
+    "blanks before quotes": (
+        re.sub(r",([ABC])", r', "\1"', CLEAN.replace("kind", '"kind"')),
+        None,
+    ),
     "names in apostrophes": (CLEAN.replace("size,kind,y", "'size','kind','y'"), None),
     "separated by blanks": (CLEAN.replace(",", "  "), None),
     "separated by bars": (CLEAN.replace(",", "|"), None),
