@@ -25,9 +25,10 @@ from . import dates, numbers
 from .dates import AmbiguousDates
 from .numbers import MISSING_WORDS, NEARLY_ALL, NumberFormat, NumberMarks
 
-# At least this share of a column's rows must be numbers for it to be worth a remark
-# that the others are not.
+# At least this share of the rows, and so many different values, must be numbers for a
+# remark on those that are not.
 _WORTH_A_REMARK = 0.8
+_N_REMARK = 10
 _MOST_SHOWN = 5
 # Levels of a category that a model file holds.
 _MOST_LEVELS = 1000
@@ -373,7 +374,7 @@ def _infer_numbers(
     if not numbers.accept_numbers(found, kept.texts, kept.counts):
         if numbers.are_codes(kept.texts[found.is_number]):
             return None
-        if share >= _WORTH_A_REMARK and found.is_number.sum() >= 10:
+        if share >= _WORTH_A_REMARK and found.is_number.sum() >= _N_REMARK:
             row, text = kept.first_row(~found.is_number)
             notes.add(
                 "Kept as categories, since not all values are numbers",
@@ -449,7 +450,15 @@ def _infer_dates(
     with_digits = words[words.str.contains(r"\d")]
     if date_format is not None:
         _check_dates(with_digits, np.zeros(len(with_digits)), name, date_format)
-    elif len(with_digits) or not (known or share >= NEARLY_ALL):
+    elif len(with_digits):
+        row, text = kept.first_row(~is_date & ~never)
+        notes.add(
+            "Kept as categories, since not all values are dates",
+            f"{name} ({kept.counts[is_date].sum():,} of {kept.counts.sum():,} rows "
+            f"are, but not {quoted(text)} in row {row:,})",
+        )
+        return None
+    elif not (known or share >= NEARLY_ALL):
         return None
     values = kept.spread(pd.Series(found.values).where(is_date).array, name)
     if found.format != dates.ISO and date_format is None:

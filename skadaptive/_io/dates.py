@@ -11,6 +11,8 @@ ISO, EPOCH_SECONDS, EPOCH_MILLISECONDS = "ISO8601", "epoch-s", "epoch-ms"
 COMPACT = "%Y%m%d"
 # Distinct values that a format is first tried on.
 _N_SAMPLE = 50
+# If at least this share of the values are dates, the others are remarked on.
+_MOST = 0.8
 # So many different integers that all are dates are no coincidence.
 _N_INTEGERS = 10
 _MONTH = r"[A-Za-z]{3,9}\.?"
@@ -137,7 +139,7 @@ def find_dates(texts: pd.Series) -> DatesFound | None:
     Returns
     -------
     DatesFound or None
-        None if texts with digits are not dates of one format.
+        None if less than 80 % of the texts with digits are dates of one format.
 
     Raises
     ------
@@ -151,14 +153,14 @@ def find_dates(texts: pd.Series) -> DatesFound | None:
     if dates.empty:
         return None
     sample = dates.iloc[:_N_SAMPLE]
-    if sample.str.fullmatch(_ISO).all():
-        read = [_parse_iso(dates)]
+    if sample.str.fullmatch(_ISO).mean() >= _MOST:
+        tried = [_parse_iso(dates)]
     else:
         formats = _formats(sample)
-        read = [parse_dates(dates, date_format) for date_format in formats]
-    read = [found for found in read if found.is_date.all()]
+        tried = [parse_dates(dates, date_format) for date_format in formats]
+    read = [found for found in tried if found.is_date.all()]
     if not read:
-        return None
+        return _nearly_all(tried, dates, texts)
     first = read[0]
     different = [f for f in read[1:] if not f.values.equals(first.values)]
     if different:
@@ -168,17 +170,39 @@ def find_dates(texts: pd.Series) -> DatesFound | None:
             raise AmbiguousDates(
                 str(dates.iloc[0]), [first.format, *(f.format for f in different)]
             )
-    # Not by reindexing the values, whose resolution would change.
-    is_date = texts.index.isin(dates.index)
-    values = pd.Series(first.values, index=dates.index).reindex(texts.index)
-    return DatesFound(first.format, pd.DatetimeIndex(values), is_date, first.in_utc)
+    return _among(first, dates, texts)
+
+
+def _nearly_all(
+    tried: list[DatesFound], dates: pd.Series, texts: pd.Series
+) -> DatesFound | None:
+    """The format that most are dates in, if any, for a remark on the others."""
+    best = max(tried, key=lambda found: found.is_date.sum(), default=None)
+    if best is None or best.is_date.mean() < _MOST:
+        return None
+    return _among(best, dates, texts)
+
+
+def _among(found: DatesFound, dates: pd.Series, texts: pd.Series) -> DatesFound:
+    """What was found in some of the texts, for all of them."""
+    values = pd.Series(found.values, index=dates.index).reindex(texts.index)
+    is_date = pd.Series(found.is_date, index=dates.index).reindex(texts.index)
+    return DatesFound(
+        found.format,
+        pd.DatetimeIndex(values),
+        is_date.fillna(False).to_numpy(dtype=bool),
+        found.in_utc,
+    )
 
 
 def _formats(sample: pd.Series) -> list[str]:
     """Formats that the sample may be in, by its punctuation alone."""
     for pattern, formats in _TEMPLATES:
-        match = re.fullmatch(f"{pattern}(?:{_TIME})?", sample.iloc[0])
-        if match is None or not sample.str.fullmatch(_plain(pattern)).all():
+        matching = sample[sample.str.fullmatch(_plain(pattern))]
+        if len(matching) < _MOST * len(sample):
+            continue
+        match = re.fullmatch(f"{pattern}(?:{_TIME})?", matching.iloc[0])
+        if match is None:
             continue
         groups = match.groupdict()
         time = ""

@@ -286,6 +286,15 @@ def test_a_column_of_numbers_but_for_a_code_is_remarked_on(tmp_path):
     assert "99 of 100 rows are, but not '12O.5' in row 100" in notes
 
 
+@pytest.mark.parametrize("style", ["%Y-%m-%d", "%d.%m.%Y"])
+def test_a_column_of_dates_but_for_one_is_remarked_on(tmp_path, style):
+    days = pd.date_range("2022-01-01", periods=99, freq="3D").strftime(style).tolist()
+    wrong = pd.Timestamp("2022-02-28").strftime(style).replace("28", "30")
+    column, notes = column_of(tmp_path, [*days[:50], wrong, *days[50:]])
+    assert column.tolist() == [*days[:50], wrong, *days[50:]]
+    assert f"99 of 100 rows are, but not {wrong!r} in row 51" in notes
+
+
 def test_values_that_stand_for_missing_ones(tmp_path):
     column, notes = column_of(tmp_path, ["1.5", "-999", "2", "?"] * 10)
     assert column[1] == -999 and "'?' in 10 rows" in notes
