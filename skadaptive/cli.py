@@ -25,7 +25,7 @@ from ._io.json_values import json_values
 from ._io.model_files import ModelFacts, SavedModel, features_of, load_model, save_model
 from ._io.numbers import NumberMarks
 from ._io.tables import TableFile, read_table
-from ._io.target import label_of, one_spelling, two_classes
+from ._io.target import label_of, read_labels, two_classes, without_gaps
 from ._io.training_table import (
     ColumnRoles,
     TrainingTable,
@@ -492,7 +492,7 @@ def _evaluate(options: argparse.Namespace) -> int:
     special = [options.target, *([options.weight] if options.weight else [])]
     check_columns(table.frame, special)
     notes = Notes()
-    labels = one_spelling(table.frame[options.target], notes)
+    labels = read_labels(table.frame[options.target], str(saved.facts.positive), notes)
     has_label = labels.notna()
     if not has_label.all():
         notes.add(
@@ -504,7 +504,7 @@ def _evaluate(options: argparse.Namespace) -> int:
         _print_note(f"note: {note}")
     frame = table.frame[has_label].reset_index(drop=True)
     X = _features(frame, saved, ignore=special)
-    labels = labels[has_label].infer_objects()
+    labels = without_gaps(labels[has_label])
     y = two_classes(labels, saved.facts.positive, saved.facts.others_together)
     evaluation = evaluate(
         saved.model,

@@ -5,7 +5,7 @@ new rows are read by it.
 """
 
 import re
-from collections.abc import Hashable
+from collections.abc import Collection, Hashable
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
@@ -30,6 +30,10 @@ from .numbers import MISSING_WORDS, NEARLY_ALL, NumberFormat, NumberMarks
 _WORTH_A_REMARK = 0.8
 _N_REMARK = 10
 _MOST_SHOWN = 5
+#: In place of the format of dates, for a column that holds none.
+NO_DATE_FORMAT = "text"
+#: The note on columns of codes.
+CODES = "Kept as categories, since values begin with 0 or + or have over 15 digits"
 # Levels of a category that a model file holds.
 _MOST_LEVELS = 1000
 
@@ -227,9 +231,17 @@ def infer_column(
     ValueError
         If dates may be in several formats, or are not in the one that is given.
     """
+    column, written = _inferred(column, name, options, notes)
+    words = dict.fromkeys([*written.missing_words, *options.missing_values])
+    return column, replace(written, missing_words=tuple(words))
+
+
+def _inferred(
+    column: pd.Series, name: str, options: ReadingOptions, notes: Notes
+) -> tuple[pd.Series, ColumnFormat]:
     date_format = options.date_formats.get(name)
     if is_datetime64_any_dtype(column):
-        return column, ColumnFormat("date")
+        return _without_no_dates(column, name, notes), ColumnFormat("date")
     if isinstance(column.dtype, pd.CategoricalDtype):
         # Texts, as they would be in a CSV file.
         column = column.cat.rename_categories(column.cat.categories.map(str))
@@ -239,7 +251,7 @@ def infer_column(
     if not is_text(column):
         if is_bool_dtype(column):
             return column, ColumnFormat("number")
-        extra = _extra_missing(options)
+        extra = _extra_missing(options.missing_values)
         if extra:
             column = column.mask(column.isin(extra))
         _check_finite(column, name)
@@ -252,6 +264,8 @@ def infer_column(
     kept = _Texts(texts[~given], counts[~given], column, codes)
     if kept.texts.empty:
         return kept.spread(np.full(0, np.nan), name), ColumnFormat("number")
+    if date_format == NO_DATE_FORMAT:
+        return kept.as_texts(uniques), ColumnFormat("category", levels=_levels(texts))
     if date_format is None:
         read = _infer_numbers(kept, name, options, notes)
         if read is not None:
@@ -330,9 +344,9 @@ class _Texts:
         return shown
 
 
-def _extra_missing(options: ReadingOptions) -> list[float]:
-    """Numbers that the user says stand for missing values."""
-    values = pd.to_numeric(pd.Series(options.missing_values, dtype=object), "coerce")
+def _extra_missing(words: Collection[str]) -> list[float]:
+    """Numbers among the texts that stand for missing values."""
+    values = pd.to_numeric(pd.Series(list(words), dtype=object), errors="coerce")
     return values.dropna().tolist()
 
 
@@ -346,6 +360,18 @@ def _check_finite(column: pd.Series, name: str) -> None:
         )
 
 
+def _without_no_dates(column: pd.Series, name: str, notes: Notes) -> pd.Series:
+    """Dates without those of the year 9999, which stand for "never"."""
+    never = column.dt.year == 9999
+    if not never.any():
+        return column
+    notes.add(
+        "Read as missing, since the other values are dates",
+        f"{name} (year 9999 in {rows_text(int(never.sum()))})",
+    )
+    return column.mask(never)
+
+
 def _infer_integers(
     column: pd.Series, name: str, date_format: str | None, notes: Notes
 ) -> tuple[pd.Series, ColumnFormat]:
@@ -356,6 +382,14 @@ def _infer_integers(
             return column, ColumnFormat("number")
         example = f"{column.dropna().iloc[0]:.0f}"
         notes.add("Read as dates", f"{name} ({date_format}, such as {example})")
+    never = column.isin(dates.NO_DATES)
+    if never.any() and date_format == dates.COMPACT:
+        notes.add(
+            "Read as missing, since the other values are dates",
+            f"{name} ({quoted(int(column[never].iloc[0]))} in "
+            f"{rows_text(int(never.sum()))})",
+        )
+        column = column.mask(never)
     present = column.dropna().astype("int64").astype(str)
     found = dates.parse_dates(present, date_format)
     _check_dates(present, found.is_date, name, date_format)
@@ -373,6 +407,8 @@ def _infer_numbers(
     share = n_numbers / kept.counts.sum()
     if not numbers.accept_numbers(found, kept.texts, kept.counts):
         if numbers.are_codes(kept.texts[found.is_number]):
+            if share >= _WORTH_A_REMARK:
+                notes.add(CODES, name)
             return None
         if share >= _WORTH_A_REMARK and found.is_number.sum() >= _N_REMARK:
             row, text = kept.first_row(~found.is_number)
@@ -436,7 +472,8 @@ def _infer_dates(
             )
             raise ValueError(
                 f"Column {name} holds dates such as {quoted(error.example)}, in which "
-                f"days and months cannot be told apart. Say which come first: {which}"
+                f"days and months cannot be told apart. Say which come first: {which}; "
+                f"or, if they are no dates, --date-format '{name}={NO_DATE_FORMAT}'"
             ) from None
         if found is None:
             return None
@@ -518,6 +555,7 @@ def convert_column(
     """
     if isinstance(column.dtype, pd.CategoricalDtype):
         column = plain_types(column.astype(object), name)
+    column = _without_missing(column, known)
     if not column.notna().any():
         return _all_missing(column, known.kind)
     if known.kind == "category":
@@ -531,6 +569,10 @@ def convert_column(
             raise ValueError(
                 f"Column {name} held numbers in training, and now it holds dates, such "
                 f"as {quoted(column.dropna().iloc[0])}."
+            )
+        if known.number.percent:
+            notes.add(
+                "Numbers are written otherwise than in training", f"{name} (no %)"
             )
         return column
     codes, uniques = pd.factorize(column)
@@ -562,6 +604,18 @@ def convert_column(
         words = ", ".join(map(quoted, unknown.iloc[:_MOST_SHOWN]))
         notes.add("Read as missing, as in training numbers", f"{name} ({words})")
     return kept.spread(number_format.parse(rest).to_numpy(), name)
+
+
+def _without_missing(column: pd.Series, known: ColumnFormat) -> pd.Series:
+    """Values without those that stood for missing ones in training."""
+    if not known.missing_words:
+        return column
+    if is_text(column):
+        texts = column.astype(str).str.strip()
+        return column.mask(texts.isin(known.missing_words))
+    if is_numeric_dtype(column) and not is_bool_dtype(column):
+        return column.mask(column.isin(_extra_missing(known.missing_words)))
+    return column
 
 
 def _as_levels(texts: pd.Series, levels: tuple[str, ...]) -> pd.Series:
@@ -632,15 +686,39 @@ def _known_dates(
     if rest.empty:
         return _all_missing(column, "date")
     found = dates.parse_dates(rest, known.date_format or dates.ISO)
-    if not found.is_date.all():
-        iso = dates.parse_dates(rest, dates.ISO)
-        if not iso.is_date.all():
-            row, text = kept.first_row(~found.is_date)
+    if not (found.is_date.all() and _are_of_these_days(found)):
+        other = _dates_otherwise(rest, known.date_format)
+        if other is None:
+            wrong = ~found.is_date if not found.is_date.all() else found.is_date
+            row, text = kept.first_row(wrong)
             raise ValueError(
                 f"Column {name} held dates in training ({known.date_format or 'ISO'}),"
                 f" and {quoted(text)} in row {row:,} is none. Correct it, or leave the "
                 "cell empty."
             )
-        found = iso
+        found = other
         notes.add("Dates are written otherwise than in training", name)
     return kept.spread(found.values.array, name)
+
+
+def _are_of_these_days(found: dates.DatesFound) -> bool:
+    """Whether seconds were not milliseconds, or the reverse."""
+    if found.format not in (dates.EPOCH_SECONDS, dates.EPOCH_MILLISECONDS):
+        return True
+    return bool(((found.values.year >= 1971) & (found.values.year < 2100)).all())
+
+
+def _dates_otherwise(
+    texts: pd.Series, date_format: str | None
+) -> dates.DatesFound | None:
+    """Dates in any format that leaves no doubt."""
+    units = [dates.EPOCH_SECONDS, dates.EPOCH_MILLISECONDS]
+    for unit in units if date_format in units else ():
+        found = dates.parse_dates(texts, unit)
+        if found.is_date.all() and _are_of_these_days(found):
+            return found
+    try:
+        other = dates.find_dates(texts)
+    except AmbiguousDates:
+        return None
+    return other if other is not None and other.is_date.all() else None

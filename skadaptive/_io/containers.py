@@ -101,7 +101,7 @@ def find_container(path: Path) -> Container:
     for magic, compression in magics.items():
         if start.startswith(magic):
             return Container(path, _text_kind(path.stem), compression)
-    if path.suffix.lower() in (".parquet", ".feather", ".xlsx", ".xls", ".ods"):
+    if path.suffix.lower() in (".parquet", ".feather", ".xlsx", ".ods"):
         raise ValueError(
             f"{path} cannot be read as a table: its content is not what its name says."
         )

@@ -9,6 +9,8 @@ import pandas as pd
 #: strptime's names of formats, and two of our own for seconds and milliseconds.
 ISO, EPOCH_SECONDS, EPOCH_MILLISECONDS = "ISO8601", "epoch-s", "epoch-ms"
 COMPACT = "%Y%m%d"
+#: Integers that stand for no date among compact ones.
+NO_DATES = (0, 99991231, 99999999)
 # Distinct values that a format is first tried on.
 _N_SAMPLE = 50
 # If at least this share of the values are dates, the others are remarked on.
@@ -26,10 +28,8 @@ _TEMPLATES = [
     (r"\d{1,2}(?P<sep>[/.-])\d{1,2}(?P=sep)\d{4}", ("%d#%m#%Y", "%m#%d#%Y")),
     # With one digit they could be versions of a program.
     (r"\d{2}(?P<sep>\.)\d{2}(?P=sep)\d{2}", ("%d#%m#%y", "%m#%d#%y")),
-    (
-        r"\d{1,2}(?P<sep>[/-])\d{1,2}(?P=sep)\d{2}",
-        ("%d#%m#%y", "%m#%d#%y", "%y#%m#%d"),
-    ),
+    (r"\d{1,2}(?P<sep>/)\d{1,2}(?P=sep)\d{2}", ("%d#%m#%y", "%m#%d#%y", "%y#%m#%d")),
+    (r"\d{2}(?P<sep>-)\d{2}(?P=sep)\d{2}", ("%d#%m#%y", "%m#%d#%y", "%y#%m#%d")),
     (rf"\d{{1,2}}(?P<sep>[ -]){_MONTH}(?P=sep)\d{{4}}", ("%d#%b#%Y", "%d#%B#%Y")),
     (rf"\d{{1,2}}(?P<sep>[ -]){_MONTH}(?P=sep)\d{{2}}", ("%d#%b#%y", "%d#%B#%y")),
     (rf"{_MONTH}(?P<sep> )\d{{1,2}},? \d{{4}}", ("%b#%d#%Y", "%B#%d#%Y")),
@@ -240,6 +240,7 @@ def find_integer_dates(name: str, values: pd.Series) -> str | None:
         they are whole minutes or the name says that they are a time.
     """
     present = values.dropna()
+    present = present[~present.isin(NO_DATES)]
     if present.empty:
         return None
     low, high = present.min(), present.max()

@@ -150,7 +150,7 @@ _CURRENCIES = [
 _CURRENCY = re.compile(
     "|".join(re.escape(c) for c in sorted(_CURRENCIES, key=len, reverse=True))
 )
-_HAS_DIGIT = r"\d"
+_HAS_DIGIT = r"[0-9]"
 
 
 @dataclass(frozen=True)
@@ -195,10 +195,10 @@ class NumberFormat:
     def pattern(self) -> str:
         """Regular expression, of the whole text, for a number in this format."""
         decimal, thousands = re.escape(self.decimal), re.escape(self.thousands)
-        whole = r"\d+"
+        whole = r"[0-9]+"
         if self.thousands:
-            whole = rf"(?:[1-9]\d{{0,2}}(?:{thousands}\d{{3}})+|\d+)"
-        core = rf"(?:{whole}(?:{decimal}\d*)?|{decimal}\d+)(?:[eE][+-]?\d+)?"
+            whole = rf"(?:[1-9][0-9]{{0,2}}(?:{thousands}[0-9]{{3}})+|[0-9]+)"
+        core = rf"(?:{whole}(?:{decimal}[0-9]*)?|{decimal}[0-9]+)(?:[eE][+-]?[0-9]+)?"
         currency = re.escape(self.currency)
         before = rf"(?:{currency} ?)" if currency else ""
         after = rf"(?: ?{currency})" if currency else ""
@@ -407,6 +407,14 @@ def are_codes(texts: pd.Series) -> bool:
     )
 
 
+def _are_grades(texts: pd.Series, written: NumberFormat) -> bool:
+    """Whether "2-" is a grade and "(2)" a note: amounts have fractions or more."""
+    if not texts.str.contains(r"^\(|-$", regex=True).any() or written.currency:
+        return False
+    marks = f"[{re.escape(written.decimal + written.thousands)}]"
+    return not texts.str.contains(marks, regex=True).any()
+
+
 def accept_numbers(found: NumbersFound, texts: pd.Series, counts: np.ndarray) -> bool:
     """Whether a column is one of numbers, the words in it standing for missing values.
 
@@ -424,7 +432,8 @@ def accept_numbers(found: NumbersFound, texts: pd.Series, counts: np.ndarray) ->
         fewer than ten different ones.
     """
     words = texts[~found.is_number]
-    if are_codes(texts[found.is_number]):
+    written = texts[found.is_number]
+    if are_codes(written) or _are_grades(written, found.format):
         return False
     if words.empty:
         return True

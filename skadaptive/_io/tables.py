@@ -17,6 +17,7 @@ from .._packages import require
 from .._typing import FilePath
 from . import text_files
 from .columns import (
+    CODES,
     ColumnFormat,
     Notes,
     ReadingOptions,
@@ -58,6 +59,32 @@ class TableFile:
     notes: list[str]
 
 
+@dataclass(frozen=True)
+class _Columns:
+    """What is known of the columns before a file is read.
+
+    Attributes
+    ----------
+    known : dict of str to ColumnFormat
+        Of the training, for new rows.
+    as_written : set of str
+        Columns whose values are not to be interpreted.
+    """
+
+    known: dict[str, ColumnFormat]
+    as_written: set[str]
+
+    @property
+    def as_texts(self) -> set[str]:
+        """Columns that are read as texts."""
+        return {name for name, column in self.known.items() if column.needs_text}
+
+    @property
+    def needed(self) -> set[str]:
+        """Columns that are there, if the names are where they are looked for."""
+        return set(self.known) or self.as_written
+
+
 def read_table(
     path: FilePath,
     options: ReadingOptions = ReadingOptions(),  # noqa: B008 - it is frozen
@@ -94,14 +121,14 @@ def read_table(
     if not path.is_file():
         raise ValueError(f"There is no file {path}.")
     known = {} if known is None else known
+    columns = _Columns(known, set(as_written))
     notes = Notes()
-    needs_text = {name for name, column in known.items() if column.needs_text}
     try:
         container = find_container(path)
         if container.kind == "text":
-            frame = _read_text(container, options, needs_text, set(as_written), notes)
+            frame = _read_text(container, options, columns, notes)
         else:
-            frame = _read_typed(container, options, notes)
+            frame = _read_typed(container, options, columns, notes)
     except ImportError:
         packages = {"parquet": "pyarrow", "feather": "pyarrow"}
         require(
@@ -123,19 +150,19 @@ def read_table(
             f"{path} cannot be read as a table: {_reason(error)}."
         ) from error
     frame, unused = _without_empty_names(frame, notes)
-    if frame.shape[1] < 2 or frame.empty:
-        rows, columns = frame.shape
+    if frame.empty or (frame.shape[1] < 2 and not known):
+        n_rows, n_columns = frame.shape
         raise ValueError(
-            f"{path} has {rows} rows and {columns} columns. A table needs column names "
-            "in the first row, rows below it, a column for the target and at least one "
-            "more, separated by comma, semicolon, tab or bar."
+            f"{path} has {n_rows} rows and {n_columns} columns. A table needs column "
+            "names in the first row, rows below it, a column for the target and at "
+            "least one more, separated by comma, semicolon, tab or bar."
         )
     formats = {}
     for name in frame.columns:
-        if name in as_written:
-            continue
         column = plain_types(frame[name], name)
-        if name in known:
+        if name in as_written:
+            pass
+        elif name in known:
             column = convert_column(column, name, known[name], notes)
             formats[name] = known[name]
         else:
@@ -147,6 +174,8 @@ def read_table(
 
 def _reason(error: Exception) -> str:
     reason = " ".join(str(error).split()).rstrip(".")
+    if reason.startswith(("Number of passed names", "Too many columns")):
+        return "its rows have other numbers of fields than the column names"
     match = re.search(r"Expected (\d+) fields in line (\d+), saw (\d+)", reason)
     if match:
         expected, line, saw = match.groups()
@@ -163,22 +192,21 @@ def _reason(error: Exception) -> str:
 def _read_text(
     container: Container,
     options: ReadingOptions,
-    needs_text: set[str],
-    as_written: set[str],
+    columns: _Columns,
     notes: Notes,
 ) -> pd.DataFrame:
     encoding = options.encoding or text_files.find_encoding(container)
     try:
-        frame, layout, found = _read_rows(container, encoding, options, needs_text)
+        frame, layout, found = _read_rows(container, encoding, options, columns)
     except UnicodeDecodeError:
         if options.encoding:
             raise
         encoding = text_files.guess_encoding(container, notes)
-        frame, layout, found = _read_rows(container, encoding, options, needs_text)
+        frame, layout, found = _read_rows(container, encoding, options, columns)
     notes.extend(found)
     if frame.empty:
         return frame[layout.names]
-    for name in as_written & set(layout.names):
+    for name in columns.as_written & set(layout.names):
         if not frame[name].isna().any():
             continue
         raw = text_files.read_text(
@@ -191,21 +219,17 @@ def _read_text(
     if codes:
         raw = text_files.read_text(container, layout, codes, sorted(codes))
         frame[sorted(codes)] = raw[sorted(codes)]
-    frame, changed = text_files.whole_rows(frame, layout, notes)
-    if changed:
-        for name in frame:
-            if frame[name].dtype == float and frame[name].notna().all():
-                whole = (frame[name] % 1 == 0).all()
-                frame[name] = frame[name].astype("int64") if whole else frame[name]
-    return frame
+    is_new = bool(columns.known)
+    frame, changed = text_files.whole_rows(frame, layout, is_new, notes)
+    return frame.apply(_whole_numbers) if changed else frame
 
 
 def _read_rows(
-    container: Container, encoding: str, options: ReadingOptions, needs_text: set[str]
+    container: Container, encoding: str, options: ReadingOptions, columns: _Columns
 ) -> tuple[pd.DataFrame, TextLayout, Notes]:
     notes = Notes()
-    layout = text_files.find_layout(container, encoding, notes)
-    texts = set(layout.names) if options.marks.given else needs_text
+    layout = text_files.find_layout(container, encoding, columns.needed, notes)
+    texts = set(layout.names) if options.marks.given else columns.as_texts
     return text_files.read_text(container, layout, texts), layout, notes
 
 
@@ -214,8 +238,8 @@ def _columns_of_codes(
 ) -> set[str]:
     """Columns of integers that are codes, which pandas reads as numbers.
 
-    One begins with 0, or all have a plus sign, as telephone numbers do. Numbers in
-    which a point could separate thousands are noted besides.
+    One begins with 0 or has more digits than a float holds, or all have a plus sign.
+    Numbers in which a point could separate thousands are noted besides.
     """
     integers = [
         n
@@ -234,7 +258,7 @@ def _columns_of_codes(
     texts = text_files.written_texts(container, layout, looked_at)
     codes = {name for name in integers if _are_written_as_codes(texts[name].dropna())}
     for name in sorted(codes):
-        notes.add("Kept as categories, since values begin with 0 or +", name)
+        notes.add(CODES, name)
     grouped = NumberFormat(",", ".").pattern()
     for name in fractions:
         written = texts[name].dropna().str.strip()
@@ -246,7 +270,7 @@ def _columns_of_codes(
 
 def _are_written_as_codes(texts: pd.Series) -> bool:
     lines = "\n".join(texts)
-    if re.search(r"^[ \t]*0\d+[ \t]*$", lines, re.MULTILINE):
+    if re.search(r"^[ \t]*(?:0\d+|\d{16,})[ \t]*$", lines, re.MULTILINE):
         return True
     return len(re.findall(r"^[ \t]*\+", lines, re.MULTILINE)) == len(texts) > 0
 
@@ -274,11 +298,11 @@ def _has_three_decimals(column: pd.Series) -> bool:
 
 
 def _read_typed(
-    container: Container, options: ReadingOptions, notes: Notes
+    container: Container, options: ReadingOptions, columns: _Columns, notes: Notes
 ) -> pd.DataFrame:
     """Read a file whose values have types."""
     if container.kind == "spreadsheet":
-        return _read_spreadsheet(container.path, options.sheet, notes)
+        return _read_spreadsheet(container.path, options.sheet, columns, notes)
     if container.kind == "json":
         frame = _read_json(container)
     else:
@@ -303,7 +327,9 @@ def _read_json(container: Container) -> pd.DataFrame:
         )
 
 
-def _read_spreadsheet(path: Path, sheet: str | None, notes: Notes) -> pd.DataFrame:
+def _read_spreadsheet(
+    path: Path, sheet: str | None, columns: _Columns, notes: Notes
+) -> pd.DataFrame:
     require("python_calamine", purpose=f"Reading {path}")
     with pd.ExcelFile(path, engine="calamine") as book:
         names = book.sheet_names
@@ -328,6 +354,10 @@ def _read_spreadsheet(path: Path, sheet: str | None, notes: Notes) -> pd.DataFra
     (cells,) = sheets.values()
     filled = cells.notna().sum(axis=1).to_numpy()
     header = int(np.argmax(filled >= max(2, np.median(filled) - 1)))
+    for row in range(min(30, len(cells)) if columns.needed else 0):
+        if columns.needed <= {str(cell).strip() for cell in cells.iloc[row]}:
+            header = row
+            break
     if header:
         notes.add("Left out above the column names", rows_text(header))
     names = cells.iloc[header]
@@ -335,9 +365,19 @@ def _read_spreadsheet(path: Path, sheet: str | None, notes: Notes) -> pd.DataFra
     frame.columns = text_files.unique_names(
         ["" if pd.isna(name) else name for name in names], notes
     )
-    frame, _ = text_files.leave_out_rows(frame, notes)
-    missing = list(text_files.PANDAS_MISSING)
-    return frame.mask(frame.isin(missing)).infer_objects()
+    if not columns.known:
+        frame, _ = text_files.leave_out_rows(frame, notes)
+    missing = frame.isin(list(text_files.PANDAS_MISSING))
+    for name in columns.as_written & set(frame):
+        missing[name] = frame[name].isin([""])
+    return frame.mask(missing).infer_objects().apply(_whole_numbers)
+
+
+def _whole_numbers(column: pd.Series) -> pd.Series:
+    """Integers, which a spreadsheet does not know."""
+    if is_float_dtype(column) and column.notna().all() and (column % 1 == 0).all():
+        return column.astype("int64")
+    return column
 
 
 # --------------------------------------------------------------------------- columns

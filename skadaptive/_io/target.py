@@ -11,6 +11,7 @@ from pandas.api.types import is_float_dtype
 from .._parameters import rare_class
 from .._typing import FloatArray, Label
 from .columns import Notes, is_text, quoted, rows_text
+from .numbers import MISSING_WORDS
 from .text_files import PANDAS_MISSING
 
 _MAX_CLASSES = 20
@@ -77,14 +78,14 @@ def read_target(
     """
     notes = Notes() if notes is None else notes
     weight = np.ones(len(labels)) if sample_weight is None else sample_weight
-    labels = one_spelling(_without_missing_words(labels, positive, notes), notes)
+    labels = read_labels(labels, positive, notes)
     has_label = labels.notna().to_numpy()
     if not has_label.all():
         notes.add(
             f"Left out, since {quoted(labels.name)} is empty",
             rows_text(int((~has_label).sum())),
         )
-        labels = _without_gaps(labels[has_label]).reset_index(drop=True)
+        labels = without_gaps(labels[has_label]).reset_index(drop=True)
     shares = pd.Series(weight[has_label]).groupby(labels.to_numpy()).sum()
     values = shares.index  # sorted
     if len(values) < 2:
@@ -148,6 +149,34 @@ def _same_number(value: Any, text: str) -> bool:
         return False
 
 
+def read_labels(labels: pd.Series, positive: Label, notes: Notes) -> pd.Series:
+    """Labels in one spelling each, missing where a word says so.
+
+    Parameters
+    ----------
+    labels : Series of shape (n_samples,)
+    positive : object or None
+        A word that is no missing value, whatever it is.
+    notes : Notes
+
+    Returns
+    -------
+    Series of shape (n_samples,)
+
+    Raises
+    ------
+    ValueError
+        If two frequent spellings differ by case or blanks alone.
+    """
+    labels = one_spelling(_without_missing_words(labels, positive, notes), notes)
+    if is_text(labels) and labels.notna().any():
+        # Numbers that were read as texts for the sake of a word among them.
+        written = labels.dropna().astype(str)
+        if written.str.fullmatch(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?").all():
+            return pd.to_numeric(labels)
+    return labels
+
+
 def _without_missing_words(
     labels: pd.Series, positive: Label, notes: Notes
 ) -> pd.Series:
@@ -155,9 +184,10 @@ def _without_missing_words(
     if not is_text(labels):
         return labels
     texts = labels.where(labels.isna(), labels.astype(str).str.strip())
-    words = sorted(set(texts.dropna().unique()) & PANDAS_MISSING - {""})
-    others = set(texts.dropna().unique()) - PANDAS_MISSING
-    is_class = (len(words) == 1 and len(others) == 1) or str(positive) in words
+    values = set(texts.dropna().unique()) - {""}
+    missing = {v for v in values if v in PANDAS_MISSING or v.lower() in MISSING_WORDS}
+    words = sorted(missing)
+    is_class = (len(words) == 1 and len(values) == 2) or str(positive) in words
     for word in words:
         if is_class and (len(words) == 1 or word == str(positive)):
             notes.add("A label, not a missing value", quoted(word))
@@ -202,7 +232,7 @@ def one_spelling(labels: pd.Series, notes: Notes) -> pd.Series:
     return labels.replace(replaced) if replaced else labels
 
 
-def _without_gaps(labels: pd.Series) -> pd.Series:
+def without_gaps(labels: pd.Series) -> pd.Series:
     """Labels without missing ones, of the type that they have without these."""
     if is_float_dtype(labels) and (labels % 1 == 0).all():
         return labels.astype("int64")

@@ -8,12 +8,12 @@ import warnings
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from pandas.api.types import infer_dtype
+from pandas.api.types import infer_dtype, is_object_dtype, is_string_dtype
 from pandas.errors import DtypeWarning
 
 from .._packages import require
@@ -45,6 +45,8 @@ _ENCODINGS = [
 ]
 # Another encoding than that of Western Europe must resemble a language by so much more.
 _MORE_COHERENT = 0.2
+# Records that the column names are looked for in.
+_N_TITLES = 30
 # So many distinct texts tell the encoding.
 _N_CELLS = 2000
 _BYTE_ORDER_MARKS = (
@@ -94,10 +96,9 @@ class TextLayout:
         Lines before the first row below the column names.
     names : list of str
         Of the columns, made unique.
-    trailing : bool
-        Whether the rows end in a separator that the column names do not have.
-    row_names : bool
-        Whether the rows begin with a field that has no name.
+    surplus : list of str
+        Names for the fields of the rows that have none: one for names of rows, or some
+        for separators at the end of the rows.
     only_returns : bool
         Whether lines end as in files of old Macintoshes, which pandas cannot skip.
     blanks_before_quotes : bool
@@ -109,23 +110,27 @@ class TextLayout:
     quote: str
     skipped_lines: int
     names: list[str]
-    trailing: bool = False
-    row_names: bool = False
+    surplus: list[str]
     only_returns: bool = False
     blanks_before_quotes: bool = False
 
     @property
     def field_names(self) -> list[str]:
         """Names of all fields of a row."""
-        first = [_ROW_NAMES] if self.row_names else []
-        return [*first, *self.names, *([_TRAILING] if self.trailing else [])]
+        if self.surplus == [_ROW_NAMES]:
+            return [_ROW_NAMES, *self.names]
+        return [*self.names, *self.surplus]
 
 
 _ROW_NAMES, _TRAILING = "\0row names", "\0trailing"
 
 
-def find_layout(container: Container, encoding: str, notes: Notes) -> TextLayout:
+def find_layout(
+    container: Container, encoding: str, needed: set[str], notes: Notes
+) -> TextLayout:
     """Find out how a text holds its table.
+
+    Columns that are needed, such as the target, help to find the row of names.
 
     Raises
     ------
@@ -150,10 +155,29 @@ def find_layout(container: Container, encoding: str, notes: Notes) -> TextLayout
     records = _records(lines[n_declared:], separator, quote)
     if not records:
         raise ValueError("it has no rows")
-    layout = _find_header(records, encoding, separator, quote, n_declared, notes)
+    first = _find_names(records, needed)
+    if first:
+        title = separator.join(records[0][0]).strip(separator)
+        notes.add(f"Left out above the column names: {rows_text(first)}", quoted(title))
+    names, end = records[first]
+    rows = [row for row, _ in records[first + 1 :]]
+    while rows and len(names) > _usual_width(records[first + 1 :]) and not names[-1]:
+        names = names[:-1]
+    begin_quoted = np.mean([line.startswith(quote) for line in lines]) > 0.9
+    surplus = _surplus(names, rows, bool(begin_quoted))
+    if surplus == [_ROW_NAMES]:
+        notes.add(
+            "Left out, since the column has no name and names the rows",
+            "the first column",
+        )
     blanks = "" if separator == _BLANKS else rf"{re.escape(separator)} +{quote}"
-    return replace(
-        layout,
+    return TextLayout(
+        encoding=encoding,
+        separator=separator,
+        quote=quote,
+        skipped_lines=end + n_declared,
+        names=unique_names(names, notes),
+        surplus=surplus,
         only_returns="\r" in text and "\n" not in text,
         blanks_before_quotes=bool(blanks and re.search(blanks, text)),
     )
@@ -215,10 +239,15 @@ def _quote(lines: list[str]) -> str:
 
 
 def _records(lines: list[str], separator: str, quote: str) -> list[tuple[list, int]]:
-    """Fields of each record, and the number of lines up to its end."""
+    """Fields of each record, and the number of records up to it, empty ones too.
+
+    pandas counts records when it skips some: a quoted name may have line breaks.
+    """
     if separator == _BLANKS:
-        split = [re.split(r"\s+", line.strip()) for line in lines]
-        return [(row, i + 1) for i, row in enumerate(split) if row != [""]]
+        separator, lines = (
+            " ",
+            [line.replace("\t", " ").strip() + "\n" for line in lines],
+        )
     reader = csv.reader(
         io.StringIO("".join(lines), newline=""),
         delimiter=separator,
@@ -226,7 +255,7 @@ def _records(lines: list[str], separator: str, quote: str) -> list[tuple[list, i
         skipinitialspace=True,
     )
     try:
-        return [(row, reader.line_num) for row in reader if row]
+        return [(row, i) for i, row in enumerate(reader, 1) if row and row != [""]]
     except csv.Error as error:
         raise ValueError(f"line {reader.line_num}: {error}") from error
 
@@ -252,50 +281,46 @@ def _find_separator(lines: list[str], quote: str) -> str:
     return best
 
 
-def _find_header(
-    records: list[tuple[list, int]],
-    encoding: str,
-    separator: str,
-    quote: str,
-    n_declared: int,
-    notes: Notes,
-) -> TextLayout:
+def _find_names(records: list[tuple[list, int]], needed: set[str]) -> int:
+    """Index of the record with the column names."""
+    if needed:
+        for i, (row, _) in enumerate(records[:_N_TITLES]):
+            if needed <= {_clean_name(name) for name in row}:
+                return i
+    width = _usual_width(records)
+    may_be = (i for i, (row, _) in enumerate(records) if _may_be_names(row, width))
+    return next(may_be, 0)
+
+
+def _usual_width(records: list[tuple[list, int]]) -> int:
     widths = Counter(len(row) for row, _ in records)
-    width = max(widths, key=lambda w: (widths[w], w))
-    first = next(
-        (i for i, (row, _) in enumerate(records) if _may_be_names(row, width)), 0
-    )
-    header, end = records[first]
-    if first:
-        text = separator.join(records[0][0]).strip(separator)
-        notes.add(f"Left out above the column names: {rows_text(first)}", quoted(text))
-    rows = [row for row, _ in records[first + 1 :]]
-    trailing = row_names = False
-    if len(header) == width - 1 and widths[width] > len(rows) / 2:
-        full = [row for row in rows if len(row) == width]
-        n_empty = sum(not row[-1].strip() for row in full)
-        trailing = n_empty > len(full) / 2
-        keys = [row[0] for row in full]
-        row_names = not trailing and len(set(keys)) == len(keys)
-        if not trailing and not row_names:
-            raise ValueError(
-                f"its rows have {width} fields, such as "
-                f"{quoted(separator.join(full[0]))}, and there are {len(header)} "
-                "column names"
-            )
-        if row_names:
-            notes.add(
-                "Left out, since the column has no name and counts or names the rows",
-                "the first column",
-            )
-    return TextLayout(
-        encoding=encoding,
-        separator=separator,
-        quote=quote,
-        skipped_lines=end + n_declared,
-        names=unique_names(header, notes),
-        trailing=trailing,
-        row_names=row_names,
+    return max(widths, key=lambda width: (widths[width], width))
+
+
+def _surplus(names: list[str], rows: list[list[str]], begin_quoted: bool) -> list[str]:
+    """Names for the fields that rows have beside those of the column names.
+
+    Raises
+    ------
+    ValueError
+        If these are neither empty nor names of rows.
+    """
+    width = _usual_width([(row, 0) for row in rows]) if rows else len(names)
+    n_more = width - len(names)
+    full = [row for row in rows if len(row) == width]
+    if n_more <= 0 or len(full) <= len(rows) / 2:
+        return []
+    n_empty = sum(not "".join(row[-n_more:]).strip() for row in full)
+    if n_empty > len(full) / 2:
+        return [f"{_TRAILING}{i}" for i in range(n_more)]
+    # R writes quoted names of rows without a heading. Unquoted cells that hold the
+    # separator would look the same otherwise.
+    keys = {row[0] for row in full}
+    if n_more == 1 and begin_quoted and len(keys) == len(full):
+        return [_ROW_NAMES]
+    raise ValueError(
+        f"its rows have {width} fields, such as {quoted(' | '.join(full[0]))}, and "
+        f"there are {len(names)} column names"
     )
 
 
@@ -306,12 +331,31 @@ def _may_be_names(row: list[str], width: int) -> bool:
     return len(row) >= width - 1 and n_named >= min(2, width) and not comment
 
 
+def _clean_name(name: Any) -> str:
+    return re.sub(r"\s+", " ", str(name)).strip()
+
+
+def _check_quotes(frame: pd.DataFrame, layout: TextLayout) -> None:
+    """Refuse cells that hold rows of the table, since a quote is not closed."""
+    least = len(layout.names) - 1
+    for name in frame:
+        if not is_string_dtype(frame[name]):
+            continue
+        texts = frame[name][frame[name].str.contains("\n", regex=False, na=False)]
+        swallowed = texts[texts.str.count(re.escape(layout.separator)) >= max(1, least)]
+        if len(swallowed):
+            raise ValueError(
+                f"column {name} holds rows of the table in row "
+                f"{swallowed.index[0] + 1}: {quoted(swallowed.iloc[0])}. A quote is "
+                "not closed"
+            )
+
+
 def unique_names(names: list[Any], notes: Notes) -> list[str]:
     """Names without blanks around them, a number after those that occur again."""
     found: list[str] = []
     for i, given in enumerate(names):
-        name = re.sub(r"\s+", " ", str(given)).strip()
-        name = name or f"Unnamed: {i}"
+        name = _clean_name(given) or f"Unnamed: {i}"
         unique, n = name, 0
         while unique in found:
             n += 1
@@ -348,7 +392,7 @@ def read_text(
         Whether "NA", "None" and so on are texts, not missing values.
     """
     wanted = layout.field_names if columns is None else columns
-    as_texts = {n for n in wanted if n in text_columns | {_ROW_NAMES, _TRAILING}}
+    as_texts = {n for n in wanted if n in text_columns | {*layout.surplus}}
     options = {
         "sep": layout.separator,
         "quotechar": layout.quote,
@@ -400,7 +444,7 @@ def _source(container: Container, layout: TextLayout) -> Iterator[Any]:
 
 
 def whole_rows(
-    frame: pd.DataFrame, layout: TextLayout, notes: Notes
+    frame: pd.DataFrame, layout: TextLayout, is_new: bool, notes: Notes
 ) -> tuple[pd.DataFrame, bool]:
     """Rows of the table: no empty ones, no comments, nothing below it.
 
@@ -410,22 +454,36 @@ def whole_rows(
     changed : bool
         Whether rows were left out, after which columns may hold numbers alone.
     """
-    if layout.trailing:
-        extra = frame[_TRAILING]
-        if extra.notna().any():
+    for name in layout.surplus:
+        extra = frame[name]
+        if name != _ROW_NAMES and extra.notna().any():
             row = int(np.flatnonzero(extra.notna())[0])
             raise ValueError(
                 f"row {row + 1} has more fields than there are column names, the last "
                 f"one {quoted(extra.iloc[row])}"
             )
-        frame = frame.drop(columns=_TRAILING)
-    if layout.row_names:
-        frame = frame.drop(columns=_ROW_NAMES)
-    return leave_out_rows(frame, notes)
+    frame = frame.drop(columns=layout.surplus)
+    if layout.separator == _BLANKS and frame.iloc[:, -1].isna().any():
+        row = int(np.flatnonzero(frame.iloc[:, -1].isna())[0])
+        raise ValueError(
+            f"row {row + 1} has fewer fields than there are column names; with blanks "
+            "between the columns an empty cell cannot be seen"
+        )
+    _check_quotes(frame, layout)
+    if not is_new:
+        return leave_out_rows(frame, notes)
+    # Each new row has a prediction, whatever it lacks; a sum is no row.
+    below = sums_below(frame)
+    if below.any():
+        notes.add("Left out below the table", rows_text(int(below.sum())))
+    return frame[~below].reset_index(drop=True), bool(below.any())
 
 
-_BELOW = r"(?i)(?:total|sum|subtotal|count|average|mean|source|note|end|gesamt|summe|"
-_BELOW += r"quelle|totale?s?|suma|somme|fonte|#|\(\d).*"
+_SUM = re.compile(
+    r"(?:grand |sub)?totals?|sums?|subtotals?|count|average|mean|gesamt|gesamtsumme|"
+    r"summe|total (?:général|general|geral)|totale|suma|soma|somme|合計|итого",
+    re.IGNORECASE,
+)
 
 
 def leave_out_rows(frame: pd.DataFrame, notes: Notes) -> tuple[pd.DataFrame, bool]:
@@ -440,26 +498,58 @@ def leave_out_rows(frame: pd.DataFrame, notes: Notes) -> tuple[pd.DataFrame, boo
     alone = (counts == 1) & first.notna().to_numpy() & (frame.shape[1] > 2)
     comment = alone.copy()
     comment[alone] = first[alone].astype(str).str.lstrip().str.startswith("#")
-    below = np.zeros(len(frame), dtype=bool)
-    for row in range(len(frame) - 1, max(-1, len(frame) - 11), -1):
-        few = counts[row] <= frame.shape[1] / 2
-        sums = few and re.match(_BELOW, str(first.iloc[row]).strip())
-        if empty[row]:
-            continue
-        if not (alone[row] or sums):
-            break
-        below[row] = True
+    below = sums_below(frame) | _last_ones(alone, empty)
+    names = _names_again(frame)
     if empty.any():
         notes.add("Left out, since they have no value", rows_text(int(empty.sum())))
-    if comment.any() and not below[comment].all():
+    if names.any():
+        notes.add("Left out, since they repeat names", rows_text(int(names.sum())))
+    if (comment & ~below).any():
         notes.add("Left out as comments", rows_text(int((comment & ~below).sum())))
     if below.any():
         shown = ", ".join(map(quoted, first[below].iloc[:3]))
         notes.add(f"Left out below the table: {rows_text(int(below.sum()))}", shown)
-    left_out = empty | comment | below
+    left_out = empty | comment | below | names
     if not left_out.any():
         return frame, False
     return frame[~left_out].reset_index(drop=True), True
+
+
+def sums_below(frame: pd.DataFrame) -> np.ndarray:
+    """Which of the last rows begin with a word for a sum, as no other row does."""
+    below = np.zeros(len(frame), dtype=bool)
+    tail = [str(value).strip().rstrip(": ") for value in frame.iloc[-10:, 0]]
+    below[len(frame) - len(tail) :] = [bool(_SUM.fullmatch(text)) for text in tail]
+    if below.any():
+        words = set(frame.iloc[:, 0][below])
+        if frame.iloc[:, 0].isin(words).sum() > below.sum():
+            below[:] = False
+    return below
+
+
+def _last_ones(wanted: np.ndarray, between: np.ndarray) -> np.ndarray:
+    """Those wanted rows below which there are only wanted ones and some others."""
+    others = np.flatnonzero(~(wanted | between))
+    found = wanted.copy()
+    found[: others[-1] + 1 if len(others) else 0] = False
+    return found
+
+
+def _names_again(frame: pd.DataFrame) -> np.ndarray:
+    """Which rows hold the column names, or units and rules below them."""
+    again = np.zeros(len(frame), dtype=bool)
+    texts = [is_string_dtype(dtype) or is_object_dtype(dtype) for dtype in frame.dtypes]
+    if not all(texts) or frame.empty:
+        return again
+    name = frame.columns[0]
+    same = frame.iloc[:, 0].astype(str).str.strip() == name
+    for row in np.flatnonzero(same):
+        again[row] = [_clean_name(v) for v in frame.iloc[row]] == list(frame.columns)
+    cells = frame.iloc[0].dropna().astype(str).str.strip()
+    again[0] |= len(cells) > 0 and bool(
+        cells.str.fullmatch(r"\[.*\]|\(.*\)|:?-{2,}:?").all()
+    )
+    return again
 
 
 def written_texts(

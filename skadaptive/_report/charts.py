@@ -166,7 +166,7 @@ def evaluation_curves(
     evaluation: "Evaluation", rows: ScoredRows
 ) -> "list[tuple[str, Markup]]":
     """Captions and figures of the precision-recall and the ROC curve."""
-    from sklearn.metrics import PrecisionRecallDisplay, RocCurveDisplay
+    from sklearn.metrics import PrecisionRecallDisplay
 
     value = evaluation.table["value"]
     precision, recall, _ = precision_recall_curve(
@@ -187,10 +187,11 @@ def evaluation_curves(
         )
     fpr, tpr, _ = roc_curve(rows.y, rows.proba, sample_weight=rows.weight)
     with Figure("roc", (5, 5)) as drawing:
-        RocCurveDisplay(fpr=fpr, tpr=tpr).plot(ax=drawing.ax)
-        drawing.ax.lines[-1].set(color=PALETTE[0], label=evaluation.name)
+        # RocCurveDisplay of scikit-learn 1.6 warns where a curve has no name.
+        drawing.ax.plot(fpr, tpr, color=PALETTE[0], label=evaluation.name)
         drawing.ax.plot([0, 1], [0, 1], ":", color=MUTED, label="chance level")
-        drawing.ax.set(xlabel="false positive rate", ylabel="recall")
+        drawing.ax.set(xlabel="false positive rate", ylabel="recall", aspect="equal")
+        drawing.ax.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.01))
         drawing.ax.legend(loc="lower right")
         recalls = ", ".join(
             f"{np.interp(rate, fpr, tpr):.2f} at {rate:.0%}" for rate in (0.01, 0.1)
