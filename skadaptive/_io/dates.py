@@ -186,13 +186,8 @@ def _nearly_all(
 def _among(found: DatesFound, dates: pd.Series, texts: pd.Series) -> DatesFound:
     """What was found in some of the texts, for all of them."""
     values = pd.Series(found.values, index=dates.index).reindex(texts.index)
-    is_date = pd.Series(found.is_date, index=dates.index).reindex(texts.index)
-    return DatesFound(
-        found.format,
-        pd.DatetimeIndex(values),
-        is_date.fillna(False).to_numpy(dtype=bool),
-        found.in_utc,
-    )
+    is_date = texts.index.isin(dates.index[found.is_date])
+    return DatesFound(found.format, pd.DatetimeIndex(values), is_date, found.in_utc)
 
 
 def _formats(sample: pd.Series) -> list[str]:
