@@ -671,7 +671,8 @@ class AdaptiveHybridClassifier(ClassifierMixin, BaseEstimator):
         return tags
 
     def _logits(self, X: Table) -> FloatArray:
-        check_is_fitted(self)
+        if not hasattr(self, "_committee"):
+            check_is_fitted(self)  # raises an error
         return self._committee.logits(self._as_numbers(X))
 
     # ----------------------------------------------------------------- steps of fitting

@@ -202,17 +202,12 @@ def _product(x, kernel):
 
 def _logit_of_mean(logits):
     """Logit of the mean of the probabilities, from the logits along the first axis."""
-    unlikely = np.exp(-np.abs(logits))
-    likely = 1.0 / (1.0 + unlikely)
-    unlikely *= likely
-    positive = logits > 0
-    first = np.where(positive, unlikely, likely).sum(axis=0)
-    second = np.where(positive, likely, unlikely).sum(axis=0)
+    first, second = expit(-logits).sum(axis=0), expit(logits).sum(axis=0)
     certain = np.minimum(first, second) < _CERTAIN
     if not certain.any():
         return np.log(second) - np.log(first)
     # Logarithms do not underflow, so rows of which all members are certain keep their
-    # order. They take thirty times as long.
+    # order. They take several times as long.
     second[certain], first[certain] = 1.0, 1.0
     mean = np.log(second) - np.log(first)
     logs = (-np.logaddexp(0.0, sign * logits[:, certain]) for sign in (-1.0, 1.0))

@@ -146,7 +146,7 @@ def _initial_state(transform, rows, settings, plan, architecture):
         layout=layout,
         parameters=initial_parameters(rng, layout, _log_odds(settings.class_shares)),
         averages=[],
-        step_sizes=step_sizes(layout, rates),
+        step_sizes=step_sizes(layout, rates).astype(architecture.dtype),
         optimizer=architecture.optimizer,
         optimizer_state=None,
         n_steps=0,
