@@ -117,15 +117,6 @@ class TrainingState:
     n_steps: int
     batch_size: int
 
-    def rounded(self, dtype) -> "TrainingState":
-        """The same state with parameters in the precision of the training."""
-        return replace(
-            self,
-            parameters=self.parameters.astype(dtype),
-            averages=[average.astype(dtype) for average in self.averages],
-            step_sizes=self.step_sizes.astype(dtype),
-        )
-
     def origin(self, dtype) -> "NetworkOrigin":
         """What the networks that predict do not tell; a fiftieth of their size."""
         layout = self.layout
@@ -352,9 +343,8 @@ class CommitteeState:
         CommitteeState
         """
         training = self.training
-        if isinstance(training, TrainingState):
-            keep = training.rounded if continues else training.origin
-            training = keep(dtype)
+        if isinstance(training, TrainingState) and not continues:
+            training = training.origin(dtype)
         return replace(
             self, out_of_fold=self.out_of_fold.rounded(dtype), training=training
         )

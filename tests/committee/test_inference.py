@@ -140,7 +140,8 @@ def test_no_product_is_large_enough_for_threads_of_blas(rng, monkeypatch):
     assert len(sizes) == 5 and max(sizes) <= 2**18
 
 
-def test_networks_of_float32_are_as_good_as_those_of_float64(rng):
+def test_networks_of_float32_are_as_good_as_those_of_float64(rng, monkeypatch):
+    """Their products are of float32, too."""
     net = committee(rng, n_members=5, units=(20, 64, 64), n_bins=16)
     rounded = dataclasses.replace(
         net,
@@ -148,9 +149,16 @@ def test_networks_of_float32_are_as_good_as_those_of_float64(rng):
         biases=[bias.astype("float32") for bias in net.biases],
     )
     X = rng.normal(scale=3, size=(2000, 20))
-    difference = probabilities(rounded.logits(X)) - probabilities(net.logits(X))
-    assert 0 < np.abs(difference).max() < 2e-6
-    assert rounded.logits(X).dtype == np.float64
+    expected, matmul, dtypes = probabilities(net.logits(X)), np.matmul, set()
+
+    def watched(*factors):
+        dtypes.add(matmul(*factors).dtype)
+        return matmul(*factors)
+
+    monkeypatch.setattr(np, "matmul", watched)
+    logits = rounded.logits(X)
+    assert dtypes == {np.dtype("float32")} and logits.dtype == np.float64
+    assert 0 < np.abs(probabilities(logits) - expected).max() < 2e-6
 
 
 def test_narrow_bins_far_from_0_are_encoded_in_float64(rng):
