@@ -300,9 +300,7 @@ def _train(estimator, rows, class_totals, transform, scorer, state, is_chunk=Fal
     kernels, biases = networks.kernels, networks.biases
     if swap_classes:
         kernels[-1], biases[-1] = -kernels[-1], -biases[-1]
-    committee = Committee(
-        transform, estimator.activation, kernels, biases, len(rows.folds)
-    )
+    committee = Committee(transform, estimator.activation, kernels, biases)
     logits = np.full((len(rows), committee.n_outputs), np.nan)
     if rows.held_out.size:
         by_member = [

@@ -14,6 +14,9 @@ import numpy as np
 from sklearn.base import _fit_context as fit_context
 from sklearn.utils import _safe_indexing as safe_indexing
 from sklearn.utils import check_array
+from sklearn.utils._openmp_helpers import (
+    _openmp_effective_n_threads as effective_n_threads,
+)
 from sklearn.utils._param_validation import (
     HasMethods,
     Interval,
@@ -28,6 +31,7 @@ __all__ = [
     "check_matplotlib_support",
     "check_partial_fit_first_call",
     "check_sample_weight",
+    "effective_n_threads",
     "fit_context",
     "n_features_of",
     "n_samples_of",

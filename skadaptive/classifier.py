@@ -189,7 +189,7 @@ class AdaptiveHybridClassifier(ClassifierMixin, BaseEstimator):
         Greatest number of epochs. "auto" is 24 for small tables. From about 4,000
         training rows per member it falls, down to 6 from 16,000. With 12 epochs or
         more, that is "auto" up to 8,727 training rows per member, each member
-        predicts as a snapshot ensemble of up to three epochs.
+        predicts with the mean of its weights after up to three epochs.
 
     early_stopping : bool, default=True
         Whether to stop when the score no longer rises. The parameters of the best epoch
@@ -223,7 +223,9 @@ class AdaptiveHybridClassifier(ClassifierMixin, BaseEstimator):
     warm_start : bool, default=False
         Whether ``fit`` continues from the networks of the last fit, for ``max_epochs``
         more epochs, with the same scaling, bins, layers, classes and members. If no new
-        epoch is better, the networks stay as they were. Rows are held out from the
+        epoch is better, the networks stay as they were. The state of the training is
+        kept for this, which takes several times the memory of the networks; see
+        :meth:`drop_training_state`. Rows are held out from the
         same members only if ``X`` and ``y`` are the same as before, or all new;
         otherwise pass the splits as ``cv``.
 
@@ -383,7 +385,7 @@ class AdaptiveHybridClassifier(ClassifierMixin, BaseEstimator):
     # Set by fit and partial_fit; Any, as scikit-learn's labels may be of any type.
     classes_: Any
     _committee: Committee
-    _state: CommitteeState
+    _state: CommitteeState | None
     _decision_offset: float | np.ndarray
 
     def __init__(  # noqa: PLR0913, PLR0917 - as people know them from scikit-learn
@@ -507,12 +509,12 @@ class AdaptiveHybridClassifier(ClassifierMixin, BaseEstimator):
         """Learn from one chunk of data that arrive in chunks or do not fit in memory.
 
         One pass over the chunk continues from where the last call, of ``fit`` or of
-        ``partial_fit``, ended: with its network parameters, optimizer state and loss
-        weights. A part of the chunk is held out from each member, as ``cv`` says: an
-        int, a float or None. The score of the held-out rows adapts the loss weights;
-        the held-out rows of the latest chunks calibrate the probabilities and tune the
-        threshold. These are the latest half of the held-out rows so far, thinned to
-        100,000. Medians and interquartile ranges are averaged over the chunks.
+        ``partial_fit``, ended: with its networks, optimizer state and loss weights. A
+        part of the chunk is held out from each member, as ``cv`` says: an int, a float
+        or None. The score of the held-out rows adapts the loss weights; the held-out
+        rows of the latest chunks calibrate the probabilities and tune the threshold.
+        These are the latest half of the held-out rows so far, thinned to 100,000.
+        Medians and interquartile ranges are averaged over the chunks.
 
         Parameters
         ----------
@@ -548,7 +550,9 @@ class AdaptiveHybridClassifier(ClassifierMixin, BaseEstimator):
         class is not resampled. ``max_epochs``, ``early_stopping`` and ``warm_start``
         are not used. The learning rate is ``learning_rate`` divided by the square root
         of 1 + steps / 100, but at least a quarter of ``learning_rate``. The steps of an
-        earlier ``fit`` count, and the learning rates that its features had stay.
+        earlier ``fit`` count, and the learning rates that its features had stay. After
+        a ``fit`` without ``warm_start`` training continues from the averaged networks
+        that predict, and the optimizer begins anew.
 
         A row that comes again in a later chunk is held out from the same member again.
         ``fit`` assigns rows in another way. So rows of an earlier ``fit`` that come
@@ -625,6 +629,27 @@ class AdaptiveHybridClassifier(ClassifierMixin, BaseEstimator):
         decision = self._logits(X) + self._decision_offset
         return decision[:, 0] if decision.shape[1] == 1 else decision
 
+    def drop_training_state(self) -> Self:
+        """Drop what only further training needs, such as the optimizer's state.
+
+        Call it before a fitted estimator is saved for the last time. Predictions and
+        attributes stay the same. Afterwards ``partial_fit``, and ``fit`` with
+        ``warm_start``, raise an error; ``fit`` without it begins anew as ever.
+
+        After ``partial_fit``, and after ``fit`` with ``warm_start``, this saves several
+        times the memory of the networks. Any other ``fit`` keeps only a small part of
+        the training state, and the labels and out-of-fold logits of up to 100,000
+        training rows.
+
+        Returns
+        -------
+        self
+            The fitted estimator.
+        """
+        check_is_fitted(self)
+        self._state = None
+        return self
+
     @property
     def model_(self) -> Any:
         """The committee as a new ``keras.Model``: features to probabilities.
@@ -646,7 +671,8 @@ class AdaptiveHybridClassifier(ClassifierMixin, BaseEstimator):
         return tags
 
     def _logits(self, X: Table) -> FloatArray:
-        check_is_fitted(self)
+        if not hasattr(self, "_committee"):
+            check_is_fitted(self)  # raises an error
         return self._committee.logits(self._as_numbers(X))
 
     # ----------------------------------------------------------------- steps of fitting
@@ -669,7 +695,7 @@ class AdaptiveHybridClassifier(ClassifierMixin, BaseEstimator):
         given = GivenRows(X, table, indices, weight, sample_weight is not None)
         class_totals = np.bincount(indices, weight, len(self.classes_))
         state = dataclasses.replace(
-            self._state if continues else self._new_state(class_totals),
+            self._resumed_state() if continues else self._new_state(class_totals),
             weight_unit=unit,
             class_totals=class_totals,
             out_of_fold=OutOfFoldBuffer(),
@@ -686,7 +712,7 @@ class AdaptiveHybridClassifier(ClassifierMixin, BaseEstimator):
             state,
             transform,
         )
-        self._take_over(fitted)
+        self._take_over(fitted, continues=self.warm_start)
         if self.cv is None and fitted.monitor.scorer is None:
             self._warn_of_nothing_held_out()
 
@@ -703,31 +729,36 @@ class AdaptiveHybridClassifier(ClassifierMixin, BaseEstimator):
                 f"classes must name at least two classes; got {classes!r}."
             )
         table, target, weight = self._check_data(X, y, sample_weight, is_first)
-        unit = weight[weight > 0].mean() if is_first else self._state.weight_unit
+        earlier = None if is_first else self._resumed_state()
+        unit = weight[weight > 0].mean() if earlier is None else earlier.weight_unit
         weight = weight / unit
         # A row of weight 0 counts as absent, whatever its class.
         target = np.where(weight > 0, target, self.classes_[0])
         indices = self._class_indices(target, "y")
         class_totals = np.bincount(indices, weight, len(self.classes_))
-        if is_first:
+        if earlier is None:
             transform = InputTransform.fit(table, weight, self.n_bins)
             state = self._new_state(class_totals)
         else:
-            state = self._state
+            state = earlier
             class_totals = class_totals + state.class_totals
             share = weight.sum() / class_totals.sum()
             transform = self._same_transform().updated(table, weight, share)
         state = dataclasses.replace(state, weight_unit=unit, class_totals=class_totals)
         given = GivenRows(X, table, indices, weight, sample_weight is not None)
-        self._take_over(fit_chunk(self, given, state, transform))
+        self._take_over(fit_chunk(self, given, state, transform), continues=True)
         if is_first and self.cv is None:
             self._warn_of_nothing_held_out()
 
-    def _take_over(self, fitted: FittedCommittee) -> None:
-        """Set everything that a fit leaves behind."""
+    def _take_over(self, fitted: FittedCommittee, continues: bool) -> None:
+        """Set everything that a fit leaves behind.
+
+        ``continues`` says whether the training is meant to continue.
+        """
         monitor, decision = fitted.monitor, fitted.decision
         best = monitor.best_epoch - 1
-        self._committee, self._state = fitted.committee, fitted.state
+        self._committee = fitted.committee
+        self._state = fitted.state.kept(fitted.committee.dtype, continues)
         self._decision_offset = decision.offset
         self.history_ = monitor.history
         self.n_iter_ = len(monitor.history["epoch"])
@@ -743,6 +774,16 @@ class AdaptiveHybridClassifier(ClassifierMixin, BaseEstimator):
         rng = check_random_state(self.random_state)
         seeds = Seeds(*map(int, rng.randint(2**31 - 1, size=4)))
         return CommitteeState(seeds, rare_class(class_totals), class_totals)
+
+    def _resumed_state(self) -> CommitteeState:
+        """The state in which the training continues."""
+        if self._state is None:
+            raise ValueError(
+                "Training cannot go on, because drop_training_state() was called. Fit "
+                "anew with warm_start=False, or go on with a copy from before the call."
+            )
+        committee = self._committee
+        return self._state.resumed(committee.kernels, committee.biases)
 
     def _same_transform(self) -> InputTransform:
         """The transform of the network to continue from; refuses another ``n_bins``."""

@@ -2,24 +2,38 @@
 
 A fitted estimator predicts with this module alone, and its pickle holds plain arrays.
 
-Sums run in float64. Rows go through the matrix products in blocks of one fixed
-shape, padded where needed: BLAS picks its kernel by shape, and a row alone would
-otherwise differ in the last bits from the same row in a table.
+The networks run in the precision in which they were trained, float32 but for small full
+batches; scaling, encoding and everything after the networks' logits run in float64.
+Rows go through the matrix products in blocks of one fixed shape, padded where needed:
+BLAS picks its kernel by shape, and a row alone would otherwise differ in the last bits
+from the same row in a table. For the same reason no product is so large that BLAS would
+divide it among threads. Many rows are divided among threads here.
 """
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
 from scipy.special import expit, log_softmax, ndtr, softmax
 
 from .._features.transform import InputTransform
+from .._sklearn_compat import effective_n_threads
 from .calibration import Calibration
 
-# Rows per matrix product. For 57,000 x 29 rows, 128-64-32, 8, 32 and 128 take 76, 74
-# and 72 ms; for one row 39, 53 and 117 us.
+# Rows per matrix product. A product of 8 rows with a kernel of 510 x 64 or 64 x 64 is
+# as quick per row as one of 128, and one row then costs little.
 BLOCK = 8
-# Blocks per pass: the activations of a committee's networks then stay in the cache.
-_BLOCKS_PER_PASS = 32
+# Blocks per pass: inputs and activations of all members then stay in the cache. With
+# twice as many the encoding alone takes eight times as long per row in some processes,
+# because its arrays are given back to the system and asked for again at each pass.
+_BLOCKS_PER_PASS = 16
+# Passes from which on a second thread is worth its start.
+_PASSES_PER_THREAD = 8
+# Multiplications per product. OpenBLAS divides larger ones among threads, which costs
+# more than it saves for products of so few rows.
+_MAX_PRODUCT = 2**18
+# Sums of probabilities below which they are computed as logarithms.
+_CERTAIN = 1e-200
 
 
 def _relu(x):
@@ -69,9 +83,8 @@ ACTIVATIONS = {
 class Committee:
     """A trained committee of MLPs.
 
-    A member is an ensemble of one to three networks, snapshots of its training, whose
-    logits are averaged. The logits of each member are calibrated, and the committee's
-    probabilities are the mean of its members' calibrated probabilities.
+    The logits of each member are calibrated, and the committee's probabilities are the
+    mean of its members' calibrated probabilities.
 
     Attributes
     ----------
@@ -79,10 +92,10 @@ class Committee:
         From the features to the inputs of the networks.
     activation : str
         Key of :data:`ACTIVATIONS`.
-    kernels : list of ndarray of shape (n_networks, n_inputs, n_units), float64
-        One per layer, the output layer last. The networks of a member are neighbours.
-    biases : list of ndarray of shape (n_networks, n_units), float64
-    n_members : int
+    kernels : list of ndarray of shape (n_members, n_inputs, n_units)
+        One per layer, the output layer last; float32, or float64 if the members were
+        trained so.
+    biases : list of ndarray of shape (n_members, n_units)
     calibration : Calibration or None
         Applied to the logits of each member; see ``_committee.calibration``.
     """
@@ -91,12 +104,20 @@ class Committee:
     activation: str
     kernels: list[np.ndarray]
     biases: list[np.ndarray]
-    n_members: int
     calibration: Calibration | None = None
+
+    @property
+    def n_members(self):
+        return len(self.kernels[0])
 
     @property
     def n_outputs(self):
         return self.kernels[-1].shape[-1]
+
+    @property
+    def dtype(self):
+        """Precision of the training and of the products."""
+        return self.kernels[0].dtype
 
     def logits(self, X, member=None):
         """Logits of the committee, or of one member.
@@ -113,30 +134,46 @@ class Committee:
         -------
         ndarray of shape (n_samples, n_outputs), float64
         """
-        n_each = len(self.kernels[0]) // self.n_members
-        part = slice(None)
-        if member is not None:
-            part = slice(member * n_each, (member + 1) * n_each)
-        # (n_networks, 1, n_inputs, n_units): every block meets every network.
+        part = slice(None) if member is None else slice(member, member + 1)
+        # (n_members, 1, n_inputs, n_units): every block meets every member.
         layers = [
             (kernel[part, None], bias[part, None, None])
             for kernel, bias in zip(self.kernels, self.biases, strict=True)
         ]
         out = np.empty((len(X), self.n_outputs))
-        for start in range(0, len(X), BLOCK * _BLOCKS_PER_PASS):
-            rows = X[start : start + BLOCK * _BLOCKS_PER_PASS]
-            x = _blocks(self.transform(rows))
-            for index, (kernel, bias) in enumerate(layers):
-                if index:
-                    x = ACTIVATIONS[self.activation](x)
-                x = np.matmul(x, kernel)
-                x += bias
-            x = x.reshape(-1, n_each, x[0].size // self.n_outputs, self.n_outputs)
-            # The mean over one network takes as long as a layer does for one row.
-            x = x.mean(axis=1) if n_each > 1 else x[:, 0]
-            x = x[0] if member is not None else self._pooled(x)
-            out[start : start + len(rows)] = x[: len(rows)]
+
+        def predict(start):
+            rows = slice(start, start + BLOCK * _BLOCKS_PER_PASS)
+            logits = self._member_logits(X[rows], layers)
+            logits = self._pooled(logits) if member is None else logits[0]
+            out[rows] = logits[: len(out[rows])]
+
+        starts = range(0, len(X), BLOCK * _BLOCKS_PER_PASS)
+        n_threads = min(effective_n_threads(), len(starts) // _PASSES_PER_THREAD)
+        if n_threads > 1:
+            # The threads end with the call, so a process may fork afterwards.
+            with ThreadPoolExecutor(n_threads) as threads:
+                list(threads.map(predict, starts))
+        else:
+            for start in starts:
+                predict(start)
         return out
+
+    def _member_logits(self, X, layers):
+        """Logits of each member, (n_members, n_rows, n_outputs), float64.
+
+        The rows are filled up to whole blocks with rows of no meaning.
+        """
+        n_inputs = layers[0][0].shape[-2]
+        n_blocks = -(-len(X) // BLOCK)
+        x = np.zeros((n_blocks, BLOCK, n_inputs), layers[0][0].dtype)
+        self.transform(X, out=x.reshape(-1, n_inputs)[: len(X)])
+        for index, (kernel, bias) in enumerate(layers):
+            if index:
+                x = ACTIVATIONS[self.activation](x)
+            x = _product(x, kernel)
+            x += bias
+        return x.reshape(len(x), -1, self.n_outputs).astype(float)
 
     def _pooled(self, logits):
         """Logits of the mean probabilities, from (n_members, n_rows, n_outputs)."""
@@ -146,10 +183,37 @@ class Committee:
             logits = self.calibration(logits)
         if shape[0] == 1:
             return logits
-        # Logarithms keep the order where all members are certain.
-        log_proba = log_probabilities(logits).reshape(*shape[:2], -1)
-        mean = np.logaddexp.reduce(log_proba, axis=0) - np.log(len(log_proba))
-        return mean[:, 1:] - mean[:, :1] if self.n_outputs == 1 else mean
+        if self.n_outputs == 1:
+            return _logit_of_mean(logits.reshape(shape))
+        log_proba = log_probabilities(logits).reshape(shape)
+        return np.logaddexp.reduce(log_proba, axis=0) - np.log(len(log_proba))
+
+
+def _product(x, kernel):
+    """Matrix product, in parts that BLAS does not divide among threads."""
+    n_inputs, n_units = kernel.shape[-2:]
+    width = max(1, _MAX_PRODUCT // (BLOCK * n_units))
+    total = np.matmul(x[..., :width], kernel[..., :width, :])
+    for start in range(width, n_inputs, width):
+        part = slice(start, start + width)
+        total += np.matmul(x[..., part], kernel[..., part, :])
+    return total
+
+
+def _logit_of_mean(logits):
+    """Logit of the mean of the probabilities, from the logits along the first axis."""
+    first, second = expit(-logits).sum(axis=0), expit(logits).sum(axis=0)
+    certain = np.minimum(first, second) < _CERTAIN
+    if not certain.any():
+        return np.log(second) - np.log(first)
+    # Logarithms do not underflow, so rows of which all members are certain keep their
+    # order. They take several times as long.
+    second[certain], first[certain] = 1.0, 1.0
+    mean = np.log(second) - np.log(first)
+    logs = (-np.logaddexp(0.0, sign * logits[:, certain]) for sign in (-1.0, 1.0))
+    log_second, log_first = (np.logaddexp.reduce(log, axis=0) for log in logs)
+    mean[certain] = log_second - log_first
+    return mean
 
 
 def probabilities(logits):
@@ -183,13 +247,3 @@ def log_probabilities(logits):
     if logits.shape[1] > 1:
         return log_softmax(logits, axis=1)
     return -np.logaddexp(0.0, logits * [1.0, -1.0])
-
-
-def _blocks(X):
-    """Rows in blocks of BLOCK, the last one filled up with zeros."""
-    n_blocks = -(-len(X) // BLOCK)
-    if len(X) < n_blocks * BLOCK:
-        padded = np.zeros((n_blocks * BLOCK, X.shape[1]))
-        padded[: len(X)] = X
-        X = padded
-    return X.reshape(n_blocks, BLOCK, -1)

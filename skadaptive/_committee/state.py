@@ -4,6 +4,10 @@
 network parameters, the state of the optimizer, the seeds that decide which member holds
 out which row, and the latest out-of-fold logits, from which calibration and threshold
 are learnt. Nothing here needs Keras, so a fitted estimator is unpickled without it.
+
+Parameters and optimizer take several times the memory of the networks that predict. A
+``fit`` without ``warm_start`` keeps ``NetworkOrigin`` instead, from which training can
+continue as well, with a new optimizer.
 """
 
 from dataclasses import dataclass, field, replace
@@ -89,10 +93,10 @@ class TrainingState:
     layout : NetworkLayout
     parameters : ndarray of shape (n_members * n_parameters,)
         Member after member, each in the order of ``layout.shapes``.
-    averages : list of ndarray of shape (n_members * n_parameters,), float64
-        The snapshots that predict: the exponential moving average of the parameters at
-        the best epoch, and those at epochs before and after it.
-    step_sizes : ndarray of shape (n_members * n_parameters,), float64
+    averages : list of ndarray of shape (n_members * n_parameters,)
+        The snapshots whose mean predicts: the exponential moving average of the
+        parameters at the best epoch, and those at epochs before and after it.
+    step_sizes : ndarray of shape (n_members * n_parameters,)
         How far a unit step of the optimizer moves each parameter.
     optimizer : str
         Its configuration, as JSON.
@@ -112,6 +116,84 @@ class TrainingState:
     optimizer_state: list[np.ndarray] | None
     n_steps: int
     batch_size: int
+
+    def origin(self, dtype) -> "NetworkOrigin":
+        """What the networks that predict do not tell; a fiftieth of their size."""
+        layout = self.layout
+        averages = [a.reshape(layout.n_members, -1) for a in self.averages]
+        steps = self.step_sizes.reshape(layout.n_members, -1)
+        n_inputs = layout.shapes[0][0]
+        starts = np.cumsum(layout.sizes)[:-1]
+        return NetworkOrigin(
+            layout,
+            np.mean([a[:, :n_inputs] for a in averages], axis=0).astype(dtype),
+            steps[:, :n_inputs].astype(dtype),
+            steps[0, starts].astype(dtype),
+            self.optimizer,
+            self.n_steps,
+            self.batch_size,
+        )
+
+
+@dataclass(frozen=True)
+class NetworkOrigin:
+    """What is left of a training beside the networks that predict.
+
+    Attributes
+    ----------
+    layout : NetworkLayout
+    input_scales : ndarray of shape (n_members, n_inputs)
+        They are part of the first kernel where the networks predict.
+    input_steps : ndarray of shape (n_members, n_inputs)
+        Step sizes of the input scales.
+    layer_steps : ndarray of shape (n_shapes - 1,)
+        Step size of each kernel and bias.
+    optimizer : str
+    n_steps, batch_size : int
+        See :class:`TrainingState`.
+    """
+
+    layout: NetworkLayout
+    input_scales: np.ndarray
+    input_steps: np.ndarray
+    layer_steps: np.ndarray
+    optimizer: str
+    n_steps: int
+    batch_size: int
+
+    def training_state(self, kernels, biases) -> TrainingState:
+        """The state in which training continues, with a new optimizer.
+
+        Parameters
+        ----------
+        kernels : list of ndarray of shape (n_members, n_inputs, n_units)
+        biases : list of ndarray of shape (n_members, n_units)
+            Of the networks that predict.
+
+        Returns
+        -------
+        TrainingState
+        """
+        scales = self.input_scales[:, :, None]
+        first = np.divide(
+            kernels[0], scales, out=np.zeros_like(kernels[0]), where=scales != 0
+        )
+        parts = [self.input_scales]
+        for layer in zip([first, *kernels[1:]], biases, strict=True):
+            parts += [array.reshape(len(array), -1) for array in layer]
+        steps = np.repeat(self.layer_steps, self.layout.sizes[1:])
+        steps = np.broadcast_to(steps, (self.layout.n_members, len(steps)))
+        parameters = np.hstack(parts).ravel()
+        return TrainingState(
+            layout=self.layout,
+            parameters=parameters,
+            averages=[parameters],
+            step_sizes=np.hstack([self.input_steps, steps]).ravel(),
+            optimizer=self.optimizer,
+            optimizer_state=None,
+            n_steps=self.n_steps,
+            batch_size=self.batch_size,
+        )
 
 
 class OutOfFoldRows(NamedTuple):
@@ -181,6 +263,22 @@ class OutOfFoldBuffer:
             calls = calls[1:]
         return OutOfFoldBuffer(calls, n_seen)
 
+    def rounded(self, dtype) -> "OutOfFoldBuffer":
+        """The same rows with logits and weights of this dtype and small class indices.
+
+        What is learnt from them before they are rounded is not affected.
+        """
+        calls = [
+            OutOfFoldRows(
+                call.logits.astype(dtype),
+                call.y.astype(np.min_scalar_type(call.y.max(initial=0))),
+                call.weight.astype(dtype),
+                call.n_rows,
+            )
+            for call in self.calls
+        ]
+        return replace(self, calls=tuple(calls))
+
     def subsampled(self) -> "OutOfFoldBuffer":
         """Keep at most 100,000 rows, drawn at random from each call in proportion.
 
@@ -216,7 +314,7 @@ class CommitteeState:
     loss_weights : ndarray of shape (3,) or None
         Loss weights of the next epoch; None before training.
     out_of_fold : OutOfFoldBuffer
-    training : TrainingState or None
+    training : TrainingState, NetworkOrigin or None
         None before training.
     """
 
@@ -227,4 +325,48 @@ class CommitteeState:
     initial_loss_weights: np.ndarray | None = None
     loss_weights: np.ndarray | None = None
     out_of_fold: OutOfFoldBuffer = field(default_factory=OutOfFoldBuffer)
-    training: TrainingState | None = None
+    training: TrainingState | NetworkOrigin | None = None
+
+    def kept(self, dtype, continues) -> "CommitteeState":
+        """What a fitted estimator keeps of this state.
+
+        Parameters
+        ----------
+        dtype : numpy.dtype
+            Of the training.
+        continues : bool
+            Whether the training is meant to continue. Otherwise parameters and
+            optimizer are left out.
+
+        Returns
+        -------
+        CommitteeState
+        """
+        training = self.training
+        if isinstance(training, TrainingState) and not continues:
+            training = training.origin(dtype)
+        return replace(
+            self, out_of_fold=self.out_of_fold.rounded(dtype), training=training
+        )
+
+    def resumed(self, kernels, biases) -> "CommitteeState":
+        """The state in which training continues.
+
+        Parameters
+        ----------
+        kernels, biases : list of ndarray
+            Of the networks that predict ``classes_[1]`` or, with more than two
+            classes, each class.
+
+        Returns
+        -------
+        CommitteeState
+            ``training`` is a :class:`TrainingState`, or None before training.
+        """
+        if not isinstance(self.training, NetworkOrigin):
+            return self
+        if len(self.class_totals) == 2 and self.rare == 0:
+            # A network is trained on the logit of the rare class.
+            kernels = [*kernels[:-1], -kernels[-1]]
+            biases = [*biases[:-1], -biases[-1]]
+        return replace(self, training=self.training.training_state(kernels, biases))

@@ -65,12 +65,35 @@ class InputTransform:
         features, encoding = self.scaler.feature_of_column, self.encoding
         return np.r_[features, np.repeat(features[encoding.columns], encoding.n_bins)]
 
-    def __call__(self, X: FloatArray) -> FloatArray:
-        """Inputs of the network, ndarray of shape (n_samples, n_inputs)."""
+    @property
+    def n_inputs(self) -> int:
+        """Number of inputs of the network."""
+        return self.scaler.n_outputs + self.encoding.n_outputs
+
+    def __call__(self, X: FloatArray, out: FloatArray | None = None) -> FloatArray:
+        """Inputs of the network.
+
+        Parameters
+        ----------
+        X : ndarray of shape (n_samples, n_features)
+            Unscaled features, NaN where missing.
+        out : ndarray of shape (n_samples, n_inputs), default=None
+            Where to write the inputs. They are computed in float64, because a narrow
+            bin would magnify rounding errors, and rounded to its dtype.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_inputs)
+            ``out`` if it is given, else float64.
+        """
+        if out is None:
+            out = np.empty((len(X), self.n_inputs))
         scaled = self.scaler.transform(X)
-        if not self.encoding.n_encoded:
-            return scaled
-        return np.hstack([scaled, self.encoding.transform(scaled)])
+        n_columns = scaled.shape[1]
+        out[:, :n_columns] = scaled
+        if self.encoding.n_encoded:
+            out[:, n_columns:] = self.encoding.transform(scaled)
+        return out
 
 
 def _without_weight_0(

@@ -47,6 +47,7 @@ _TRUSTED = {
     "skadaptive._features.transform.InputTransform",
     "skadaptive._committee.state.CommitteeState",
     "skadaptive._committee.state.NetworkLayout",
+    "skadaptive._committee.state.NetworkOrigin",
     "skadaptive._committee.state.OutOfFoldBuffer",
     "skadaptive._committee.state.OutOfFoldRows",
     "skadaptive._committee.state.Seeds",

@@ -46,10 +46,10 @@ class TrainedNetworks:
 
     Attributes
     ----------
-    kernels : list of ndarray of shape (n_networks, n_inputs, n_units), float64
-        One per layer, the output layer last. The one to three snapshots of a member are
-        adjacent.
-    biases : list of ndarray of shape (n_networks, n_units), float64
+    kernels : list of ndarray of shape (n_members, n_inputs, n_units)
+        One per layer, the output layer last; the mean of one to three snapshots, in the
+        precision of the training.
+    biases : list of ndarray of shape (n_members, n_units)
     state : TrainingState
         Where to continue from.
     """
@@ -101,10 +101,11 @@ def train_committee(transform, rows, settings, plan, monitor, start=None):
         program.reset(start.parameters, start.step_sizes, start.optimizer_state)
         data = program.load(table, encoding if architecture.encodes else None)
         best = _run_epochs(program, data, rows, settings, plan, monitor, start)
-    members = [average.reshape(layout.n_members, -1) for average in best.averages]
-    networks = np.stack(members, axis=1).ravel()
-    n_networks = layout.n_members * len(members)
-    kernels, biases = kernels_and_biases(networks, layout.shapes, n_networks)
+    mean = np.mean(best.averages, axis=0, dtype=np.float64)
+    kernels, biases = (
+        [array.astype(architecture.dtype) for array in arrays]
+        for arrays in kernels_and_biases(mean, layout.shapes, layout.n_members)
+    )
     return TrainedNetworks(kernels, biases, replace(best, batch_size=plan.batch_size))
 
 
@@ -145,7 +146,7 @@ def _initial_state(transform, rows, settings, plan, architecture):
         layout=layout,
         parameters=initial_parameters(rng, layout, _log_odds(settings.class_shares)),
         averages=[],
-        step_sizes=step_sizes(layout, rates),
+        step_sizes=step_sizes(layout, rates).astype(architecture.dtype),
         optimizer=architecture.optimizer,
         optimizer_state=None,
         n_steps=0,
@@ -244,7 +245,8 @@ def _run_epochs(program, data, rows, settings, plan, monitor, start):
             )
         average = moving_average(average, parameters, n_before + epoch)
         is_best = monitor.observe(value, held_out_logits())
-        snapshots.offer(epoch, average, is_best)
+        # Predicting would round them in any case, and half a dozen are kept.
+        snapshots.offer(epoch, average.astype(program.architecture.dtype), is_best)
         if is_best:
             best = replace(
                 start,

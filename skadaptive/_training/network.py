@@ -179,11 +179,11 @@ def build_model(committee):
     -------
     keras.Model
         (batch, n_features), unscaled → (batch, n_classes) probabilities. The layers
-        carry the axis (batch, n_networks, n_units).
+        carry the axis (batch, n_members, n_units).
     """
     scaler, encoding = committee.transform.scaler, committee.transform.encoding
     n_members, n_features = committee.n_members, len(scaler.center)
-    n_networks, n_outputs = len(committee.kernels[0]), committee.n_outputs
+    n_outputs = committee.n_outputs
     # Scaling runs in float64: in float32 a time stamp in seconds has a resolution of
     # 128 s. Keras's Normalization and Rescaling layers would round to float32.
     inputs = keras.Input((n_features,), dtype="float64", name="features")
@@ -202,13 +202,13 @@ def build_model(committee):
     x = ops.cast(x, "float32")
     # The layers stay in float32 whatever Keras's global dtype policy is.
     options = {"dtype": "float32"}
-    x = keras.layers.RepeatVector(n_networks, name="networks", **options)(x)
+    x = keras.layers.RepeatVector(n_members, name="members", **options)(x)
     layers = zip(committee.kernels, committee.biases, strict=True)
     last = len(committee.kernels) - 1
     for index, (kernel, bias) in enumerate(layers):
         layer = keras.layers.EinsumDense(
             "bmi,mio->bmo",
-            output_shape=(n_networks, kernel.shape[-1]),
+            output_shape=(n_members, kernel.shape[-1]),
             bias_axes="mo",
             activation=committee.activation if index < last else None,
             name="logits" if index == last else f"hidden_{index + 1}",
@@ -216,8 +216,7 @@ def build_model(committee):
         )
         x = layer(x)
         layer.set_weights([kernel, bias])
-    x = ops.reshape(x, (-1, n_networks // n_members, n_outputs))
-    x = keras.layers.GlobalAveragePooling1D(name="member_logits", **options)(x)
+    x = ops.reshape(x, (-1, n_outputs))
     if committee.calibration is not None:
         x = committee.calibration.on_tensors(x, ops)
     if n_outputs == 1:

@@ -1,7 +1,9 @@
-"""The snapshot ensemble: networks of a few epochs around the best one predict together.
+"""Snapshots: the mean parameters of a few epochs around the best one predict.
 
-The idea is that of Huang et al., 2017, "Snapshot Ensembles: Train 1, Get M for Free",
-ICLR. A snapshot is the exponential moving average of the parameters after an epoch.
+Huang et al., 2017, "Snapshot Ensembles: Train 1, Get M for Free", ICLR, average what
+networks of several epochs predict. The mean of their parameters predicts as well, in a
+third of the time and memory (docs/research/049). A snapshot is the exponential moving
+average of the parameters after an epoch.
 """
 
 from collections import deque

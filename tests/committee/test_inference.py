@@ -5,12 +5,15 @@ import pickle
 import subprocess
 import sys
 import textwrap
+import threading
+import time
 
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.special import log_softmax, softmax
 
+from skadaptive._committee import inference
 from skadaptive._committee.calibration import SigmoidCalibration
 from skadaptive._committee.inference import (
     BLOCK,
@@ -32,11 +35,10 @@ def committee(
     n_outputs=1,
     units=(5, 7, 4),
     n_bins=3,
-    n_each=1,
     calibration=None,
+    dtype="float64",
 ):
-    """A committee of random networks, ``n_each`` of them a member."""
-    n_networks = n_members * n_each
+    """A committee of random networks."""
     sizes = [units[0] * (1 + (n_bins or 0)), *units[1:], n_outputs]
     scaler = RobustScaler(rng.normal(size=units[0]), rng.uniform(0.5, 2, size=units[0]))
     rows = rng.normal(size=(100, units[0]))
@@ -46,11 +48,10 @@ def committee(
         ),
         activation,
         [
-            rng.normal(size=(n_networks, a, b)) / np.sqrt(a)
+            (rng.normal(size=(n_members, a, b)) / np.sqrt(a)).astype(dtype)
             for a, b in zip(sizes[:-1], sizes[1:], strict=True)
         ],
-        [rng.normal(size=(n_networks, b)) for b in sizes[1:]],
-        n_members,
+        [rng.normal(size=(n_members, b)).astype(dtype) for b in sizes[1:]],
         calibration,
     )
 
@@ -59,7 +60,7 @@ def committee(
 @pytest.mark.parametrize("n_members", [1, 2])
 def test_probabilities_are_the_mean_of_the_members(n_members, n_outputs, rng):
     calibration = SigmoidCalibration(0.7, np.arange(n_outputs) - 1.0)
-    options = {"n_members": n_members, "n_outputs": n_outputs, "n_each": 2}
+    options = {"n_members": n_members, "n_outputs": n_outputs}
     net = committee(rng, calibration=calibration, **options)
     X = rng.normal(size=(20, 5))
     each = [
@@ -78,15 +79,97 @@ def test_rows_that_all_members_are_sure_of_keep_their_order(rng):
     assert logits[0, 0] < -1000 and logits[-1, 0] > 1000
 
 
+def test_mean_probability_of_members_however_sure():
+    z = np.concatenate([np.linspace(-s, s, 41) for s in (1e-9, 1, 40, 700, 5000)])
+    logits = np.stack(np.meshgrid(z, z, z[::7])).reshape(3, -1)
+    log_proba = -np.logaddexp(0, np.stack([logits, -logits]))
+    expected = np.subtract(*np.logaddexp.reduce(log_proba, axis=1)[::-1])
+    assert_allclose(
+        inference._logit_of_mean(logits[..., None])[:, 0],
+        expected,
+        rtol=1e-13,
+        atol=1e-15,
+    )
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("n_rows", [1, 7, BLOCK, BLOCK + 1, 3000])
-def test_a_row_alone_and_in_a_table_are_the_same_number(n_rows, rng):
-    net = committee(rng, units=(29, 128, 64))
+def test_a_row_alone_and_in_a_table_are_the_same_number(
+    n_rows, dtype, rng, monkeypatch
+):
+    """However many threads predict the table."""
+    net = committee(rng, n_members=10, units=(29, 128, 64), n_bins=20, dtype=dtype)
     X = rng.normal(size=(n_rows, 29))
+    monkeypatch.setattr(inference, "effective_n_threads", lambda: 1)
     table = net.logits(X)
     for row in {0, n_rows // 2, n_rows - 1}:
         assert_array_equal(net.logits(X[row : row + 1])[0], table[row])
+    monkeypatch.setattr(inference, "effective_n_threads", lambda: 3)
     order = rng.permutation(n_rows)
     assert_array_equal(net.logits(X[order]), table[order])
+
+
+@pytest.mark.parametrize("n_threads", [1, 2])
+def test_many_rows_are_divided_among_threads(n_threads, rng, monkeypatch):
+    seen = set()
+    transform = InputTransform.__call__
+
+    def watched(*arguments, **options):
+        seen.add(threading.get_ident())
+        time.sleep(1e-3)
+        return transform(*arguments, **options)
+
+    monkeypatch.setattr(InputTransform, "__call__", watched)
+    monkeypatch.setattr(inference, "effective_n_threads", lambda: n_threads)
+    committee(rng).logits(rng.normal(size=(5000, 5)))
+    assert len(seen) == n_threads
+
+
+def test_no_product_is_large_enough_for_threads_of_blas(rng, monkeypatch):
+    """Of however many inputs and units; the parts add up to the whole product."""
+    sizes = []
+    matmul = np.matmul
+
+    def watched(x, kernel):
+        sizes.append(x.shape[-2] * x.shape[-1] * kernel.shape[-1])
+        return matmul(x, kernel)
+
+    monkeypatch.setattr(np, "matmul", watched)
+    x, kernel = rng.normal(size=(4, BLOCK, 1500)), rng.normal(size=(3, 1, 1500, 100))
+    assert_allclose(inference._product(x, kernel), x @ kernel, rtol=1e-9, atol=1e-9)
+    assert len(sizes) == 5 and max(sizes) <= 2**18
+
+
+def test_networks_of_float32_are_as_good_as_those_of_float64(rng, monkeypatch):
+    """Their products are of float32, too."""
+    net = committee(rng, n_members=5, units=(20, 64, 64), n_bins=16)
+    rounded = dataclasses.replace(
+        net,
+        kernels=[kernel.astype("float32") for kernel in net.kernels],
+        biases=[bias.astype("float32") for bias in net.biases],
+    )
+    X = rng.normal(scale=3, size=(2000, 20))
+    expected, matmul, dtypes = probabilities(net.logits(X)), np.matmul, set()
+
+    def watched(*factors):
+        dtypes.add(matmul(*factors).dtype)
+        return matmul(*factors)
+
+    monkeypatch.setattr(np, "matmul", watched)
+    logits = rounded.logits(X)
+    assert dtypes == {np.dtype("float32")} and logits.dtype == np.float64
+    assert 0 < np.abs(probabilities(logits) - expected).max() < 2e-6
+
+
+def test_narrow_bins_far_from_0_are_encoded_in_float64(rng):
+    """In float32 a time stamp of today has a resolution of 128 seconds."""
+    X = 1.7e9 + rng.uniform(0, 3600, size=(500, 1))
+    X[::2] -= 1e8
+    transform = InputTransform.fit(X, np.ones(500), n_bins=16)
+    exact = transform(X)
+    rounded = np.empty(exact.shape, "float32")
+    assert transform(X, out=rounded) is rounded
+    assert_array_equal(rounded, exact.astype("float32"))
 
 
 def test_no_rows(rng):

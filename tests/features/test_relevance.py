@@ -143,9 +143,10 @@ def one_relevant(rng):
 
 def relative_rates(model):
     """Step sizes of the input scales, (n_members, n_inputs), divided by the usual 6."""
-    state, committee = model._state.training, model._committee
-    n_inputs = len(committee.kernels[0][0])
-    return state.step_sizes.reshape(committee.n_members, -1)[:, :n_inputs] / 6
+    committee = model._committee
+    n_members, n_inputs, _ = committee.kernels[0].shape
+    state = model._state.resumed(committee.kernels, committee.biases).training
+    return state.step_sizes.reshape(n_members, -1)[:, :n_inputs] / 6
 
 
 def test_all_inputs_of_a_feature_have_its_learning_rate(quick, one_relevant):

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
 from sklearn.metrics import average_precision_score
 
 # ------------------------------------------------------------------------- warm start
@@ -85,6 +86,80 @@ def test_pickling_in_between_changes_nothing(going_on, quick, binary):
         getattr(either, going_on)(*more)
     assert_array_equal(model.predict_proba(X), copy.predict_proba(X))
     assert model.threshold_ == copy.threshold_ and model.history_ == copy.history_
+
+
+# ---------------------------------------------------------------- what is kept for it
+
+
+def size(model):
+    return len(pickle.dumps(model))
+
+
+def test_a_fit_is_kept_in_little_more_than_its_networks(quick, binary):
+    wide = {"hidden_layer_sizes": (64, 64)}
+    model = quick(**wide).fit(*binary)
+    networks = size([model._committee.kernels, model._committee.biases])
+    assert size(model) < 1.15 * networks + 30_000
+    assert size(quick(**wide, warm_start=True).fit(*binary)) > 4 * networks
+
+
+@pytest.mark.parametrize(
+    ("batch_size", "dtype"), [("auto", np.float32), (1024, np.float64)]
+)
+def test_networks_have_the_precision_of_their_training(
+    batch_size, dtype, quick, binary
+):
+    """A small full batch is trained in float64."""
+    for warm_start in (False, True):
+        model = quick(batch_size=batch_size, warm_start=warm_start).fit(*binary)
+        networks = [*model._committee.kernels, *model._committee.biases]
+        assert {array.dtype for array in networks} == {np.dtype(dtype)}
+        (call,) = model._state.out_of_fold.calls
+        assert call.logits.dtype == dtype and call.y.dtype == np.uint8
+    state = model._state.training
+    kept = [state.parameters, state.step_sizes, *state.averages]
+    assert {array.dtype for array in kept} == {np.dtype(dtype)}
+
+
+@pytest.mark.parametrize("rare", [0, 1])
+def test_training_goes_on_from_what_a_fit_without_warm_start_keeps(rare, quick, binary):
+    """From the networks that predict: a step of no length leaves them as they are."""
+    X, y = binary
+    y = y if rare else 1 - y
+    model = quick().fit(X, y)
+    before = model._committee
+    state = model._state.resumed(before.kernels, before.biases).training
+    full = quick(warm_start=True).fit(X, y)._state.training
+    assert_allclose(state.step_sizes, full.step_sizes, rtol=1e-6)
+    assert_allclose(state.parameters, np.mean(full.averages, axis=0), rtol=1e-5)
+    assert (state.n_steps, state.batch_size) == (full.n_steps, full.batch_size)
+    assert (state.layout, state.optimizer) == (full.layout, full.optimizer)
+    model.set_params(learning_rate=1e-12)
+    model.partial_fit(X, y)
+    for name in ("kernels", "biases"):
+        for old, new in zip(
+            getattr(before, name), getattr(model._committee, name), strict=True
+        ):
+            assert_allclose(new, old, rtol=1e-5, atol=1e-7)
+    model.set_params(learning_rate=0.05, warm_start=True).fit(X, y)
+    assert model.n_iter_ == 11 and model.best_score_ >= 0.5
+
+
+def test_dropped_training_state(quick, binary):
+    X, y = binary
+    for model in (quick(warm_start=True).fit(X, y), quick().partial_fit(X, y, [0, 1])):
+        proba, before = model.predict_proba(X), size(model)
+        assert model.drop_training_state() is model
+        assert size(model) < 0.5 * before
+        copy = pickle.loads(pickle.dumps(model.drop_training_state()))
+        assert_array_equal(copy.predict_proba(X), proba)
+        for going_on in (copy.set_params(warm_start=True).fit, copy.partial_fit):
+            with pytest.raises(ValueError, match=r"drop_training_state\(\) was called"):
+                going_on(X, y)
+        copy.set_params(warm_start=False).fit(X, y)
+        copy.partial_fit(X, y)
+    with pytest.raises(NotFittedError):
+        quick().drop_training_state()
 
 
 def test_clone_forgets(quick, binary):
