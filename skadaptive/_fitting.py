@@ -15,6 +15,7 @@ import numpy as np
 from ._committee.decision import Decision, DecisionRule, decide, is_tuned
 from ._committee.folds import NothingHeldOut, chunk_folds, make_folds, n_members, pool
 from ._committee.inference import Committee, probabilities
+from ._committee.inputs import choose_inputs
 from ._committee.monitor import Adaptation, EarlierEpochs, Monitor
 from ._committee.resampling import resample
 from ._committee.rows import TrainingRows
@@ -296,7 +297,12 @@ def _train(estimator, rows, class_totals, transform, scorer, state, is_chunk=Fal
     plan = make_plan(rows, settings, state.training)
     with keras_required():
         from ._training.loop import train_committee
-    networks = train_committee(transform, rows, settings, plan, monitor, state.training)
+    start = state.training
+    if start is None:
+        transform, start = choose_inputs(
+            transform, rows, estimator.n_bins == "auto", plan.uses_relevance
+        )
+    networks = train_committee(transform, rows, settings, plan, monitor, start)
     kernels, biases = networks.kernels, networks.biases
     if swap_classes:
         kernels[-1], biases[-1] = -kernels[-1], -biases[-1]

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from .._typing import FloatArray, IntArray
+from .._typing import BoolArray, FloatArray, IntArray
 from .piecewise import PiecewiseLinearEncoding
 from .scaling import RobustScaler
 
@@ -53,6 +53,10 @@ class InputTransform:
         X, sample_weight = _without_weight_0(X, sample_weight)
         chunk = RobustScaler.fit(X, sample_weight, normal_scores=False)
         return replace(self, scaler=self.scaler.averaged_with(chunk, share))
+
+    def with_encoded(self, kept: BoolArray) -> "InputTransform":
+        """Encode only some of the encoded columns, by a mask of shape (n_encoded,)."""
+        return replace(self, encoding=self.encoding.only(kept))
 
     @property
     def n_features(self) -> int:
