@@ -10,9 +10,10 @@ from numbers import Integral, Real
 from typing import Any, Self
 
 import numpy as np
+from scipy.sparse import issparse
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.metrics import get_scorer_names
-from sklearn.utils import check_array, check_random_state, check_X_y
+from sklearn.utils import check_array, check_random_state, check_X_y, gen_batches
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import (
     check_consistent_length,
@@ -33,6 +34,7 @@ from ._committee.inference import (
 from ._committee.scoring import labels
 from ._committee.state import CommitteeState, OutOfFoldBuffer, Seeds
 from ._features.categories import make_encoder
+from ._features.sparse import canonical
 from ._features.transform import InputTransform
 from ._fitting import FittedCommittee, GivenRows, fit_chunk, fit_rows, keras_required
 from ._parameters import rare_class
@@ -59,7 +61,14 @@ _OPTIMIZERS = {
 }
 
 # Features may be numbers, or NaN where missing.
-_FEATURES = {"dtype": (np.float64, np.float32), "ensure_all_finite": "allow-nan"}
+_FEATURES = {
+    "accept_sparse": "csr",
+    "dtype": (np.float64, np.float32),
+    "ensure_all_finite": "allow-nan",
+}
+
+# Values of a sparse table that are made dense at a time.
+_DENSE_VALUES = 2**22
 
 
 class AdaptiveHybridClassifier(ClassifierMixin, BaseEstimator):
@@ -643,11 +652,19 @@ class AdaptiveHybridClassifier(ClassifierMixin, BaseEstimator):
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.input_tags.allow_nan = True
+        tags.input_tags.sparse = True
         return tags
 
     def _logits(self, X: Table) -> FloatArray:
         check_is_fitted(self)
-        return self._committee.logits(self._as_numbers(X))
+        X = self._as_numbers(X)
+        committee = self._committee
+        take = committee.transform.take
+        if not issparse(X):
+            return committee.logits(take(X))
+        n_rows = max(1, _DENSE_VALUES // max(1, committee.transform.n_features))
+        parts = gen_batches(X.shape[0], n_rows)
+        return np.concatenate([committee.logits(take(X[part])) for part in parts])
 
     # ----------------------------------------------------------------- steps of fitting
 
@@ -666,7 +683,8 @@ class AdaptiveHybridClassifier(ClassifierMixin, BaseEstimator):
         unit *= (weight[weight > 0] / unit).mean()
         weight = weight / unit
         indices = self._check_classes(target, weight, continues)
-        given = GivenRows(X, table, indices, weight, sample_weight is not None)
+        rows = table if issparse(X) else X  # CSR, whose rows can be picked
+        given = GivenRows(rows, table, indices, weight, sample_weight is not None)
         class_totals = np.bincount(indices, weight, len(self.classes_))
         state = dataclasses.replace(
             self._state if continues else self._new_state(class_totals),
@@ -677,7 +695,7 @@ class AdaptiveHybridClassifier(ClassifierMixin, BaseEstimator):
         if continues:
             transform = self._same_transform()
         else:
-            transform = InputTransform.fit(table, weight, self.n_bins)
+            transform = self._new_transform(table, weight)
         fitted = fit_rows(
             self,
             given,
@@ -710,15 +728,17 @@ class AdaptiveHybridClassifier(ClassifierMixin, BaseEstimator):
         indices = self._class_indices(target, "y")
         class_totals = np.bincount(indices, weight, len(self.classes_))
         if is_first:
-            transform = InputTransform.fit(table, weight, self.n_bins)
+            transform = self._new_transform(table, weight)
             state = self._new_state(class_totals)
         else:
             state = self._state
             class_totals = class_totals + state.class_totals
             share = weight.sum() / class_totals.sum()
-            transform = self._same_transform().updated(table, weight, share)
+            transform = self._same_transform()
+            transform = transform.updated(transform.take(table), weight, share)
         state = dataclasses.replace(state, weight_unit=unit, class_totals=class_totals)
-        given = GivenRows(X, table, indices, weight, sample_weight is not None)
+        rows = table if issparse(X) else X  # CSR, whose rows can be picked
+        given = GivenRows(rows, table, indices, weight, sample_weight is not None)
         self._take_over(fit_chunk(self, given, state, transform))
         if is_first and self.cv is None:
             self._warn_of_nothing_held_out()
@@ -743,6 +763,12 @@ class AdaptiveHybridClassifier(ClassifierMixin, BaseEstimator):
         rng = check_random_state(self.random_state)
         seeds = Seeds(*map(int, rng.randint(2**31 - 1, size=4)))
         return CommitteeState(seeds, rare_class(class_totals), class_totals)
+
+    def _new_transform(self, table: Any, weight: FloatArray) -> InputTransform | None:
+        """Scaling and encoding; None for a sparse table, whose columns are chosen."""
+        if issparse(table):
+            return None
+        return InputTransform.fit(table, weight, self.n_bins)
 
     def _same_transform(self) -> InputTransform:
         """The transform of the network to continue from; refuses another ``n_bins``."""
@@ -775,7 +801,8 @@ class AdaptiveHybridClassifier(ClassifierMixin, BaseEstimator):
         if reset:
             self.feature_encoder_ = make_encoder(self.categorical_features, X)
         if self.feature_encoder_ is None:
-            return validate_data(self, X, reset=reset, **_FEATURES)
+            X = validate_data(self, X, reset=reset, **_FEATURES)
+            return canonical(X) if issparse(X) else X
         validate_data(self, X, reset=reset, skip_check_array=True)
         return check_array(
             self.feature_encoder_.transform(X), estimator=self, **_FEATURES
@@ -829,7 +856,8 @@ class AdaptiveHybridClassifier(ClassifierMixin, BaseEstimator):
         indices = self._class_indices(target, "y_val")
         weight = check_sample_weight(sample_weight, table)
         weight = weight / weight[weight > 0].mean()
-        return GivenRows(X, table, indices, weight, sample_weight is not None)
+        rows = table if issparse(X) else X
+        return GivenRows(rows, table, indices, weight, sample_weight is not None)
 
     def _warn_of_nothing_held_out(self) -> None:
         if is_tuned(self.threshold) or self.calibration:

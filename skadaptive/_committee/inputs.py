@@ -6,6 +6,8 @@ each member chooses by its own training rows. All members have the same inputs, 
 that any of them has chosen; the input scales of the others are 0.
 """
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from .._features.relevance import (
@@ -15,21 +17,71 @@ from .._features.relevance import (
     univariate_relevance,
 )
 from .._features.scaling import subsample_rows
+from .._features.sparse import column_relevance, most_columns
+from .._features.transform import InputTransform
 
 # Most bins of the features that are encoded under n_bins="auto". Members that take no
 # more than that are encoded together in every step (docs/research/044).
 _MOST_BINS = 512
 
 
-def choose_inputs(transform, rows, auto_bins, uses_relevance):
+@dataclass(frozen=True)
+class Inputs:
+    """From the features to the inputs of the networks, and who uses which.
+
+    Attributes
+    ----------
+    transform : InputTransform
+    used : ndarray of shape (n_members, n_features), bool, or None
+        Features that each member uses, of those that the transform takes; None for all.
+    """
+
+    transform: InputTransform
+    used: np.ndarray | None = None
+
+
+def sparse_inputs(X, sample_weight, rows, n_bins):
+    """Choose columns of a sparse table, and fit the transform of these.
+
+    Parameters
+    ----------
+    X : CSR table of shape (n_samples, n_columns)
+        The rows that scaling and encoding are fitted to.
+    sample_weight : ndarray of shape (n_samples,)
+    rows : TrainingRows
+        Sparse, with class weights.
+    n_bins : int, "auto" or None
+
+    Returns
+    -------
+    Inputs
+        Of all columns if there are few.
+    """
+    n_most, n_columns = most_columns(len(rows)), X.shape[1]
+    if n_columns <= n_most:
+        return Inputs(
+            InputTransform.fit_sparse(X, np.arange(n_columns), sample_weight, n_bins)
+        )
+    relevance = []
+    for train, _ in rows.folds:
+        weight = np.bincount(train, rows.weight[train], len(rows))
+        kept = np.flatnonzero(weight)
+        relevance.append(column_relevance(rows.X[kept], rows.y[kept], weight[kept]))
+    used = most_relevant(np.stack(relevance), n_most)
+    columns = np.flatnonzero(used.any(axis=0))
+    transform = InputTransform.fit_sparse(X, columns, sample_weight, n_bins)
+    return Inputs(transform, used[:, columns])
+
+
+def choose_inputs(inputs, rows, auto_bins, uses_relevance):
     """Choose the features to encode, and the learning rates of the input scales.
 
     Parameters
     ----------
-    transform : InputTransform
-        Encodes every feature that can be encoded.
+    inputs : Inputs
+        Every feature that can be encoded is.
     rows : TrainingRows
-        With class weights.
+        Dense, with class weights.
     auto_bins : bool
         Whether a table with many features has only the most relevant ones encoded.
     uses_relevance : bool
@@ -43,24 +95,28 @@ def choose_inputs(transform, rows, auto_bins, uses_relevance):
         Relative learning rate of each input scale; 0 for inputs that a member does not
         use.
     """
+    transform, used = inputs.transform, inputs.used
     encoding = transform.encoding
     limited = auto_bins and encoding.n_outputs > _MOST_BINS
-    if not (limited or uses_relevance):
-        return transform, np.ones((len(rows.folds), len(transform.input_features)))
-    relevance = _relevance(rows)
-    used = None
+    rates = np.ones((len(rows.folds), transform.n_features))
+    if limited or uses_relevance:
+        relevance = _relevance(rows)
+        if used is not None:
+            relevance *= used
+    encoded = None
     if limited:
         features = transform.scaler.feature_of_column[encoding.columns]
-        used = most_relevant(relevance[:, features], _MOST_BINS // encoding.n_bins)
-        transform = transform.with_encoded(used.any(axis=0))
-        used = used[:, used.any(axis=0)]
-    rates = np.ones(relevance.shape)
+        encoded = most_relevant(relevance[:, features], _MOST_BINS // encoding.n_bins)
+        kept = encoded.any(axis=0)
+        transform, encoded = transform.with_encoded(kept), encoded[:, kept]
     if uses_relevance:
         rates = np.stack([relative_learning_rates(member) for member in relevance])
-    rates = rates[:, transform.input_features]
     if used is not None:
-        encoded = rates[:, transform.scaler.n_outputs :]
-        encoded[~np.repeat(used, encoding.n_bins, axis=1)] = 0.0
+        rates[~used] = 0.0
+    rates = rates[:, transform.input_features]
+    if encoded is not None:
+        of_bins = rates[:, transform.scaler.n_outputs :]
+        of_bins[~np.repeat(encoded, encoding.n_bins, axis=1)] = 0.0
     return transform, rates
 
 

@@ -92,7 +92,7 @@ class PiecewiseLinearEncoding:
         return cls(np.array(columns, np.int32), centers, slopes)
 
     def only(self, kept: BoolArray) -> "PiecewiseLinearEncoding":
-        """Return the encoding of some of its columns, by a mask of shape (n_encoded,)."""
+        """Encode only some of the columns, by a mask of shape (n_encoded,)."""
         return replace(
             self,
             columns=self.columns[kept],
