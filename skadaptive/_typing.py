@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-#: Features: an array of shape (n_samples, n_features) or a DataFrame.
+#: Features of shape (n_samples, n_features): an array, sparse too, or a DataFrame.
 Table: TypeAlias = ArrayLike | pd.DataFrame
 #: A matrix or an array of ``scipy.sparse``, in CSR format.
 SparseTable: TypeAlias = Any

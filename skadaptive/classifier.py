@@ -83,7 +83,10 @@ class AdaptiveHybridClassifier(ClassifierMixin, BaseEstimator):
     No rows are lost to a validation set.
 
     Features may have any scale, missing values and categories. They are encoded and
-    scaled inside.
+    scaled inside. ``X`` may be sparse wherever it is passed, a matrix or an array of
+    ``scipy.sparse``. Of a sparse table with more than 2,048 columns, or fewer above
+    32,768 rows, the networks take the columns that are most relevant in the training
+    rows of each member.
 
     Parameters
     ----------
@@ -98,8 +101,10 @@ class AdaptiveHybridClassifier(ClassifierMixin, BaseEstimator):
     n_bins : int, "auto" or None, default="auto"
         Number of quantile bins of the piecewise linear encoding, with which the
         networks learn sharp thresholds of a feature. "auto" is 16, and fewer for more
-        than 32 features. None switches the encoding off, which makes training faster,
-        most of all with hundreds of features.
+        than 32 features. If more than 128 features can be encoded, "auto" encodes at
+        most 128 of them, in 4 bins: those that are most relevant in the training rows
+        of each member. An integer encodes every feature, which takes much more time
+        with hundreds of them. None switches the encoding off.
 
     dropout : float, default=0.0
         Fraction of the hidden units that is dropped in each training step, in [0, 1).
@@ -307,7 +312,7 @@ class AdaptiveHybridClassifier(ClassifierMixin, BaseEstimator):
     scaled by all rows. Compare models on rows that ``fit`` has not seen.
 
     Tips for faster training: take ``cv=5`` or ``cv=0.2`` instead of ten members,
-    ``n_bins=None`` on tables of hundreds of features, or a smaller ``max_epochs``.
+    ``n_bins=None`` on tables of a hundred features, or a smaller ``max_epochs``.
 
     Tips for more accuracy: try ``cv=10`` above 4,000 rows as well, choose the
     ``scoring`` that you will report, and search over ``gamma``, ``alpha`` and
@@ -465,14 +470,14 @@ class AdaptiveHybridClassifier(ClassifierMixin, BaseEstimator):
 
         Parameters
         ----------
-        X : array-like or DataFrame of shape (n_samples, n_features)
+        X : array-like, sparse or DataFrame of shape (n_samples, n_features)
             Numbers on any scale, NaN where missing, or categories; see
             ``categorical_features``.
         y : array-like of shape (n_samples,)
             Class labels, two or more.
         sample_weight : array-like of shape (n_samples,), default=None
             Non-negative weights; a row of weight 0 counts as absent.
-        X_val : array-like or DataFrame of shape (n_val, n_features), default=None
+        X_val : table of shape (n_val, n_features), default=None
             Validation rows, which take the place of held-out rows: every member trains
             on all of X, from its own initial parameters, and ``cv`` only sets the
             number of members.
@@ -525,7 +530,7 @@ class AdaptiveHybridClassifier(ClassifierMixin, BaseEstimator):
 
         Parameters
         ----------
-        X : array-like or DataFrame of shape (n_samples, n_features)
+        X : array-like, sparse or DataFrame of shape (n_samples, n_features)
             Numbers on any scale, NaN where missing, or categories; see
             ``categorical_features``.
         y : array-like of shape (n_samples,)
@@ -573,7 +578,7 @@ class AdaptiveHybridClassifier(ClassifierMixin, BaseEstimator):
 
         Parameters
         ----------
-        X : array-like or DataFrame of shape (n_samples, n_features)
+        X : array-like, sparse or DataFrame of shape (n_samples, n_features)
             Rows with the features of ``fit``.
 
         Returns
@@ -591,7 +596,7 @@ class AdaptiveHybridClassifier(ClassifierMixin, BaseEstimator):
 
         Parameters
         ----------
-        X : array-like or DataFrame of shape (n_samples, n_features)
+        X : array-like, sparse or DataFrame of shape (n_samples, n_features)
             Rows with the features of ``fit``.
 
         Returns
@@ -606,7 +611,7 @@ class AdaptiveHybridClassifier(ClassifierMixin, BaseEstimator):
 
         Parameters
         ----------
-        X : array-like or DataFrame of shape (n_samples, n_features)
+        X : array-like, sparse or DataFrame of shape (n_samples, n_features)
             Rows with the features of ``fit``.
 
         Returns
@@ -621,7 +626,7 @@ class AdaptiveHybridClassifier(ClassifierMixin, BaseEstimator):
 
         Parameters
         ----------
-        X : array-like or DataFrame of shape (n_samples, n_features)
+        X : array-like, sparse or DataFrame of shape (n_samples, n_features)
             Rows with the features of ``fit``.
 
         Returns
@@ -692,6 +697,7 @@ class AdaptiveHybridClassifier(ClassifierMixin, BaseEstimator):
             class_totals=class_totals,
             out_of_fold=OutOfFoldBuffer(),
         )
+        transform: InputTransform | None
         if continues:
             transform = self._same_transform()
         else:

@@ -61,11 +61,11 @@ def quantile_codes(X: FloatArray, sample_weight: FloatArray) -> IntArray:
     for part, columns in column_blocks(X):
         block = codes[:, part]
         tied = np.ones(len(columns), bool)
-        if equal and has_weight.all() and len(X) <= _FEW_ROWS:
+        if equal and has_weight.all() and 1 < len(X) <= _FEW_ROWS:
             # Without ties the bins are those of the ranks, whatever the values.
             order = columns.argsort(axis=1)
             steps = np.diff(np.take_along_axis(columns, order, axis=1), axis=1)
-            tied = ~(steps > 0).all(axis=1)  # NaN counts as tied
+            tied = np.any(~(steps > 0), axis=1)  # NaN counts as tied
             ones = np.ones(columns.shape[1], int)
             for feature in np.flatnonzero(~tied):
                 block[order[feature], feature] = _codes_of_values(ones)
@@ -96,7 +96,7 @@ def _codes(
     return codes
 
 
-def _codes_of_values(weight: FloatArray) -> IntArray:
+def _codes_of_values(weight: FloatArray | IntArray) -> IntArray:
     """Quantile bin of each distinct value, from the weight of each in their order."""
     mid_rank = (np.cumsum(weight) - weight / 2) / (weight.sum() or 1.0)
     # The small number keeps the unit and the rounding of weights from deciding.

@@ -18,7 +18,7 @@ _LEAST_FILLED = 3
 
 # Most columns that are taken, and the most values that they have in all rows; but so
 # many columns are taken whatever the number of rows. Of 50,000 terms, 1,000 and 2,000
-# are equally good, and 4,000 are worse (docs/research/044).
+# are equally good, and 4,000 are worse (docs/research/049).
 _MOST_COLUMNS, _MOST_VALUES, _LEAST_COLUMNS = 2048, 2**26, 128
 
 
@@ -43,11 +43,15 @@ def stacked(tables: list[Any]) -> Any:
     return np.concatenate(tables)
 
 
+def dense(table: Any) -> FloatArray:
+    """A table as an array, of which no copy is made if it is one."""
+    return table.toarray() if issparse(table) else table
+
+
 def same_values(one: Any, other: Any) -> bool:
     """Whether two tables are equal; NaN is equal to NaN."""
     if not (issparse(one) and issparse(other)):
-        one, other = (t.toarray() if issparse(t) else t for t in (one, other))
-        return np.array_equal(one, other, equal_nan=True)
+        return np.array_equal(dense(one), dense(other), equal_nan=True)
     return one.shape == other.shape and all(
         np.array_equal(getattr(one, part), getattr(other, part), equal_nan=True)
         for part in ("indptr", "indices", "data")

@@ -4,11 +4,11 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from scipy.sparse import issparse
 
 from .._typing import BoolArray, FloatArray, IntArray, SparseTable
 from .piecewise import PiecewiseLinearEncoding
 from .scaling import RobustScaler
+from .sparse import dense
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ class InputTransform:
         """The features of a table, dense."""
         if self.columns is not None:
             X = X[:, self.columns]
-        return X.toarray() if issparse(X) else X
+        return dense(X)
 
     def updated(
         self, X: FloatArray, sample_weight: FloatArray, share: float
