@@ -91,6 +91,7 @@ def test_columns_of_chance_are_not_relevant(rng):
     X[::40, 2] = 1.0  # ten rows, all of class 1
     X[:, 3] = 1.3  # constant
     X[:, 4] = np.where(y, np.nan, 0)  # missing counts as 0
+    X[1:9, 0] = np.nan
     relevance = column_relevance(csr_matrix(X), y.astype(int), np.ones(400))
     assert relevance[0] == pytest.approx(1)
     assert relevance[2] > 0.1
