@@ -15,11 +15,13 @@ import numpy as np
 from ._committee.decision import Decision, DecisionRule, decide, is_tuned
 from ._committee.folds import NothingHeldOut, chunk_folds, make_folds, n_members, pool
 from ._committee.inference import Committee, probabilities
+from ._committee.inputs import Inputs, choose_inputs, sparse_inputs
 from ._committee.monitor import Adaptation, EarlierEpochs, Monitor
 from ._committee.resampling import resample
 from ._committee.rows import TrainingRows
 from ._committee.scoring import OutOfFoldScorer
 from ._committee.state import CommitteeState, TrainingState
+from ._features.sparse import stacked
 from ._parameters import (
     auto_epochs,
     auto_patience,
@@ -42,7 +44,7 @@ class GivenRows:
     ----------
     X : array-like or DataFrame of shape (n_samples, n_features)
         As given, for samplers, splitters and scorers of the user's own.
-    table : ndarray of shape (n_samples, n_features)
+    table : ndarray or CSR table of shape (n_samples, n_features)
         The same as numbers, categories encoded.
     y : ndarray of shape (n_samples,)
         Class indices.
@@ -94,7 +96,8 @@ def fit_rows(estimator, given, validation, groups, state, transform):
         Validation rows, which take the place of held-out rows.
     groups : array-like of shape (n_samples,) or None
     state : CommitteeState
-    transform : InputTransform
+    transform : InputTransform or None
+        None for a sparse table, whose columns are chosen first.
 
     Returns
     -------
@@ -105,7 +108,7 @@ def fit_rows(estimator, given, validation, groups, state, transform):
         scorer = _scorer(estimator, rows, given, state.rare)
     else:
         rows = _with_validation(estimator, given, validation, groups, state)
-        n_given = len(given.table)
+        n_given = len(given.y)
         scorer = _scorer(estimator, rows, validation, state.rare, offset=n_given)
     if scorer is None and rows.held_out.size:
         warn(
@@ -122,11 +125,12 @@ def fit_rows(estimator, given, validation, groups, state, transform):
     weight /= weight[weight > 0].mean()
     weighted = rows.with_weight(weight)
     totals = weighted.class_totals(len(factors))
-    trained = _train(estimator, weighted, totals, transform, scorer, state)
+    inputs, weighted = _inputs(estimator, given, weighted, transform)
+    trained = _train(estimator, weighted, totals, inputs, scorer, state)
     buffer = _buffer(state, rows, trained)
     rule = _decision_rule(estimator, factors, state.rare)
     decision = decide(buffer, rule, scorer is not None)
-    return _result(trained, decision, buffer, state, len(given.table))
+    return _result(trained, decision, buffer, state, len(given.y))
 
 
 def fit_chunk(estimator, given, state, transform):
@@ -147,13 +151,12 @@ def fit_chunk(estimator, given, state, transform):
     scale = class_totals.sum() / (class_totals @ factors)
     weighted = rows.with_weight(rows.weight * factors[rows.y] * scale)
     totals = class_totals * factors
-    trained = _train(
-        estimator, weighted, totals, transform, scorer, state, is_chunk=True
-    )
+    inputs, weighted = _inputs(estimator, given, weighted, transform)
+    trained = _train(estimator, weighted, totals, inputs, scorer, state, is_chunk=True)
     buffer = _buffer(state, rows, trained)
     rule = _decision_rule(estimator, factors, state.rare)
     decision = decide(buffer, rule, np.unique(buffer.y).size == n_classes)
-    return _result(trained, decision, buffer, state, len(given.table))
+    return _result(trained, decision, buffer, state, len(given.y))
 
 
 # ----------------------------------------------------------------- rows and their folds
@@ -190,10 +193,11 @@ def _with_validation(estimator, given, validation, groups, state):
     """The rows, on all of which every member trains, and the validation rows."""
     cv = _cv(estimator, state)
     train = np.flatnonzero(given.weight > 0)
-    test = len(given.table) + np.flatnonzero(validation.weight > 0)
+    test = len(given.y) + np.flatnonzero(validation.weight > 0)
     folds = [(train, test)] * n_members(cv, given.X, given.y, given.weight, groups)
     parts = ((part.table, part.y, part.weight) for part in (given, validation))
-    return TrainingRows(*map(np.concatenate, zip(*parts, strict=True)), folds)
+    X, y, weight = zip(*parts, strict=True)
+    return TrainingRows(stacked(X), np.concatenate(y), np.concatenate(weight), folds)
 
 
 def _scorer(estimator, rows, source, rare, offset=0):
@@ -236,10 +240,8 @@ def _resampled(estimator, rows, given, state):
         )
     if not synthetic:
         return replace(rows, folds=folds)
-    X, y = (
-        np.concatenate(parts)
-        for parts in zip((rows.X, rows.y), *synthetic, strict=True)
-    )
+    tables, labels = zip((rows.X, rows.y), *synthetic, strict=True)
+    X, y = stacked(tables), np.concatenate(labels)
     weight = np.r_[rows.weight, np.ones(len(y) - len(rows.weight))]
     return TrainingRows(X, y, weight, folds)
 
@@ -262,7 +264,16 @@ class _Trained:
     initial_loss_weights: np.ndarray
 
 
-def _train(estimator, rows, class_totals, transform, scorer, state, is_chunk=False):
+def _inputs(estimator, given, rows, transform):
+    """The inputs of the networks, and the rows with the features that these take."""
+    if transform is None:
+        inputs = sparse_inputs(given.table, given.weight, rows, estimator.n_bins)
+    else:
+        inputs = Inputs(transform)
+    return inputs, replace(rows, X=inputs.transform.take(rows.X))
+
+
+def _train(estimator, rows, class_totals, inputs, scorer, state, is_chunk=False):
     """Train a committee on weighted rows."""
     check_optimizer(estimator.optimizer)
     initial = check_loss_weights(estimator.loss_weights)
@@ -296,7 +307,12 @@ def _train(estimator, rows, class_totals, transform, scorer, state, is_chunk=Fal
     plan = make_plan(rows, settings, state.training)
     with keras_required():
         from ._training.loop import train_committee
-    networks = train_committee(transform, rows, settings, plan, monitor, state.training)
+    transform, start = inputs.transform, state.training
+    if start is None:
+        transform, start = choose_inputs(
+            inputs, rows, estimator.n_bins == "auto", plan.uses_relevance
+        )
+    networks = train_committee(transform, rows, settings, plan, monitor, start)
     kernels, biases = networks.kernels, networks.biases
     if swap_classes:
         kernels[-1], biases[-1] = -kernels[-1], -biases[-1]

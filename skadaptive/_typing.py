@@ -7,8 +7,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-#: Features: an array of shape (n_samples, n_features) or a DataFrame.
+#: Features of shape (n_samples, n_features): an array, sparse too, or a DataFrame.
 Table: TypeAlias = ArrayLike | pd.DataFrame
+#: A matrix or an array of ``scipy.sparse``, in CSR format.
+SparseTable: TypeAlias = Any
 FloatArray: TypeAlias = NDArray[np.floating[Any]]
 IntArray: TypeAlias = NDArray[np.integer[Any]]
 BoolArray: TypeAlias = NDArray[np.bool_]
@@ -35,6 +37,7 @@ __all__ = [
     "Label",
     "Literal",
     "RandomState",
+    "SparseTable",
     "Table",
     "Tensor",
 ]

@@ -10,9 +10,10 @@ from numbers import Integral, Real
 from typing import Any, Self
 
 import numpy as np
+from scipy.sparse import issparse
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.metrics import get_scorer_names
-from sklearn.utils import check_array, check_random_state, check_X_y
+from sklearn.utils import check_array, check_random_state, check_X_y, gen_batches
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import (
     check_consistent_length,
@@ -33,6 +34,7 @@ from ._committee.inference import (
 from ._committee.scoring import labels
 from ._committee.state import CommitteeState, OutOfFoldBuffer, Seeds
 from ._features.categories import make_encoder
+from ._features.sparse import canonical
 from ._features.transform import InputTransform
 from ._fitting import FittedCommittee, GivenRows, fit_chunk, fit_rows, keras_required
 from ._parameters import rare_class
@@ -59,7 +61,14 @@ _OPTIMIZERS = {
 }
 
 # Features may be numbers, or NaN where missing.
-_FEATURES = {"dtype": (np.float64, np.float32), "ensure_all_finite": "allow-nan"}
+_FEATURES = {
+    "accept_sparse": "csr",
+    "dtype": (np.float64, np.float32),
+    "ensure_all_finite": "allow-nan",
+}
+
+# Values of a sparse table that are made dense at a time.
+_DENSE_VALUES = 2**22
 
 
 class AdaptiveHybridClassifier(ClassifierMixin, BaseEstimator):
@@ -74,7 +83,10 @@ class AdaptiveHybridClassifier(ClassifierMixin, BaseEstimator):
     No rows are lost to a validation set.
 
     Features may have any scale, missing values and categories. They are encoded and
-    scaled inside.
+    scaled inside. ``X`` may be sparse wherever it is passed, a matrix or an array of
+    ``scipy.sparse``. Of a sparse table with more than 2,048 columns, or fewer above
+    32,768 rows, the networks take the columns that are most relevant in the training
+    rows of each member.
 
     Parameters
     ----------
@@ -89,8 +101,10 @@ class AdaptiveHybridClassifier(ClassifierMixin, BaseEstimator):
     n_bins : int, "auto" or None, default="auto"
         Number of quantile bins of the piecewise linear encoding, with which the
         networks learn sharp thresholds of a feature. "auto" is 16, and fewer for more
-        than 32 features. None switches the encoding off, which makes training faster,
-        most of all with hundreds of features.
+        than 32 features. If more than 128 features can be encoded, "auto" encodes at
+        most 128 of them, in 4 bins: those that are most relevant in the training rows
+        of each member. An integer encodes every feature, which takes much more time
+        with hundreds of them. None switches the encoding off.
 
     dropout : float, default=0.0
         Fraction of the hidden units that is dropped in each training step, in [0, 1).
@@ -300,7 +314,7 @@ class AdaptiveHybridClassifier(ClassifierMixin, BaseEstimator):
     scaled by all rows. Compare models on rows that ``fit`` has not seen.
 
     Tips for faster training: take ``cv=5`` or ``cv=0.2`` instead of ten members,
-    ``n_bins=None`` on tables of hundreds of features, or a smaller ``max_epochs``.
+    ``n_bins=None`` on tables of a hundred features, or a smaller ``max_epochs``.
 
     Tips for more accuracy: try ``cv=10`` above 4,000 rows as well, choose the
     ``scoring`` that you will report, and search over ``gamma``, ``alpha`` and
@@ -458,14 +472,14 @@ class AdaptiveHybridClassifier(ClassifierMixin, BaseEstimator):
 
         Parameters
         ----------
-        X : array-like or DataFrame of shape (n_samples, n_features)
+        X : array-like, sparse or DataFrame of shape (n_samples, n_features)
             Numbers on any scale, NaN where missing, or categories; see
             ``categorical_features``.
         y : array-like of shape (n_samples,)
             Class labels, two or more.
         sample_weight : array-like of shape (n_samples,), default=None
             Non-negative weights; a row of weight 0 counts as absent.
-        X_val : array-like or DataFrame of shape (n_val, n_features), default=None
+        X_val : table of shape (n_val, n_features), default=None
             Validation rows, which take the place of held-out rows: every member trains
             on all of X, from its own initial parameters, and ``cv`` only sets the
             number of members.
@@ -518,7 +532,7 @@ class AdaptiveHybridClassifier(ClassifierMixin, BaseEstimator):
 
         Parameters
         ----------
-        X : array-like or DataFrame of shape (n_samples, n_features)
+        X : array-like, sparse or DataFrame of shape (n_samples, n_features)
             Numbers on any scale, NaN where missing, or categories; see
             ``categorical_features``.
         y : array-like of shape (n_samples,)
@@ -568,7 +582,7 @@ class AdaptiveHybridClassifier(ClassifierMixin, BaseEstimator):
 
         Parameters
         ----------
-        X : array-like or DataFrame of shape (n_samples, n_features)
+        X : array-like, sparse or DataFrame of shape (n_samples, n_features)
             Rows with the features of ``fit``.
 
         Returns
@@ -586,7 +600,7 @@ class AdaptiveHybridClassifier(ClassifierMixin, BaseEstimator):
 
         Parameters
         ----------
-        X : array-like or DataFrame of shape (n_samples, n_features)
+        X : array-like, sparse or DataFrame of shape (n_samples, n_features)
             Rows with the features of ``fit``.
 
         Returns
@@ -601,7 +615,7 @@ class AdaptiveHybridClassifier(ClassifierMixin, BaseEstimator):
 
         Parameters
         ----------
-        X : array-like or DataFrame of shape (n_samples, n_features)
+        X : array-like, sparse or DataFrame of shape (n_samples, n_features)
             Rows with the features of ``fit``.
 
         Returns
@@ -616,7 +630,7 @@ class AdaptiveHybridClassifier(ClassifierMixin, BaseEstimator):
 
         Parameters
         ----------
-        X : array-like or DataFrame of shape (n_samples, n_features)
+        X : array-like, sparse or DataFrame of shape (n_samples, n_features)
             Rows with the features of ``fit``.
 
         Returns
@@ -668,12 +682,20 @@ class AdaptiveHybridClassifier(ClassifierMixin, BaseEstimator):
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.input_tags.allow_nan = True
+        tags.input_tags.sparse = True
         return tags
 
     def _logits(self, X: Table) -> FloatArray:
         if not hasattr(self, "_committee"):
             check_is_fitted(self)  # raises an error
-        return self._committee.logits(self._as_numbers(X))
+        X = self._as_numbers(X)
+        committee = self._committee
+        take = committee.transform.take
+        if not issparse(X):
+            return committee.logits(take(X))
+        n_rows = max(1, _DENSE_VALUES // max(1, committee.transform.n_features))
+        parts = gen_batches(X.shape[0], n_rows)
+        return np.concatenate([committee.logits(take(X[part])) for part in parts])
 
     # ----------------------------------------------------------------- steps of fitting
 
@@ -692,7 +714,8 @@ class AdaptiveHybridClassifier(ClassifierMixin, BaseEstimator):
         unit *= (weight[weight > 0] / unit).mean()
         weight = weight / unit
         indices = self._check_classes(target, weight, continues)
-        given = GivenRows(X, table, indices, weight, sample_weight is not None)
+        rows = table if issparse(X) else X  # CSR, whose rows can be picked
+        given = GivenRows(rows, table, indices, weight, sample_weight is not None)
         class_totals = np.bincount(indices, weight, len(self.classes_))
         state = dataclasses.replace(
             self._resumed_state() if continues else self._new_state(class_totals),
@@ -700,10 +723,11 @@ class AdaptiveHybridClassifier(ClassifierMixin, BaseEstimator):
             class_totals=class_totals,
             out_of_fold=OutOfFoldBuffer(),
         )
+        transform: InputTransform | None
         if continues:
             transform = self._same_transform()
         else:
-            transform = InputTransform.fit(table, weight, self.n_bins)
+            transform = self._new_transform(table, weight)
         fitted = fit_rows(
             self,
             given,
@@ -737,15 +761,17 @@ class AdaptiveHybridClassifier(ClassifierMixin, BaseEstimator):
         indices = self._class_indices(target, "y")
         class_totals = np.bincount(indices, weight, len(self.classes_))
         if earlier is None:
-            transform = InputTransform.fit(table, weight, self.n_bins)
+            transform = self._new_transform(table, weight)
             state = self._new_state(class_totals)
         else:
             state = earlier
             class_totals = class_totals + state.class_totals
             share = weight.sum() / class_totals.sum()
-            transform = self._same_transform().updated(table, weight, share)
+            transform = self._same_transform()
+            transform = transform.updated(transform.take(table), weight, share)
         state = dataclasses.replace(state, weight_unit=unit, class_totals=class_totals)
-        given = GivenRows(X, table, indices, weight, sample_weight is not None)
+        rows = table if issparse(X) else X  # CSR, whose rows can be picked
+        given = GivenRows(rows, table, indices, weight, sample_weight is not None)
         self._take_over(fit_chunk(self, given, state, transform), continues=True)
         if is_first and self.cv is None:
             self._warn_of_nothing_held_out()
@@ -785,6 +811,12 @@ class AdaptiveHybridClassifier(ClassifierMixin, BaseEstimator):
         committee = self._committee
         return self._state.resumed(committee.kernels, committee.biases)
 
+    def _new_transform(self, table: Any, weight: FloatArray) -> InputTransform | None:
+        """Scaling and encoding; None for a sparse table, whose columns are chosen."""
+        if issparse(table):
+            return None
+        return InputTransform.fit(table, weight, self.n_bins)
+
     def _same_transform(self) -> InputTransform:
         """The transform of the network to continue from; refuses another ``n_bins``."""
         transform = self._committee.transform
@@ -816,7 +848,8 @@ class AdaptiveHybridClassifier(ClassifierMixin, BaseEstimator):
         if reset:
             self.feature_encoder_ = make_encoder(self.categorical_features, X)
         if self.feature_encoder_ is None:
-            return validate_data(self, X, reset=reset, **_FEATURES)
+            X = validate_data(self, X, reset=reset, **_FEATURES)
+            return canonical(X) if issparse(X) else X
         validate_data(self, X, reset=reset, skip_check_array=True)
         return check_array(
             self.feature_encoder_.transform(X), estimator=self, **_FEATURES
@@ -870,7 +903,8 @@ class AdaptiveHybridClassifier(ClassifierMixin, BaseEstimator):
         indices = self._class_indices(target, "y_val")
         weight = check_sample_weight(sample_weight, table)
         weight = weight / weight[weight > 0].mean()
-        return GivenRows(X, table, indices, weight, sample_weight is not None)
+        rows = table if issparse(X) else X
+        return GivenRows(rows, table, indices, weight, sample_weight is not None)
 
     def _warn_of_nothing_held_out(self) -> None:
         if is_tuned(self.threshold) or self.calibration:

@@ -12,12 +12,14 @@ from numbers import Integral, Real
 
 import numpy as np
 import pandas as pd
+from scipy.sparse import issparse
 from sklearn.model_selection import (
     StratifiedGroupKFold,
     StratifiedKFold,
     StratifiedShuffleSplit,
 )
 
+from .._features.sparse import row_hashes
 from .._warnings import warn
 
 # Rows up to which "auto" makes ten folds; above there are five. On small tables it is
@@ -126,7 +128,7 @@ def chunk_folds(cv, X, sample_weight):
     cv : int, float, "auto" or None
         An int: the number of members. "auto": five members. A float: one member and
         the share of rows that it holds out. None: one member that holds nothing out.
-    X : ndarray of shape (n_samples, n_features)
+    X : ndarray or CSR table of shape (n_samples, n_features)
     sample_weight : ndarray of shape (n_samples,)
         Rows of weight 0 are in no fold.
 
@@ -152,10 +154,13 @@ def chunk_folds(cv, X, sample_weight):
         )
     if isinstance(cv, Integral) and cv < 2:
         raise ValueError(f"cv must be at least 2 if it is an int; got {cv!r}.")
-    # Rows hash alike as float32 and float64; adding 0 turns -0.0 into 0.0.
-    with np.errstate(over="ignore"):
-        rows = pd.DataFrame(X[kept].astype(np.float32) + np.float32(0.0))
-    hashes = pd.util.hash_pandas_object(rows, index=False).to_numpy()
+    if issparse(X):
+        hashes = row_hashes(X[kept])
+    else:
+        # Rows hash alike as float32 and float64; adding 0 turns -0.0 into 0.0.
+        with np.errstate(over="ignore"):
+            rows = pd.DataFrame(X[kept].astype(np.float32) + np.float32(0.0))
+        hashes = pd.util.hash_pandas_object(rows, index=False).to_numpy()
     if isinstance(cv, Integral):
         held_out = [hashes % cv == member for member in range(cv)]
     else:

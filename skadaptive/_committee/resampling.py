@@ -9,6 +9,7 @@ keep their natural class shares.
 import numpy as np
 from sklearn.base import clone
 
+from .._features.sparse import same_values
 from .._sklearn_compat import safe_indexing
 
 
@@ -65,9 +66,7 @@ def resample(sampler, X, rows, classes, seed, as_numbers):
         new_X = as_numbers(new_X)
         picked = getattr(clone_, "sample_indices_", None)
         # Smoothed over-sampling reports the rows that it started from, but moves them.
-        if picked is not None and np.array_equal(
-            new_X, rows.X[train[picked]], equal_nan=True
-        ):
+        if picked is not None and same_values(new_X, rows.X[train[picked]]):
             folds.append((train[picked], test))
         else:
             synthetic.append((new_X, new_y))

@@ -13,7 +13,7 @@ class TrainingRows:
 
     Attributes
     ----------
-    X : ndarray of shape (n_rows, n_features)
+    X : ndarray or CSR table of shape (n_rows, n_features)
         The rows of ``fit``, then validation rows, then those that a sampler made.
     y : ndarray of shape (n_rows,)
         Class indices.
@@ -29,7 +29,7 @@ class TrainingRows:
     folds: list[Fold]
 
     def __len__(self) -> int:
-        return len(self.X)
+        return len(self.y)
 
     @property
     def held_out(self) -> np.ndarray:

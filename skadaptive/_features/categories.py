@@ -40,11 +40,17 @@ def make_encoder(categorical_features: Any, X: Table) -> ColumnTransformer | Non
     Raises
     ------
     ValueError
-        If ``categorical_features`` names columns that the table does not have.
+        If ``categorical_features`` names columns that the table does not have, or
+        columns of a sparse table.
     """
     categorical = _categorical_indices(categorical_features, X)
     if not categorical:
         return None
+    if issparse(X):
+        raise ValueError(
+            f"categorical_features names {len(categorical)} columns of a sparse table, "
+            "which has numbers alone: one-hot encode them before, or pass a DataFrame."
+        )
     numeric = [i for i in range(n_features_of(X)) if i not in categorical]
     return ColumnTransformer(
         [
@@ -86,8 +92,7 @@ def _na_to_nan(X: Table) -> Table:
 
 def _categorical_indices(categorical_features: Any, X: Any) -> list[int]:
     """Indices of the categorical columns, from any form of the parameter."""
-    # Sparse tables have no categories; the validation of the data refuses them later.
-    if categorical_features is None or issparse(X):
+    if categorical_features is None:
         return []
     if isinstance(categorical_features, str):  # "from_dtype"
         return categorical_columns(X)

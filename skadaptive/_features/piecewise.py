@@ -12,13 +12,13 @@ bins of a feature with a dominant value (see ``scaling``) lie between the quanti
 its other values, and the dominant value is one more edge.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import ModuleType
 from typing import Any
 
 import numpy as np
 
-from .._typing import FloatArray, IntArray
+from .._typing import BoolArray, FloatArray, IntArray
 from .scaling import RobustScaler, quantiles, values_except
 
 # Distinct quantiles that a feature must have: a flag gains nothing from an encoding.
@@ -90,6 +90,15 @@ class PiecewiseLinearEncoding:
         rise = 2.0 / np.sqrt(n_bins)
         slopes = np.divide(rise, widths, out=np.zeros_like(widths), where=widths > 0)
         return cls(np.array(columns, np.int32), centers, slopes)
+
+    def only(self, kept: BoolArray) -> "PiecewiseLinearEncoding":
+        """Encode only some of the columns, by a mask of shape (n_encoded,)."""
+        return replace(
+            self,
+            columns=self.columns[kept],
+            centers=self.centers[kept],
+            slopes=self.slopes[kept],
+        )
 
     @property
     def n_encoded(self) -> int:

@@ -15,11 +15,13 @@ If one value of a feature covers the middle half of the rows in this way, it is 
 dominant, and the scale is the median distance of the other values from it.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 from scipy.stats import norm
+from sklearn.utils import gen_batches
 
 from .._typing import ArrayLike, FloatArray, IntArray
 
@@ -39,6 +41,10 @@ _LEVELS = np.r_[norm.cdf(-BOUND), np.arange(1, 200) / 200, norm.cdf(BOUND)]
 
 # Most rows from which quantiles and relevance are computed.
 _MAX_ROWS = 200_000
+
+# Values of a block of columns. On a table of 61 x 5,000 columns in blocks are sorted in
+# a tenth of the time of one after the other, and memory holds no second table.
+_VALUES_PER_BLOCK = 2**16
 
 
 @dataclass(frozen=True)
@@ -219,16 +225,16 @@ def quantiles(
     levels = np.asarray(levels)
     equal = (sample_weight == sample_weight[0]).all()
     result = np.full((len(levels), X.shape[1]), np.nan)
+    if equal:
+        for part, columns in column_blocks(X):
+            columns.sort(axis=1)  # NaN last
+            n_values = np.count_nonzero(~np.isnan(columns), axis=1)
+            ranks = np.ceil(n_values[:, None] * levels).astype(int) - 1
+            # Without any value, the first one is NaN.
+            found = np.take_along_axis(columns, np.maximum(ranks, 0), axis=1)
+            result[:, part] = found.T
+        return result
     for feature, column in enumerate(X.T):
-        if equal:
-            # np.quantile partitions all columns at once. Sorting one column after the
-            # other takes 0.3 of its time for 182,276 x 29, and a copy of one column.
-            values = np.sort(column)  # NaN last
-            n_values = np.searchsorted(values, np.nan)
-            if n_values:
-                ranks = np.ceil(n_values * levels).astype(int) - 1
-                result[:, feature] = values[np.maximum(ranks, 0)]
-            continue
         known = ~np.isnan(column)
         if known.any():
             result[:, feature] = np.quantile(
@@ -238,6 +244,21 @@ def quantiles(
                 method="inverted_cdf",
             )
     return result
+
+
+def column_blocks(X: FloatArray) -> Iterator[tuple[slice, FloatArray]]:
+    """Copies of a few columns at a time, so that work on one column stays in the cache.
+
+    Yields
+    ------
+    part : slice
+        The columns.
+    columns : ndarray of shape (n_columns, n_samples)
+        A copy, in C order.
+    """
+    n_each = max(1, _VALUES_PER_BLOCK // max(1, len(X)))
+    for part in gen_batches(X.shape[1], n_each):
+        yield part, np.array(X[:, part].T, order="C")
 
 
 def values_except(

@@ -5,9 +5,10 @@ from typing import Any
 
 import numpy as np
 
-from .._typing import FloatArray, IntArray
+from .._typing import BoolArray, FloatArray, IntArray, SparseTable
 from .piecewise import PiecewiseLinearEncoding
 from .scaling import RobustScaler
+from .sparse import dense
 
 
 @dataclass(frozen=True)
@@ -18,10 +19,16 @@ class InputTransform:
     ----------
     scaler : RobustScaler
     encoding : PiecewiseLinearEncoding
+    columns : ndarray of shape (n_features,) or None
+        Columns of the table that are features, increasing; None for all of them.
+    n_columns : int or None
+        Columns of the table; None if all are features.
     """
 
     scaler: RobustScaler
     encoding: PiecewiseLinearEncoding
+    columns: IntArray | None = None
+    n_columns: int | None = None
 
     @classmethod
     def fit(
@@ -43,6 +50,29 @@ class InputTransform:
         encoding = PiecewiseLinearEncoding.fit(scaler, X, sample_weight, n_bins)
         return cls(scaler, encoding)
 
+    @classmethod
+    def fit_sparse(
+        cls, X: SparseTable, columns: IntArray, sample_weight: FloatArray, n_bins: Any
+    ) -> "InputTransform":
+        """Fit scaling and encoding to some columns of a sparse table.
+
+        If these are not all columns, those that are 0 in most rows are not encoded.
+        """
+        taken = X[:, columns]
+        fitted = cls.fit(taken.toarray(order="F"), sample_weight, n_bins)
+        if len(columns) == X.shape[1]:
+            return fitted
+        n_filled = np.bincount(taken.indices, minlength=len(columns))
+        encoded = fitted.scaler.feature_of_column[fitted.encoding.columns]
+        fitted = fitted.with_encoded(2 * n_filled[encoded] >= X.shape[0])
+        return replace(fitted, columns=columns, n_columns=X.shape[1])
+
+    def take(self, X: FloatArray | SparseTable) -> FloatArray:
+        """The features of a table, dense."""
+        if self.columns is not None:
+            X = X[:, self.columns]
+        return dense(X)
+
     def updated(
         self, X: FloatArray, sample_weight: FloatArray, share: float
     ) -> "InputTransform":
@@ -54,9 +84,13 @@ class InputTransform:
         chunk = RobustScaler.fit(X, sample_weight, normal_scores=False)
         return replace(self, scaler=self.scaler.averaged_with(chunk, share))
 
+    def with_encoded(self, kept: BoolArray) -> "InputTransform":
+        """Encode only some of the encoded columns, by a mask of shape (n_encoded,)."""
+        return replace(self, encoding=self.encoding.only(kept))
+
     @property
     def n_features(self) -> int:
-        """Number of features."""
+        """Number of features, of those that are taken from the table."""
         return len(self.scaler.center)
 
     @property

@@ -11,12 +11,6 @@ import numpy as np
 from sklearn.utils import gen_batches
 
 from .._committee.state import NetworkLayout, TrainingState
-from .._features.relevance import (
-    quantile_codes,
-    relative_learning_rates,
-    univariate_relevance,
-)
-from .._features.scaling import subsample_rows
 from ..adaptation import TERMS
 from ..losses import term_scales
 from .batches import Batches
@@ -30,6 +24,11 @@ _VALUES_PER_PASS = 2**18
 
 # Values of a table up to which all rows are encoded at once, instead of each batch.
 _MOST_ENCODED = 2**25
+
+# Relative learning rate of the input scale of an input that a member does not use. The
+# scale is 0 and stays below what a float distinguishes from it in a sum; programs
+# divide by the rate, so it cannot be 0 itself.
+_UNUSED_RATE = 1e-30
 
 # Names of the fields of a layout in messages, if they differ from the fields'.
 _TITLES = {
@@ -59,7 +58,7 @@ class TrainedNetworks:
     state: TrainingState
 
 
-def train_committee(transform, rows, settings, plan, monitor, start=None):
+def train_committee(transform, rows, settings, plan, monitor, start):
     """Train a committee, one member per fold.
 
     Parameters
@@ -72,8 +71,10 @@ def train_committee(transform, rows, settings, plan, monitor, start=None):
     monitor : Monitor
         Scores the moving average of the parameters after each epoch, and decides on the
         next loss weights, the best epoch and the end of the training.
-    start : TrainingState, default=None
-        The state to continue from. Another optimizer begins without state.
+    start : TrainingState or ndarray of shape (n_members, n_inputs)
+        The state to continue from. Another optimizer begins without state. For new
+        networks the relative learning rate of each input scale, 0 for the inputs that
+        a member does not use.
 
     Returns
     -------
@@ -86,8 +87,8 @@ def train_committee(transform, rows, settings, plan, monitor, start=None):
     """
     architecture = _architecture(transform, rows, settings, plan)
     layout = architecture.layout
-    if start is None:
-        start = _initial_state(transform, rows, settings, plan, architecture)
+    if isinstance(start, np.ndarray):
+        start = _initial_state(start, settings, plan, architecture)
     else:
         start = _continued_state(start, architecture)
     encoding = transform.encoding
@@ -134,17 +135,17 @@ def _architecture(transform, rows, settings, plan):
     )
 
 
-def _initial_state(transform, rows, settings, plan, architecture):
+def _initial_state(rates, settings, plan, architecture):
     """State before the first step."""
     layout = architecture.layout
-    if plan.uses_relevance:
-        rates = _relative_rates(transform, rows)
-    else:
-        rates = np.ones((layout.n_members, layout.shapes[0][0]))
     rng = np.random.default_rng(settings.parameter_seed)
+    parameters = initial_parameters(rng, layout, _log_odds(settings.class_shares))
+    input_scales = parameters.reshape(rates.shape[0], -1)[:, : rates.shape[1]]
+    input_scales[rates == 0] = 0.0
+    rates = np.maximum(rates, _UNUSED_RATE)
     return TrainingState(
         layout=layout,
-        parameters=initial_parameters(rng, layout, _log_odds(settings.class_shares)),
+        parameters=parameters,
         averages=[],
         step_sizes=step_sizes(layout, rates).astype(architecture.dtype),
         optimizer=architecture.optimizer,
@@ -172,24 +173,6 @@ def _continued_state(start, architecture):
     return replace(
         start, optimizer=architecture.optimizer, optimizer_state=None, n_steps=0
     )
-
-
-def _relative_rates(transform, rows):
-    """Relative learning rate of each input scale, (n_members, n_inputs).
-
-    Each member uses its own training rows alone, so that its held-out rows stay unseen.
-    """
-    drawn = subsample_rows(len(rows))
-    weights = [
-        np.bincount(train, rows.weight[train], len(rows))[drawn]
-        for train, _ in rows.folds
-    ]
-    codes, y = quantile_codes(rows.X[drawn], sum(weights)), rows.y[drawn]
-    rates = [
-        relative_learning_rates(univariate_relevance(codes[w > 0], y[w > 0], w[w > 0]))
-        for w in weights
-    ]
-    return np.stack(rates)[:, transform.input_features]
 
 
 def _run_epochs(program, data, rows, settings, plan, monitor, start):

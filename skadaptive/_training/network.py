@@ -184,18 +184,23 @@ def build_model(committee):
     scaler, encoding = committee.transform.scaler, committee.transform.encoding
     n_members, n_features = committee.n_members, len(scaler.center)
     n_outputs = committee.n_outputs
+    if committee.transform.n_columns is not None:
+        n_features = committee.transform.n_columns
     # Scaling runs in float64: in float32 a time stamp in seconds has a resolution of
     # 128 s. Keras's Normalization and Rescaling layers would round to float32.
     inputs = keras.Input((n_features,), dtype="float64", name="features")
-    x = (inputs - scaler.center) * scaler.scale
+    features = inputs
+    if committee.transform.columns is not None:
+        features = ops.take(inputs, committee.transform.columns, axis=1)
+    x = (features - scaler.center) * scaler.scale
     x = x / ops.sqrt(1.0 + ops.square(x / BOUND))
     columns = [ops.where(ops.isnan(x), 0.0, x)]
     for feature, knots in scaler.normal_scores.items():
-        column = inputs[:, feature : feature + 1]
+        column = features[:, feature : feature + 1]
         score = interpolate(column, *knots, ops)
         columns.append(ops.where(ops.isnan(column), 0.0, score))
     for feature in scaler.missing:
-        columns.append(ops.cast(ops.isnan(inputs[:, feature : feature + 1]), x.dtype))
+        columns.append(ops.cast(ops.isnan(features[:, feature : feature + 1]), x.dtype))
     x = ops.concatenate(columns, axis=1)
     if encoding.n_encoded:
         x = ops.concatenate([x, encoding.transform(x, ops)], axis=1)

@@ -10,7 +10,7 @@ import numpy as np
 from .batches import MIN_STEPS, auto_batch_size
 from .schedules import flat_then_cosine, inverse_square_root
 
-# Rows of a single full batch up to which training runs in float64.
+# Rows of a single full batch, and features, up to which training runs in float64.
 _SMALL = 1024
 
 
@@ -114,7 +114,7 @@ def plan_fit(rows, settings, start):
     totals = np.array([rows.weight[train].sum() for train, _ in rows.folds])
     # A small full batch costs next to nothing in float64, and a row of weight 2 then
     # agrees with the same row given twice to many digits.
-    small = n_steps == 1 and n_rows <= _SMALL
+    small = n_steps == 1 and n_rows <= _SMALL and rows.X.shape[1] <= _SMALL
     return TrainingPlan(
         batch_size=batch_size,
         n_steps=n_steps,

@@ -6,6 +6,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy.stats import f_oneway
 
 from skadaptive._features.relevance import (
+    most_relevant,
     quantile_codes,
     relative_learning_rates,
     univariate_relevance,
@@ -128,6 +129,49 @@ def test_learning_rates_follow_relevance():
     assert_allclose(relative_learning_rates(np.eye(100)[0])[:2], [5, 11**-0.5])
 
 
+def test_columns_ranked_together_have_the_bins_of_each_alone(rng):
+    X = rng.normal(size=(300, 12))
+    X[:, ::3] = X[:, ::3].round()
+    X[:5, 1] = np.nan
+    together = quantile_codes(X, np.ones(300))
+    # Unequal weights, or rows without weight, take the other way.
+    others = quantile_codes(np.vstack([X, X[:9]]), np.r_[np.ones(300), np.zeros(9)])
+    assert_array_equal(together, others[:300])
+    one_by_one = [quantile_codes(X[:, [i]], np.ones(300)) for i in range(12)]
+    assert_array_equal(together, np.hstack(one_by_one))
+
+
+def test_relevance_of_each_feature_is_its_own(rng):
+    # More columns than are counted together, with different numbers of bins.
+    X = rng.normal(size=(90, 1500))
+    X[:, ::7], X[:, 3] = X[:, ::7].round(), 0.0
+    y, weight = rng.integers(0, 3, 90), rng.integers(1, 3, 90).astype(float)
+    codes = quantile_codes(X, weight)
+    together = univariate_relevance(codes, y, weight)
+    for i in (0, 1, 3, 7, 800, 1499):
+        alone = univariate_relevance(codes[:, [i]], y, weight)
+        assert_array_equal(alone, together[[i]])
+    assert together[3] == 0
+
+
+def test_members_choose_few_features_together():
+    relevance = np.array([[0.5, 0.4, 0.3, 0.0, 0.1], [0.4, 0.1, 0.5, 0.0, 0.2]])
+    # One each: features 0 and 2. Two each: 0 and 1, 2 and 0. Three: 3 is never taken.
+    for n_most, n_each in (
+        (1, [0, 0]),
+        (2, [1, 1]),
+        (3, [2, 2]),
+        (4, [4, 4]),
+        (9, [4, 4]),
+    ):
+        taken = most_relevant(relevance, n_most)
+        assert taken.any(axis=0).sum() <= n_most
+        assert_array_equal(taken.sum(axis=1), n_each)
+        for member, values in zip(taken, relevance, strict=True):
+            assert values[member].min(initial=1) > values[~member].max(initial=0)
+    assert not most_relevant(np.zeros((2, 3)), 2).any()
+
+
 # ---------------------------------------------------------------- in the committee
 
 
@@ -200,3 +244,73 @@ def test_learning_rates_are_kept_when_training_continues(quick, one_relevant):
 def test_a_stream_has_equal_learning_rates(quick, one_relevant):
     X, y = one_relevant
     assert_array_equal(relative_rates(quick().partial_fit(X, y, classes=[0, 1])), 1)
+
+
+@pytest.fixture
+def wide(rng):
+    """Forty features, of which two are relevant; eight of four bins may be encoded."""
+    X = rng.normal(size=(400, 40))
+    y = (np.abs(X[:, 7]) + X[:, 30] + 0.5 * rng.normal(size=400) > 2.2).astype(int)
+    return X, y
+
+
+@pytest.fixture
+def few_bins(monkeypatch):
+    monkeypatch.setattr("skadaptive._committee.inputs._MOST_BINS", 96)
+
+
+def encoded_features(model):
+    transform = model._committee.transform
+    return transform.scaler.feature_of_column[transform.encoding.columns]
+
+
+def test_many_features_are_not_all_encoded(quick, wide, few_bins):
+    X, y = wide
+    model = quick().fit(X, y)
+    n_bins = model._committee.transform.encoding.n_bins
+    assert n_bins == 12
+    assert {7, 30} <= set(encoded_features(model)) and len(encoded_features(model)) <= 8
+    assert len(encoded_features(quick(n_bins=12).fit(X, y))) == 40
+    # Training continues with the same features.
+    more = quick(warm_start=True).fit(X, y)
+    before = encoded_features(more)
+    assert_array_equal(encoded_features(more.fit(X[:, ::-1], y)), before)
+    assert_array_equal(encoded_features(more.partial_fit(X, y)), before)
+
+
+def test_members_encode_what_they_chose_themselves(quick, wide, few_bins):
+    X, y = wide
+    half = np.arange(400) < 200
+    folds = [(np.flatnonzero(half), np.flatnonzero(~half))]
+    folds += [folds[0][::-1]]
+    one = quick(cv=folds).fit(X, y)
+    rates = relative_rates(one)[:, 40:].reshape(2, -1, 12)
+    assert (rates == rates[:, :, :1]).all()
+    used = rates[:, :, 0] > 1e-20
+    assert used.any(axis=0).all() and not used.all(axis=0).all()
+    state, n_inputs = one._state.training, len(one._committee.kernels[0][0])
+    for values in (state.parameters, *state.averages):
+        scales = values.reshape(2, -1)[:, 40:n_inputs].reshape(used.shape + (12,))
+        assert (np.abs(scales[~used]) < 1e-20).all() and (scales[used] != 0).all()
+
+
+def test_encoded_features_follow_from_training_labels_alone(quick, wide, few_bins):
+    X, y = wide
+    half = np.arange(400) < 200
+    folds = [(np.flatnonzero(half), np.flatnonzero(~half))]
+    one = quick(max_epochs=1, cv=folds).fit(X, y)
+    other = quick(max_epochs=1, cv=folds).fit(X, np.where(half, y, y[::-1]))
+    assert_array_equal(encoded_features(one), encoded_features(other))
+
+
+def test_a_stream_encodes_features_of_its_first_chunk(quick, wide, few_bins):
+    X, y = wide
+    model = quick().partial_fit(X, y, classes=[0, 1])
+    before = encoded_features(model)
+    assert {7, 30} <= set(before) and len(before) <= 8
+    assert_array_equal(encoded_features(model.partial_fit(X[::-1], y)), before)
+    # Of one class nothing is known about relevance, and no feature is encoded.
+    none = quick().partial_fit(X[y == 0], y[y == 0], classes=[0, 1])
+    assert len(encoded_features(none)) == 0
+    none.partial_fit(X, y)
+    assert np.isfinite(none.predict_proba(X)).all()

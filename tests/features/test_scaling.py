@@ -157,3 +157,17 @@ def test_extreme_values_stay_finite(rng):
     extreme = np.array([[np.finfo(float).max, -np.finfo(float).max]])
     for rows in (X, extreme, -extreme):
         assert np.isfinite(scaler.transform(rows)).all()
+
+
+def test_quantiles_of_each_feature_are_its_own(rng):
+    # More columns than are sorted together.
+    X = rng.normal(size=(40, 5000)).round(1)
+    X[rng.random(X.shape) < 0.1] = np.nan
+    X[:, 7] = np.nan
+    levels = [0, 0.2, 0.5, 1]
+    together = quantiles(X, levels, np.ones(40))
+    for i in (0, 7, 1637, 1638, 1639, 4999):
+        values = np.sort(X[~np.isnan(X[:, i]), i])
+        ranks = np.maximum(np.ceil(len(values) * np.array(levels)).astype(int) - 1, 0)
+        expected = values[ranks] if len(values) else np.full(4, np.nan)
+        assert_array_equal(together[:, i], expected)

@@ -1,11 +1,14 @@
 """The epoch loop: what is trained, averaged, kept and repeated."""
 
 import itertools
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
+from skadaptive._committee.rows import TrainingRows
+from skadaptive._training.plan import plan_fit
 from skadaptive._training.program import aligned_zeros
 from skadaptive._training.tensorflow_program import TensorFlowProgram, _tensor
 
@@ -215,3 +218,14 @@ def test_learning_rate_is_flat_and_then_falls(quick, binary, monkeypatch):
     assert_array_equal(flat, np.full(len(flat), 0.1))
     progress = (np.arange(len(falling)) + 0.5) / len(falling)
     assert_allclose(falling, 0.1 * np.cos(np.pi * progress / 2) ** 2)
+
+
+@pytest.mark.parametrize(
+    ("n_features", "dtype"), [(1024, "float64"), (1025, "float32")]
+)
+def test_only_small_tables_train_in_float64(n_features, dtype):
+    y = np.arange(60) % 2
+    folds = [(np.arange(50), np.arange(50, 60))]
+    rows = TrainingRows(np.zeros((60, n_features)), y, np.ones(60), folds)
+    plan = plan_fit(rows, SimpleNamespace(batch_size="auto"), None)
+    assert plan.dtype == dtype
