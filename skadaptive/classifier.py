@@ -34,7 +34,7 @@ from ._committee.scoring import labels
 from ._committee.state import CommitteeState, OutOfFoldBuffer, Seeds
 from ._features.categories import make_encoder
 from ._features.transform import InputTransform
-from ._fitting import FittedCommittee, GivenRows, fit_chunk, fit_rows, keras_required
+from ._fitting import FittedCommittee, GivenRows, fit_chunk, fit_rows
 from ._parameters import rare_class
 from ._sklearn_compat import (
     HasMethods,
@@ -44,6 +44,7 @@ from ._sklearn_compat import (
     check_sample_weight,
     fit_context,
 )
+from ._training.backend import keras_backend_chosen
 from ._typing import ArrayLike, FloatArray, RandomState, Table
 from ._warnings import warn
 
@@ -484,7 +485,8 @@ class AdaptiveHybridClassifier(ClassifierMixin, BaseEstimator):
         ValueError
             For invalid parameters or data, and if training diverges.
         ImportError
-            If TensorFlow is not installed. Nothing but training needs it.
+            If neither TensorFlow nor JAX is installed. Nothing but training and
+            ``model_`` needs them.
 
         Warns
         -----
@@ -537,7 +539,7 @@ class AdaptiveHybridClassifier(ClassifierMixin, BaseEstimator):
             For invalid parameters or data, a label that is not in ``classes``, and if
             training diverges. The estimator is then as before the call.
         ImportError
-            If TensorFlow is not installed.
+            If neither TensorFlow nor JAX is installed.
 
         Notes
         -----
@@ -636,7 +638,7 @@ class AdaptiveHybridClassifier(ClassifierMixin, BaseEstimator):
         digits, such as time stamps, call the model itself.
         """
         check_is_fitted(self)
-        with keras_required():
+        with keras_backend_chosen():
             from ._training.network import build_model
         return build_model(self._committee)
 

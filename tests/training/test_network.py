@@ -85,7 +85,7 @@ def test_three_views_of_one_network(activation, n_outputs, n_each, rng):
 
 def test_an_encoded_feature_counts_once_in_the_first_layer():
     """In the size of its kernel at the start, and in how fast that moves."""
-    from skadaptive._training.network import initial_parameters, step_sizes
+    from skadaptive._training.parameters import initial_parameters, step_sizes
 
     for n_columns, n_encoded, n_bins in ((6, 0, 0), (6, 2, 5)):
         layout = NetworkLayout(n_columns, n_encoded, n_bins, 1, (400, 8), 1, "selu")
