@@ -635,7 +635,8 @@ class AdaptiveHybridClassifier(ClassifierMixin, BaseEstimator):
         scaling. It takes categories as numbers, one-hot encoded after the other
         features: ``feature_encoder_.transform(X)``. Keras's ``predict`` rounds its
         input to float32 before the model sees it; for features of more than seven
-        digits, such as time stamps, call the model itself.
+        digits, such as time stamps, call the model itself. On Keras's JAX backend the
+        scaling is float32, too, unless JAX's 64-bit numbers are switched on.
         """
         check_is_fitted(self)
         with keras_backend_chosen():

@@ -262,7 +262,8 @@ class HybridLoss(keras.losses.Loss):
     Notes
     -----
     On Keras's JAX backend a compiled training step holds the variables of a loss as
-    constants; call ``model.compile`` again for new weights to take effect there.
+    constants; after ``loss.loss_weights.assign(...)`` call
+    ``model.make_train_function(force=True)`` there, as ``AdaptiveLossWeights`` does.
 
     The loss of a batch is one number, because soft Dice loss is a ratio of sums. Sample
     weights are part of these sums, so ``reduction`` does not apply. The terms are

@@ -140,21 +140,23 @@ class JaxProgram:
             self._state = [
                 self._on_device(value)
                 if np.shape(value) and not self._takes_vector
-                else jnp.array(value, like.dtype)
+                else jax.device_put(np.array(value, like.dtype))
                 for value, like in zip(state, self._optimizer.fresh_state, strict=True)
             ]
 
     def load(self, rows, encoding=None):
         """See ``TrainingProgram.load``; arrays of the rows, and of the encoding."""
         with self._precision():
-            data = {name: jnp.asarray(value) for name, value in rows.items()}
+            data = jax.device_put(rows)
             if encoding is None:
                 return data, ()
             real = self.architecture.dtype
-            return data, (
-                jnp.asarray(encoding.columns),
-                jnp.asarray(encoding.centers, real),
-                jnp.asarray(encoding.slopes, real),
+            return data, jax.device_put(
+                (
+                    encoding.columns,
+                    encoding.centers.astype(real),
+                    encoding.slopes.astype(real),
+                )
             )
 
     def train(self, data, batches, learning_rates, loss, dropout, seed):
@@ -164,7 +166,7 @@ class JaxProgram:
         learning_rates = np.asarray(learning_rates, "float32")
         with self._precision():
             masks, offsets = self._draw_masks(len(batches), dropout, seed)
-            total, start = jnp.zeros((), dtype), 0
+            total, start = jax.device_put(np.zeros((), dtype)), 0
             while start < len(batches):
                 n_steps = min(self._n_steps, len(batches) - start)
                 part = slice(start, start + n_steps)
@@ -342,8 +344,8 @@ class JaxProgram:
     def _on_device(self, vector):
         """Arrays of each of the shapes, (n_members, *shape), from a vector."""
         vector = np.asarray(vector, self.architecture.dtype)
-        # A copy: the program writes into its buffers.
-        return [jnp.array(part) for part in self._by_shape(vector)]
+        # Copies: the program writes into its buffers, which may be those of NumPy.
+        return [jax.device_put(np.array(part)) for part in self._by_shape(vector)]
 
     def _by_shape(self, vector):
         members = vector.reshape(self._n_members, -1)

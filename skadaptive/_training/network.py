@@ -89,8 +89,9 @@ def build_model(committee):
     n_networks, n_outputs = len(committee.kernels[0]), committee.n_outputs
     # Scaling runs in float64: in float32 a time stamp in seconds has a resolution of
     # 128 s. Keras's Normalization and Rescaling layers would round to float32.
-    inputs = keras.Input((n_features,), dtype="float64", name="features")
-    x = (inputs - scaler.center) * scaler.scale
+    real = _widest_float()
+    inputs = keras.Input((n_features,), dtype=real, name="features")
+    x = (inputs - scaler.center.astype(real)) * scaler.scale.astype(real)
     x = x / ops.sqrt(1.0 + ops.square(x / BOUND))
     columns = [ops.where(ops.isnan(x), 0.0, x)]
     for feature, knots in scaler.normal_scores.items():
@@ -132,3 +133,12 @@ def build_model(committee):
     x = ops.reshape(x, (-1, n_members, x.shape[-1]))
     outputs = keras.layers.GlobalAveragePooling1D(name="probabilities", **options)(x)
     return keras.Model(inputs, outputs, name="adaptive_hybrid_classifier")
+
+
+def _widest_float():
+    """float64, but for JAX where it has no 64-bit numbers, which is its default."""
+    if keras.config.backend() == "jax":
+        import jax
+
+        return "float64" if jax.config.jax_enable_x64 else "float32"
+    return "float64"
