@@ -5,10 +5,14 @@ TENSORFLOW ?= $(if $(filter Darwin,$(shell uname)),tensorflow,tensorflow-cpu)
 # Processes of the tests, each with one thread: threads of several would fight.
 JOBS ?= 2
 PYTEST = OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -n $(JOBS) --dist worksteal
+# Tests of what depends on the backend, in whole or for these examples of it.
+ON_BACKEND = tests/training/test_program.py tests/training/test_loop.py \
+  tests/training/test_orthogonalization.py tests/training/test_network.py \
+  tests/test_callbacks.py tests/test_classifier.py tests/integration/test_common.py
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 DEMO ?=
 
-.PHONY: demo test test-fast test-oldest coverage lint speed clean
+.PHONY: demo test test-fast test-jax test-oldest coverage lint speed clean
 
 demo: $(VENV)/.ready  ## compare with baselines on real data; DEMO="FILE --target COLUMN"
 	$(VENV)/bin/skadaptive compare --report report.html $(DEMO)
@@ -31,6 +35,9 @@ lint: $(VENV)/.ready  ## style, types, and which room imports which
 
 speed: $(VENV)/.ready  ## ratios to Keras, scikeras and scikit-learn
 	$(VENV)/bin/python benchmarks/speed.py
+
+test-jax: $(VENV)/.ready  ## the tests of what runs on a backend, on JAX
+	KERAS_BACKEND=jax $(PYTEST) $(ON_BACKEND)
 
 test-oldest: $(VENV)-oldest/.ready  ## run every test against the lower bounds
 	# Old releases among themselves use what is deprecated by now.

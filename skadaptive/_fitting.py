@@ -6,7 +6,6 @@ the rows to members, resample, train, calibrate and choose the threshold. They d
 where the held-out rows come from and in what is kept of earlier calls.
 """
 
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -305,8 +304,8 @@ def _train(estimator, rows, class_totals, inputs, scorer, state, is_chunk=False)
     )
     make_plan = plan_chunk if is_chunk else plan_fit
     plan = make_plan(rows, settings, state.training)
-    with keras_required():
-        from ._training.loop import train_committee
+    from ._training.loop import train_committee
+
     transform, start = inputs.transform, state.training
     if start is None:
         transform, start = choose_inputs(
@@ -380,17 +379,3 @@ def _result(trained, decision, buffer, state, n_given):
         decision=decision,
         oof_proba=probabilities(logits),
     )
-
-
-@contextmanager
-def keras_required():
-    """Say what to install where the import of Keras or TensorFlow fails."""
-    try:
-        yield
-    except ModuleNotFoundError as error:
-        if error.name and error.name.split(".")[0] in ("tensorflow", "keras"):
-            raise ImportError(
-                "AdaptiveHybridClassifier needs TensorFlow to train: "
-                "pip install 'skadaptive[tensorflow]', or 'skadaptive[tensorflow-cpu]'."
-            ) from error
-        raise

@@ -36,12 +36,17 @@ class AdaptiveLossWeights(keras.callbacks.Callback):
     ------
     ValueError
         If there is no such mode or rule, or the rate is outside [0, 1]. When training
-        begins, if the loss of the model is not a ``HybridLoss`` or Keras runs on JAX.
-        At the end of an epoch, if the monitored score is not in the logs or not finite.
+        begins, if the loss of the model is not a ``HybridLoss``. At the end of an
+        epoch, if the monitored score is not in the logs or not finite.
 
     See Also
     --------
     skadaptive.losses.HybridLoss : Loss whose weights are adapted.
+
+    Notes
+    -----
+    Keras's JAX backend compiles the variables of a loss into the training step. There
+    the step is compiled anew whenever the weights move, once per epoch at most.
 
     Examples
     --------
@@ -91,17 +96,12 @@ class AdaptiveLossWeights(keras.callbacks.Callback):
                 "AdaptiveLossWeights needs a model compiled with loss=HybridLoss(...); "
                 f"got loss={self.model.loss!r}."
             )
-        if keras.backend.backend() == "jax":
-            raise ValueError(
-                "AdaptiveLossWeights does not work on Keras's JAX backend, which "
-                "compiles the variables of a loss into the training step. Use the "
-                "TensorFlow or PyTorch backend."
-            )
         self._scores: list[float] = []
         # The current weights may be those that an earlier call of fit ended with.
         initial = self.model.loss.initial_loss_weights
         self._initial = check_loss_weights(initial)
-        self.model.loss.loss_weights.assign(check_loss_weights(self._weights()))
+        # Also without a move, for JAX may have compiled the step with other weights.
+        self._assign(check_loss_weights(self._weights()))
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Add the loss weights of the epoch to its logs, and set those of the next one.
@@ -135,7 +135,15 @@ class AdaptiveLossWeights(keras.callbacks.Callback):
         new = next_weights(
             self.adaptation, self._scores, weights, self._initial, self.adaptation_rate
         )
-        self.model.loss.loss_weights.assign(new)
+        if not np.array_equal(np.asarray(new, "float32"), weights):
+            self._assign(new)
+
+    def _assign(self, weights: FloatArray) -> None:
+        """Set the loss weights so that the next update uses them on any backend."""
+        self.model.loss.loss_weights.assign(weights)
+        if keras.backend.backend() == "jax":
+            self.model.make_train_function(force=True)
+            self.model.make_test_function(force=True)
 
     def _weights(self) -> FloatArray:
         weights = ops.convert_to_numpy(self.model.loss.loss_weights)

@@ -36,7 +36,7 @@ from ._committee.state import CommitteeState, OutOfFoldBuffer, Seeds
 from ._features.categories import make_encoder
 from ._features.sparse import canonical
 from ._features.transform import InputTransform
-from ._fitting import FittedCommittee, GivenRows, fit_chunk, fit_rows, keras_required
+from ._fitting import FittedCommittee, GivenRows, fit_chunk, fit_rows
 from ._parameters import rare_class
 from ._sklearn_compat import (
     HasMethods,
@@ -46,6 +46,7 @@ from ._sklearn_compat import (
     check_sample_weight,
     fit_context,
 )
+from ._training.backend import keras_backend_chosen
 from ._typing import ArrayLike, FloatArray, RandomState, Table
 from ._warnings import warn
 
@@ -500,7 +501,8 @@ class AdaptiveHybridClassifier(ClassifierMixin, BaseEstimator):
         ValueError
             For invalid parameters or data, and if training diverges.
         ImportError
-            If TensorFlow is not installed. Nothing but training needs it.
+            If neither TensorFlow nor JAX is installed. Nothing but training and
+            ``model_`` needs them.
 
         Warns
         -----
@@ -553,7 +555,7 @@ class AdaptiveHybridClassifier(ClassifierMixin, BaseEstimator):
             For invalid parameters or data, a label that is not in ``classes``, and if
             training diverges. The estimator is then as before the call.
         ImportError
-            If TensorFlow is not installed.
+            If neither TensorFlow nor JAX is installed.
 
         Notes
         -----
@@ -672,10 +674,11 @@ class AdaptiveHybridClassifier(ClassifierMixin, BaseEstimator):
         scaling. It takes categories as numbers, one-hot encoded after the other
         features: ``feature_encoder_.transform(X)``. Keras's ``predict`` rounds its
         input to float32 before the model sees it; for features of more than seven
-        digits, such as time stamps, call the model itself.
+        digits, such as time stamps, call the model itself. On Keras's JAX backend the
+        scaling is float32, too, unless JAX's 64-bit numbers are switched on.
         """
         check_is_fitted(self)
-        with keras_required():
+        with keras_backend_chosen():
             from ._training.network import build_model
         return build_model(self._committee)
 

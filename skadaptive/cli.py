@@ -37,6 +37,7 @@ from ._io.training_table import (
 from ._packages import require
 from ._report.pages import comparison_report, evaluation_report
 from ._report.source import Source, describe_columns
+from ._training.backend import training_backend
 from ._version import __version__
 from .comparison import Comparison, compare
 from .datasets import load_rare
@@ -604,7 +605,13 @@ def _check_packages(options: argparse.Namespace) -> None:
 
 
 def _import_tensorflow() -> None:
-    """Import TensorFlow without the lines that its C++ code writes unconditionally."""
+    """Import TensorFlow without the lines that its C++ code writes unconditionally.
+
+    It is left alone where JAX trains.
+    """
+    with contextlib.suppress(ImportError):  # fit says what to install
+        if training_backend() != "tensorflow":
+            return
     sys.stderr.flush()
     stderr, null = os.dup(2), os.open(os.devnull, os.O_WRONLY)
     os.dup2(null, 2)

@@ -74,6 +74,20 @@ def multiclass():
 
 
 @pytest.fixture
+def backend():
+    """Module of the training program: that of Keras's backend, or of the switch."""
+    from skadaptive._training.backend import load_program
+
+    return load_program()
+
+
+@pytest.fixture
+def program_class(backend):
+    """Class of the training program."""
+    return getattr(backend, "JaxProgram", None) or backend.TensorFlowProgram
+
+
+@pytest.fixture
 def quick():
     """Make a small estimator; every test that uses it shares its compiled program."""
 

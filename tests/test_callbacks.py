@@ -1,5 +1,9 @@
 """Adaptive loss weights in Keras models of the user."""
 
+import os
+import subprocess
+import sys
+
 import keras
 import numpy as np
 import pytest
@@ -54,6 +58,73 @@ def test_the_weights_follow_the_rule(data):
         )
         assert_allclose(weights[epoch], expected, rtol=1e-5)
     assert len(np.unique(weights[:, 0])) > 2
+
+
+# Each epoch has one update, which is that of a model compiled with the mix of the
+# epoch from the start. So is its loss, in training and in validation.
+_UPDATES = """
+import keras
+import numpy as np
+from skadaptive.callbacks import AdaptiveLossWeights
+from skadaptive.losses import HybridLoss
+
+rng = np.random.default_rng(0)
+X = rng.normal(size=(40, 3)).astype("float32")
+y = (X[:, 0] > 1).astype("float32")
+MIXES = [[0.4, 0.4, 0.2], [0.1, 0.2, 0.7], [0.1, 0.2, 0.7], [0.6, 0.3, 0.1]]
+
+
+def make(mix, kernel):
+    model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1)])
+    model.layers[-1].set_weights(kernel)
+    model.compile(keras.optimizers.SGD(0.5), HybridLoss(mix, from_logits=True))
+    return model
+
+
+class Recorder(keras.callbacks.Callback):
+    def __init__(self):
+        super().__init__()
+        self.kernels = []
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.kernels.append([np.array(w) for w in self.model.get_weights()])
+
+
+options = dict(batch_size=40, verbose=0, shuffle=False, validation_data=(X, y))
+start = [np.full((3, 1), 0.3, "float32"), np.zeros(1, "float32")]
+model = make(MIXES[0], start)
+callback = AdaptiveLossWeights(
+    "loss", adaptation=lambda scores, *_: MIXES[len(scores) % 4], adaptation_rate=1.0
+)
+recorder = Recorder()
+found = model.fit(X, y, epochs=4, callbacks=[recorder, callback], **options).history
+before = start
+for epoch, mix in enumerate(MIXES):
+    terms = "cross_entropy", "focal", "dice"
+    shown = [found[f"weight_{term}"][epoch] for term in terms]
+    np.testing.assert_allclose(shown, mix, atol=0.05)
+    alone = make(shown, before)
+    expected = alone.fit(X, y, epochs=1, **options).history
+    for one, other in zip(recorder.kernels[epoch], alone.get_weights(), strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-6)
+    for name in ("loss", "val_loss"):
+        np.testing.assert_allclose(found[name][epoch], expected[name][0], rtol=1e-5)
+    before = recorder.kernels[epoch]
+print(keras.config.backend())
+"""
+
+
+@pytest.mark.parametrize("backend", ["tensorflow", "jax", "torch"])
+def test_the_next_update_uses_the_new_mix(backend):
+    pytest.importorskip(backend)
+    done = subprocess.run(
+        [sys.executable, "-c", _UPDATES],
+        env=os.environ | {"KERAS_BACKEND": backend},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == backend
 
 
 def test_sign_of_a_minimised_score(data):

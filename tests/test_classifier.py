@@ -23,7 +23,6 @@ from sklearn.model_selection import (
 from skadaptive import AdaptiveHybridClassifier
 from skadaptive._committee.inference import probabilities
 from skadaptive._parameters import auto_epochs
-from skadaptive._training.tensorflow_program import TensorFlowProgram
 
 # ---------------------------------------------------------------- fitted attributes
 
@@ -522,9 +521,9 @@ def test_one_sided_held_out_rows(quick, binary):
 
 
 @pytest.fixture
-def interrupted(monkeypatch):
+def interrupted(monkeypatch, program_class):
     """Ctrl-C in the third epoch."""
-    train = TensorFlowProgram.train
+    train = program_class.train
     calls = []
 
     def stop(self, *args):
@@ -533,7 +532,7 @@ def interrupted(monkeypatch):
             raise KeyboardInterrupt
         return train(self, *args)
 
-    monkeypatch.setattr(TensorFlowProgram, "train", stop)
+    monkeypatch.setattr(program_class, "train", stop)
     return calls
 
 
@@ -549,13 +548,15 @@ def test_interrupt_leaves_an_unfitted_estimator_unfitted(quick, binary, interrup
     assert model.predict(X).shape == y.shape
 
 
-def test_interrupt_leaves_a_fitted_estimator_as_it_was(quick, binary, monkeypatch):
+def test_interrupt_leaves_a_fitted_estimator_as_it_was(
+    quick, binary, monkeypatch, program_class
+):
     X, y = binary
     model = quick().fit(X, y)
     expected, state = model.predict_proba(X), dict(vars(model))
     with monkeypatch.context() as patch:
         patch.setattr(
-            TensorFlowProgram,
+            program_class,
             "train",
             lambda *_: (_ for _ in ()).throw(KeyboardInterrupt),
         )
@@ -620,10 +621,10 @@ def test_batch_larger_than_the_data(quick, binary):
     assert_allclose(quick(batch_size=400).fit(X, y).predict_proba(X), huge)
 
 
-def test_divergence_in_the_last_step(quick, binary, monkeypatch):
+def test_divergence_in_the_last_step(quick, binary, monkeypatch, program_class):
     """The loss of a step is that before its update: the weights must be looked at."""
     weights = property(lambda self: np.full(3, np.nan))
-    monkeypatch.setattr(TensorFlowProgram, "parameters", weights)
+    monkeypatch.setattr(program_class, "parameters", weights)
     with pytest.raises(ValueError, match="Training diverged in epoch 1"):
         quick().fit(*binary)
 

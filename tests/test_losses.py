@@ -18,14 +18,8 @@ from numpy.testing import assert_allclose
 from scipy.special import expit, log_softmax, softmax
 
 from skadaptive import AdaptiveHybridClassifier
-from skadaptive.losses import (
-    HybridLoss,
-    cross_entropy,
-    dice,
-    focal,
-    hybrid,
-    term_scales,
-)
+from skadaptive._training.term_scales import term_scales
+from skadaptive.losses import HybridLoss, cross_entropy, dice, focal, hybrid
 
 BACKEND = keras.backend.backend()
 TERMS = {"cross_entropy": cross_entropy, "focal": focal, "dice": dice}

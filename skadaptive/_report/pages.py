@@ -60,6 +60,7 @@ _COST_MATRIX = ((0, 1), (10, 0))
 _PACKAGES = (
     "scikit-learn",
     "imbalanced-learn",
+    "jax",
     "keras",
     "tensorflow",
     "tensorflow-cpu",

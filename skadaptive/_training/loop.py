@@ -6,18 +6,17 @@ decides what follows from the predictions for the held-out rows of an epoch.
 
 from dataclasses import dataclass, replace
 
-import keras
 import numpy as np
 from sklearn.utils import gen_batches
 
 from .._committee.state import NetworkLayout, TrainingState
 from ..adaptation import TERMS
-from ..losses import term_scales
+from .backend import keras_backend_chosen, load_program
 from .batches import Batches
-from .network import initial_parameters, kernels_and_biases, step_sizes
+from .parameters import initial_parameters, kernels_and_biases, step_sizes
 from .program import Architecture, aligned_zeros
 from .snapshots import SnapshotEnsemble, moving_average
-from .tensorflow_program import pool
+from .term_scales import term_scales
 
 # Values scaled at a time, so that memory holds no second float64 table.
 _VALUES_PER_PASS = 2**18
@@ -85,6 +84,7 @@ def train_committee(transform, rows, settings, plan, monitor, start):
     ValueError
         If the loss is not finite, or ``start`` is the state of another network.
     """
+    backend = load_program()
     architecture = _architecture(transform, rows, settings, plan)
     layout = architecture.layout
     if isinstance(start, np.ndarray):
@@ -97,8 +97,9 @@ def train_committee(transform, rows, settings, plan, monitor, start):
         None if architecture.encodes else encoding,
         rows,
         architecture.dtype,
+        backend.table_rows(len(rows) + 1),
     )
-    with pool.checkout(architecture) as program:
+    with backend.pool.checkout(architecture) as program:
         program.reset(start.parameters, start.step_sizes, start.optimizer_state)
         data = program.load(table, encoding if architecture.encodes else None)
         best = _run_epochs(program, data, rows, settings, plan, monitor, start)
@@ -244,20 +245,20 @@ def _run_epochs(program, data, rows, settings, plan, monitor, start):
     return replace(best, averages=snapshots.averages)
 
 
-def _padded_rows(scaler, encoding, rows, dtype):
-    """X scaled and encoded, and y beside its weight, with one more row of weight 0."""
+def _padded_rows(scaler, encoding, rows, dtype, n_padded):
+    """X scaled and encoded, and y beside its weight, with rows of weight 0 after."""
     n_encoded = encoding.n_outputs if encoding else 0
     table = {
-        "X": aligned_zeros((len(rows) + 1, scaler.n_outputs + n_encoded), dtype),
-        "target": aligned_zeros((len(rows) + 1, 2), dtype),
+        "X": aligned_zeros((n_padded, scaler.n_outputs + n_encoded), dtype),
+        "target": aligned_zeros((n_padded, 2), dtype),
     }
     for part in gen_batches(len(rows), max(1, _VALUES_PER_PASS // table["X"].shape[1])):
         scaled = scaler.transform(rows.X[part])
         table["X"][part, : scaler.n_outputs] = scaled
         if n_encoded:
             table["X"][part, scaler.n_outputs :] = encoding.transform(scaled)
-    table["target"][:-1, 0] = rows.y
-    table["target"][:-1, 1] = rows.weight
+    table["target"][: len(rows), 0] = rows.y
+    table["target"][: len(rows), 1] = rows.weight
     return table
 
 
@@ -271,6 +272,8 @@ class _ProgressBar:
     """Keras's progress bar, one unit per epoch, with score and loss weights."""
 
     def __init__(self, max_epochs):
+        with keras_backend_chosen():
+            import keras
         self._bar = keras.utils.Progbar(
             max_epochs,
             unit_name="epoch",

@@ -13,107 +13,10 @@ side by side and fuses bias and activation with the product.
 """
 
 import keras
-import numpy as np
 from keras import ops
 
 from .._features.piecewise import interpolate
 from .._features.scaling import BOUND
-
-# Step sizes relative to a kernel of one input, as in RealMLP (Holzmüller et al., 2024,
-# arXiv:2407.04491).
-_INPUT_SCALE_STEP = 6.0
-_BIAS_STEP = 0.1
-
-
-def step_sizes(layout, relative_rates):
-    """How far a unit step of the optimizer moves each parameter of the committee.
-
-    The optimizer works on parameters divided by these sizes: 1 / sqrt(fan_in) for a
-    kernel, which is the neural tangent parametrization, 6 for the input scales and 0.1
-    for biases. One learning rate then suits narrow and wide layers. The size of an
-    input scale is 6 times the relative learning rate of its feature, see
-    ``_features.relevance``.
-
-    Parameters
-    ----------
-    layout : NetworkLayout
-    relative_rates : ndarray of shape (n_members, n_inputs)
-        Learning rate of each input scale relative to the others.
-
-    Returns
-    -------
-    ndarray of shape (n_members * n_parameters,)
-    """
-    by_shape = [
-        step
-        for n_inputs in layout.fan_in
-        for step in (1.0 / np.sqrt(n_inputs), _BIAS_STEP)
-    ]
-    layers = np.repeat(by_shape, layout.sizes[1:])
-    layers = np.broadcast_to(layers, (layout.n_members, len(layers)))
-    return np.hstack([_INPUT_SCALE_STEP * relative_rates, layers]).ravel()
-
-
-def initial_parameters(rng, layout, output_bias):
-    """Initial parameters of all members in one vector.
-
-    Hidden kernels are normal with the variance that keeps signals at their size:
-    2 / fan_in for the ReLU family (He et al., 2015), 1 / fan_in for SELU (Klambauer et
-    al., 2017) and tanh. The output kernel starts at 0 and its bias at the log-odds of
-    the class shares, so that training begins at the prevalence.
-
-    Parameters
-    ----------
-    rng : numpy.random.Generator
-    layout : NetworkLayout
-    output_bias : ndarray of shape (n_outputs,)
-
-    Returns
-    -------
-    ndarray of shape (n_members * n_parameters,)
-    """
-    gain = 1.0 if layout.activation in ("selu", "tanh") else 2.0
-    input_scales, *shapes = layout.shapes
-    parts = []
-    for _ in range(layout.n_members):
-        parts.append(np.ones(input_scales))
-        for kernel, bias, n_inputs in zip(
-            shapes[:-2:2], shapes[1:-2:2], layout.fan_in[:-1], strict=True
-        ):
-            deviation = np.sqrt(gain / n_inputs)
-            parts.append(rng.normal(scale=deviation, size=kernel).ravel())
-            parts.append(np.zeros(bias))
-        parts.append(np.zeros(np.prod(shapes[-2])))
-        parts.append(output_bias)
-    return np.concatenate(parts)
-
-
-def kernels_and_biases(vector, shapes, n_networks):
-    """Kernels and biases of each layer from one vector of parameters.
-
-    The input scales become part of the first kernel.
-
-    Parameters
-    ----------
-    vector : ndarray of shape (n_networks * n_parameters,)
-    shapes : list of tuple
-        Of one network's parameters, see ``NetworkLayout.shapes``.
-    n_networks : int
-
-    Returns
-    -------
-    kernels : list of ndarray of shape (n_networks, n_in, n_out)
-    biases : list of ndarray of shape (n_networks, n_out)
-    """
-    ends = np.cumsum([np.prod(shape, dtype=int) for shape in shapes])
-    columns = np.split(vector.reshape(n_networks, -1), ends[:-1], axis=1)
-    scales, *layers = [
-        column.reshape(n_networks, *shape)
-        for column, shape in zip(columns, shapes, strict=True)
-    ]
-    kernels, biases = layers[::2], layers[1::2]
-    kernels[0] = kernels[0] * scales[:, :, None]
-    return kernels, biases
 
 
 def committee_logits(parameters, inputs, activation, masks=None, together=True):
@@ -188,11 +91,12 @@ def build_model(committee):
         n_features = committee.transform.n_columns
     # Scaling runs in float64: in float32 a time stamp in seconds has a resolution of
     # 128 s. Keras's Normalization and Rescaling layers would round to float32.
-    inputs = keras.Input((n_features,), dtype="float64", name="features")
+    real = _widest_float()
+    inputs = keras.Input((n_features,), dtype=real, name="features")
     features = inputs
     if committee.transform.columns is not None:
         features = ops.take(inputs, committee.transform.columns, axis=1)
-    x = (features - scaler.center) * scaler.scale
+    x = (features - scaler.center.astype(real)) * scaler.scale.astype(real)
     x = x / ops.sqrt(1.0 + ops.square(x / BOUND))
     columns = [ops.where(ops.isnan(x), 0.0, x)]
     for feature, knots in scaler.normal_scores.items():
@@ -233,3 +137,12 @@ def build_model(committee):
     x = ops.reshape(x, (-1, n_members, x.shape[-1]))
     outputs = keras.layers.GlobalAveragePooling1D(name="probabilities", **options)(x)
     return keras.Model(inputs, outputs, name="adaptive_hybrid_classifier")
+
+
+def _widest_float():
+    """float64, but for JAX where it has no 64-bit numbers, which is its default."""
+    if keras.config.backend() == "jax":
+        import jax
+
+        return "float64" if jax.config.jax_enable_x64 else "float32"
+    return "float64"

@@ -15,12 +15,7 @@ on the Gram matrix of the update's smaller side.
 import numpy as np
 import tensorflow as tf
 
-# Coefficients of the quintic polynomial a x + b x^3 + c x^5 (Jordan et al.).
-_COEFFICIENTS = 3.4445, -4.7750, 2.0315
-
-# Three iterations are as good as the five of Muon; with two, test rows are ranked worse
-# (docs/research/034).
-_N_ITERATIONS = 3
+from .orthogonality import COEFFICIENTS, N_ITERATIONS
 
 
 def orthogonalize(updates, share=1.0):
@@ -48,10 +43,10 @@ def _orthogonalize(updates, share):
     tall = updates.shape[-2] >= updates.shape[-1]
     gram = tf.matmul(updates, updates, transpose_a=tall, transpose_b=not tall)
     square = tf.math.divide_no_nan(gram, tf.linalg.trace(gram)[..., None, None])
-    a, b, c = _COEFFICIENTS
+    a, b, c = COEFFICIENTS
     identity = tf.constant(np.eye(gram.shape[-1]), updates.dtype)
     product = None
-    for _ in range(_N_ITERATIONS):
+    for _ in range(N_ITERATIONS):
         # All of these are polynomials of the Gram matrix: symmetric, and they commute.
         factor = a * identity + b * square + c * tf.matmul(square, square)
         product = factor if product is None else tf.matmul(product, factor)

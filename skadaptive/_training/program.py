@@ -3,7 +3,7 @@
 A program trains and predicts for one :class:`Architecture`. It is compiled once per
 architecture for as long as the process lives: everything that a search varies goes in
 as an argument. A fitted estimator keeps no program: parameters go in and come out as
-arrays. ``tensorflow_program`` is the only program so far.
+arrays. ``tensorflow_program`` and ``jax_program`` are the programs.
 """
 
 import threading
@@ -50,8 +50,8 @@ class Architecture:
 class TrainingProgram(Protocol):
     """Interface of a training backend.
 
-    Rows have the shape (n_rows + 1, ...). The last row has weight 0 and fills up
-    batches.
+    Rows have the shape (n_table_rows, ...), see ``table_rows`` of its module. Those
+    after the first n_rows have weight 0, and the first of them fills up batches.
     """
 
     architecture: Architecture
@@ -82,8 +82,9 @@ class TrainingProgram(Protocol):
         Parameters
         ----------
         rows : dict of ndarray
-            ``X`` of shape (n_rows + 1, n_inputs), and ``target`` of shape
-            (n_rows + 1, 2), y beside its weight; both as ``aligned_zeros`` makes them.
+            ``X`` of shape (n_table_rows, n_inputs), and ``target`` of shape
+            (n_table_rows, 2), y beside its weight; both as ``aligned_zeros`` makes
+            them.
         encoding : PiecewiseLinearEncoding, default=None
             For an architecture that encodes its batches.
 

@@ -25,6 +25,7 @@ import tensorflow as tf
 from .._features.piecewise import encode
 from ..losses import hybrid
 from .network import committee_logits
+from .orthogonality import FIRST_SHARE, STEPS_TOGETHER, WEIGHT_DECAY, kernel_groups
 from .orthogonalization import orthogonalize
 from .program import Pool, traces
 
@@ -73,16 +74,6 @@ _ROWS_PER_CALL = 16384
 # them. Drawing fresh numbers per step costs five members 0.4 s of 1.4 s an epoch.
 _MASK_BATCHES = 8
 
-# Share of the first kernel's update that is orthogonalized. A share of 1 gains more in
-# the mean, but on fewer tables; a share of 0 gains less (docs/research/034).
-_FIRST_SHARE = 0.5
-# Number of steps whose sum is orthogonalized. To orthogonalize every step takes a tenth
-# to a quarter more time and is no better (docs/research/043).
-_STEPS_TOGETHER = 4
-# Weight decay of hidden kernels, in units of the learning rate (Loshchilov & Hutter,
-# 2019, "Decoupled Weight Decay Regularization", arXiv:1711.05101).
-_WEIGHT_DECAY = 0.1
-
 
 class TensorFlowProgram:
     """Training and prediction compiled for one architecture.
@@ -99,19 +90,12 @@ class TensorFlowProgram:
         layout = architecture.layout
         self._shapes, self._sizes = layout.shapes, layout.sizes
         self._n_members = layout.n_members
-        # The first hidden kernel is orthogonalized by itself, others of one shape
-        # together.
-        first, *others = [*layout.hidden_kernels] or [None]
-        self._kernel_groups = [] if first is None else [[first]]
-        self._kernel_groups += [
-            [i for i in others if self._shapes[i] == shape]
-            for shape in dict.fromkeys(self._shapes[i] for i in others)
-        ]
+        self._kernel_groups = kernel_groups(layout)
         size = self._n_members * sum(self._sizes)
         real = tf.as_dtype(architecture.dtype)
         # Weight decay of each parameter in a step, in units of the learning rate.
         decay = [
-            _WEIGHT_DECAY if i in layout.hidden_kernels else 0.0
+            WEIGHT_DECAY if i in layout.hidden_kernels else 0.0
             for i in range(len(self._sizes))
         ]
         self._decay = tf.constant(
@@ -260,9 +244,9 @@ class TensorFlowProgram:
             self.optimizer.learning_rate.assign(learning_rates[index])
             self.optimizer.apply([tape.gradient(value, scaled)], [self._scaled])
             if self._kernel_groups:
-                n_done, rate = index % _STEPS_TOGETHER + 1, learning_rates[index]
+                n_done, rate = index % STEPS_TOGETHER + 1, learning_rates[index]
                 before = tf.cond(
-                    (n_done == _STEPS_TOGETHER) | (index + 1 == n_steps),
+                    (n_done == STEPS_TOGETHER) | (index + 1 == n_steps),
                     lambda: self._orthogonalize_steps(before, n_done, rate),
                     lambda: before,
                 )
@@ -295,7 +279,7 @@ class TensorFlowProgram:
         """
         updates = self._by_shape(self._scaled.value - before)
         for group in self._kernel_groups:
-            share = _FIRST_SHARE if group[0] == 1 else 1.0
+            share = FIRST_SHARE if group[0] == 1 else 1.0
             stacked = orthogonalize(tf.concat([updates[i] for i in group], 0), share)
             for i, update in zip(group, tf.split(stacked, len(group)), strict=True):
                 updates[i] = update
@@ -369,6 +353,11 @@ def _tensor(array):
     if tf.config.list_logical_devices("GPU"):
         return tf.constant(array)
     return tf.experimental.dlpack.from_dlpack(array.__dlpack__())
+
+
+def table_rows(n_rows):
+    """Rows of the table that ``load`` takes for this many; no shape is compiled in."""
+    return n_rows
 
 
 pool = Pool(TensorFlowProgram)

@@ -15,7 +15,6 @@ from sklearn.model_selection import StratifiedKFold
 from skadaptive._committee.calibration import SigmoidCalibration
 from skadaptive._committee.folds import chunk_folds
 from skadaptive._features.scaling import RobustScaler
-from skadaptive._training.tensorflow_program import TensorFlowProgram
 
 PLAIN = {"threshold": None, "calibration": None}
 
@@ -290,13 +289,13 @@ def test_bad_later_chunk(spoil, message, quick, binary):
     assert_array_equal(model.predict_proba(binary[0]), expected)
 
 
-def test_interrupted_chunk_never_came(quick, binary, monkeypatch):
+def test_interrupted_chunk_never_came(quick, binary, monkeypatch, program_class):
     model = quick().partial_fit(*binary, classes=[0, 1])
     state = dict(vars(model))
     history = {key: list(values) for key, values in model.history_.items()}
     with monkeypatch.context() as patch:
         patch.setattr(
-            TensorFlowProgram,
+            program_class,
             "predict",
             lambda *_: (_ for _ in ()).throw(KeyboardInterrupt),
         )

@@ -8,9 +8,11 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from skadaptive._committee.rows import TrainingRows
+from skadaptive._training.backend import training_backend
 from skadaptive._training.plan import plan_fit
 from skadaptive._training.program import aligned_zeros
-from skadaptive._training.tensorflow_program import TensorFlowProgram, _tensor
+
+ON_JAX = training_backend() == "jax"
 
 
 def test_dropout_changes_training_only(quick, binary):
@@ -65,8 +67,11 @@ def test_rows_encoded_at_once_or_batch_by_batch(quick, binary, monkeypatch):
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.skipif(ON_JAX, reason="of TensorFlow")
 def test_the_table_of_rows_is_not_copied(dtype):
     import tensorflow as tf
+
+    from skadaptive._training.tensorflow_program import _tensor
 
     if tf.config.list_logical_devices("GPU"):
         pytest.skip("rows are copied to the GPU")
@@ -204,15 +209,17 @@ def test_optimizer_configuration(quick, binary):
     assert (quick(optimizer=momentum).fit(X, y).predict_proba(X) != plain).any()
 
 
-def test_learning_rate_is_flat_and_then_falls(quick, binary, monkeypatch):
+def test_learning_rate_is_flat_and_then_falls(
+    quick, binary, monkeypatch, program_class
+):
     """Over half of the steps each, along a cosine to 0."""
-    seen, train = [], TensorFlowProgram.train
+    seen, train = [], program_class.train
 
     def spy(self, data, batches, learning_rates, *rest):
         seen.append(learning_rates)
         return train(self, data, batches, learning_rates, *rest)
 
-    monkeypatch.setattr(TensorFlowProgram, "train", spy)
+    monkeypatch.setattr(program_class, "train", spy)
     quick(max_epochs=6, early_stopping=False, learning_rate=0.1).fit(*binary)
     flat, falling = np.split(np.concatenate(seen), 2)
     assert_array_equal(flat, np.full(len(flat), 0.1))

@@ -1,0 +1,134 @@
+"""Which backend trains, TensorFlow or JAX, and on which one Keras is imported.
+
+Training follows Keras: the backend that Keras runs on in this process, or else the one
+that it would choose, from ``KERAS_BACKEND`` or its file keras.json. Where that backend
+is not installed, or cannot train (PyTorch), an installed one does, TensorFlow first.
+Nothing here imports a backend but :func:`load_program`.
+"""
+
+import json
+import os
+import sys
+from contextlib import contextmanager
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+
+#: Module of the training program of each backend, in the order of preference.
+_PROGRAMS = {"tensorflow": "tensorflow_program", "jax": "jax_program"}
+
+# The package that a backend of Keras needs, where it is not called like the backend.
+_PACKAGES = {"numpy": "jax"}
+
+# For tests alone: trains with this backend whatever Keras runs on.
+_SWITCH = "SKADAPTIVE_TESTS_BACKEND"
+
+
+def training_backend():
+    """Name of the backend that trains in this process.
+
+    Returns
+    -------
+    {"tensorflow", "jax"}
+
+    Raises
+    ------
+    ImportError
+        If neither is installed.
+    """
+    wanted = os.environ.get(_SWITCH) or _keras_backend()
+    if wanted in _PROGRAMS and _is_installed(wanted):
+        return wanted
+    # Keras's optimizers and losses run on its own backend alone, and only the program
+    # in JAX has its own.
+    order = ["jax"] if _is_elsewhere(wanted) else list(_PROGRAMS)
+    for name in order:
+        if _is_installed(name):
+            return name
+    if order == ["jax"]:
+        raise ImportError(
+            f"Keras runs on {wanted!r}, and AdaptiveHybridClassifier trains on "
+            "TensorFlow or JAX. To train on JAX beside it: "
+            "pip install 'skadaptive[jax]'."
+        )
+    raise ImportError(
+        "AdaptiveHybridClassifier needs TensorFlow or JAX to train: "
+        "pip install 'skadaptive[tensorflow]', 'skadaptive[tensorflow-cpu]' or "
+        "'skadaptive[jax]'."
+    )
+
+
+def load_program():
+    """The module of the training program; its import starts the backend.
+
+    Returns
+    -------
+    module
+        With ``pool`` and ``table_rows``.
+    """
+    name = training_backend()
+    with keras_backend_chosen():
+        return import_module(f"{__package__}.{_PROGRAMS[name]}")
+
+
+@contextmanager
+def keras_backend_chosen():
+    """Have Keras imported on an installed backend, and say what to install if none is.
+
+    Within the ``with`` statement ``KERAS_BACKEND`` names the backend that trains, if
+    Keras is not imported yet and the one that it would choose is not installed.
+    """
+    before = os.environ.get("KERAS_BACKEND")
+    chosen = before
+    if "keras" not in sys.modules and not _is_installed(_keras_backend()):
+        chosen = training_backend()
+        os.environ["KERAS_BACKEND"] = chosen
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        if error.name and error.name.split(".")[0] in (*_PROGRAMS, "keras"):
+            raise ImportError(
+                f"AdaptiveHybridClassifier needs {error.name}: "
+                "pip install 'skadaptive[tensorflow]', 'skadaptive[tensorflow-cpu]' or "
+                "'skadaptive[jax]'."
+            ) from error
+        raise
+    finally:
+        if chosen != before:
+            if before is None:
+                os.environ.pop("KERAS_BACKEND", None)
+            else:
+                os.environ["KERAS_BACKEND"] = before
+
+
+def _keras_backend():
+    """Backend that Keras runs on, or would choose when it is imported."""
+    keras = sys.modules.get("keras")
+    if keras is not None:
+        return keras.config.backend()
+    given = os.environ.get("KERAS_BACKEND")
+    if given:
+        return given
+    home = os.environ.get("KERAS_HOME")
+    if home is None:
+        user = os.path.expanduser("~")
+        home = os.path.join(user if os.access(user, os.W_OK) else "/tmp", ".keras")
+    try:
+        settings = json.loads(Path(home, "keras.json").expanduser().read_text("utf-8"))
+        return str(settings.get("backend", "tensorflow"))
+    except (OSError, ValueError, AttributeError):
+        return "tensorflow"
+
+
+def _is_elsewhere(backend):
+    """Whether Keras runs, or will run, on a backend that cannot train."""
+    return backend not in _PROGRAMS and (
+        "keras" in sys.modules or _is_installed(backend)
+    )
+
+
+def _is_installed(backend):
+    try:
+        return find_spec(_PACKAGES.get(backend, backend)) is not None
+    except (ModuleNotFoundError, ValueError):
+        return False
