@@ -283,7 +283,7 @@ def test_members_encode_what_they_chose_themselves(quick, wide, few_bins):
     half = np.arange(400) < 200
     folds = [(np.flatnonzero(half), np.flatnonzero(~half))]
     folds += [folds[0][::-1]]
-    one = quick(cv=folds).fit(X, y)
+    one = quick(cv=folds, warm_start=True).fit(X, y)
     rates = relative_rates(one)[:, 40:].reshape(2, -1, 12)
     assert (rates == rates[:, :, :1]).all()
     used = rates[:, :, 0] > 1e-20

@@ -98,7 +98,7 @@ def test_a_member_uses_no_column_that_others_chose(quick, terms, few_columns):
     X, y = terms
     half = np.arange(600) < 300
     rows = np.flatnonzero(half), np.flatnonzero(~half)
-    model = quick(cv=[rows, rows[::-1]], n_bins=None).fit(X, y)
+    model = quick(warm_start=True, cv=[rows, rows[::-1]], n_bins=None).fit(X, y)
     scales = input_scales(model, len(model._committee.kernels[0][0]))
     used = np.abs(scales) > 1e-20
     assert used.any(axis=0).all() and not used.all(axis=1).any()
