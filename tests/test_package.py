@@ -110,7 +110,7 @@ def test_demo(tmp_path):
     arguments = [*command.split(), "--quick", "--folds", "2"]
     done = python("-m", "skadaptive.cli", *arguments, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    assert "The rare value of diagnosis is malignant" in done.stderr
+    assert "The rare value of diagnosis is 'malignant'" in done.stderr
     assert "First by average precision" in done.stdout
     report = (tmp_path / "report.html").read_text()
     assert report.startswith("<!DOCTYPE html>") and "malignant" in report
