@@ -318,6 +318,7 @@ def test_memory_does_not_grow_over_fits():
     assert after - before < 20 * 0.2
 
 
+@pytest.mark.skipif(ON_JAX, reason="of TensorFlow")
 def test_no_warning_of_retracing_over_architectures(quick, binary, caplog):
     for units in range(20, 28):
         quick(hidden_layer_sizes=(units,), max_epochs=1).fit(*binary)
