@@ -80,6 +80,8 @@ def predict_into(queue, model, X):
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+# JAX, if another test has started it; predictions do not use it.
+@pytest.mark.filterwarnings("ignore:os.fork.*:RuntimeWarning")
 def test_predicts_after_a_fork(quick, binary):
     """As a server does that loads the model before it forks its workers."""
     X, y = binary

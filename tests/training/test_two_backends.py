@@ -44,8 +44,9 @@ def assert_same(fitted, X, atol):
         assert_allclose(jax.history_[name], values, atol=10 * atol, err_msg=name)
     assert (tensorflow.predict_proba(X) != tensorflow.predict_proba(X[:1])).any()
     states = [model._state.training for model in fitted]
-    for one, other in zip(*(state.optimizer_state for state in states), strict=True):
-        assert np.shape(one) == np.shape(other)
+    # Sorted: before Keras 3.9 the variables of Nadam had another order.
+    one, other = (sorted(map(np.shape, state.optimizer_state)) for state in states)
+    assert one == other
 
 
 @pytest.mark.parametrize("problem", ["binary", "multiclass"])
