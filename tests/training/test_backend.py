@@ -32,7 +32,9 @@ import numpy as np
 from skadaptive import AdaptiveHybridClassifier
 
 X = np.random.default_rng(0).normal(size=(80, 2))
-model = AdaptiveHybridClassifier(hidden_layer_sizes=(2,), max_epochs=1, cv=2)
+model = AdaptiveHybridClassifier(
+    hidden_layer_sizes=(2,), max_epochs=1, cv=2, random_state=0
+)
 model.fit(X, X[:, 0] > 1)
 """
 
@@ -106,7 +108,7 @@ def test_the_other_one_stays_away(backend, home):
     import keras
     assert keras.config.backend() == {backend!r}
     proba = keras.ops.convert_to_numpy(proba)
-    assert np.abs(proba - model.predict_proba(X)).max() < 1e-6
+    assert np.abs(proba - model.predict_proba(X)).max() < 5e-6
     assert dict(os.environ) | {{"TF_FORCE_GPU_ALLOW_GROWTH": ""}} == (
         environment | {{"TF_FORCE_GPU_ALLOW_GROWTH": ""}}
     )
@@ -129,7 +131,7 @@ def test_beside_keras_on_another_backend(backend):
     {{}}
     assert "jax" in sys.modules and "tensorflow" not in sys.modules
     proba = model.model_.predict(X, verbose=0)
-    assert np.abs(proba - model.predict_proba(X)).max() < 1e-6
+    assert np.abs(proba - model.predict_proba(X)).max() < 5e-6
     assert keras.config.backend() == {backend!r}
     """
     code = textwrap.dedent(code).format(FIT)
@@ -145,7 +147,7 @@ def test_beside_pytorch(backend):
     import keras
     assert keras.config.backend() == "torch"
     proba = model.model_.predict(X, verbose=0)
-    assert np.abs(proba - model.predict_proba(X)).max() < 1e-6
+    assert np.abs(proba - model.predict_proba(X)).max() < 5e-6
     """
     done = run(FIT + textwrap.dedent(code), KERAS_BACKEND=backend)
     assert done.returncode == 0, done.stderr
