@@ -173,7 +173,7 @@ def test_beside_pytorch_alone_it_says_what_to_install():
 
 def test_an_optimizer_of_keras_needs_it_on_jax():
     pytest.importorskip("jax")
-    code = FIT.replace("cv=2)", "cv=2, optimizer=rare)")
+    code = FIT.replace("cv=2,", "cv=2, optimizer=rare,")
     rare = "rare = {'class_name': 'Adam', 'config': {'clipnorm': 0.5}}\n"
     done = run(rare + code, KERAS_BACKEND="jax")
     assert done.returncode == 0, done.stderr
