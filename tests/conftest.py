@@ -10,6 +10,7 @@ os.environ.setdefault("SCIPY_ARRAY_API", "1")
 
 import numpy as np  # noqa: E402
 import pytest  # noqa: E402
+import sklearn  # noqa: E402
 from sklearn.datasets import make_classification  # noqa: E402
 
 from skadaptive import AdaptiveHybridClassifier  # noqa: E402
@@ -110,6 +111,13 @@ def quick():
 def learner(quick):
     """Small, but good enough on digits for its scores to mean something."""
     return quick(hidden_layer_sizes=(32,), max_epochs=15)
+
+
+@pytest.fixture(scope="session")
+def scikeras_contender():
+    """Skips where scikeras 0.13 and scikit-learn do not know each other's tags."""
+    if tuple(map(int, sklearn.__version__.split(".")[:2])) < (1, 7):
+        pytest.skip("scikeras 0.13 does not go with scikit-learn 1.6")
 
 
 @pytest.fixture(scope="session")

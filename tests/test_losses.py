@@ -364,6 +364,16 @@ def test_weights_take_effect_after_compilation(rng):
 def test_on_jax():
     environment = {**os.environ, "KERAS_BACKEND": "jax", "JAX_ENABLE_X64": "1"}
     environment["SKADAPTIVE_TESTS_SEEDS"] = "0"
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", __file__]
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        "-W",
+        "default::DeprecationWarning",
+        __file__,
+    ]
     run = subprocess.run(command, env=environment, capture_output=True, text=True)
     assert run.returncode == 0, run.stdout + run.stderr

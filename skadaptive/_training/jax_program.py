@@ -133,7 +133,9 @@ class JaxProgram:
     def reset(self, parameters, step_sizes, optimizer_state=None):
         """See ``TrainingProgram.reset``."""
         step_sizes = step_sizes.astype(self.architecture.dtype)
-        state = optimizer_state or self._optimizer.fresh_state
+        state = list(optimizer_state or self._optimizer.fresh_state)
+        # Keras before 3.9 has Nadam's single number before the vectors, not after them.
+        state[2:] = sorted(state[2:], key=np.ndim, reverse=True)
         with self._precision():
             self._step_sizes = self._on_device(step_sizes)
             self._scaled = self._on_device(parameters / step_sizes)

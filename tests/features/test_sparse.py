@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
-from scipy.sparse import csr_array, csr_matrix, random_array
+from scipy.sparse import csr_array, csr_matrix
 
 from skadaptive._features.sparse import (
     canonical,
@@ -14,7 +14,8 @@ from skadaptive._features.sparse import (
 
 
 def sparse_table(rng, shape=(200, 30), density=0.2):
-    return random_array(shape, density=density, format="csr", rng=rng)
+    kept = rng.random(shape) < density
+    return csr_array(np.where(kept, rng.random(shape), 0))
 
 
 def test_one_form_for_the_same_rows(rng):

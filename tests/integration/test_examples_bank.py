@@ -65,8 +65,7 @@ def check_picture(path):
 # ---------------------------------------------------------------- the focal threshold
 
 
-# scikeras 0.13 has the tags of scikit-learn before 1.6.
-@pytest.mark.filterwarnings("ignore:The KerasClassifier or classes:FutureWarning")
+@pytest.mark.usefixtures("scikeras_contender")
 def test_focal_threshold(focal, monkeypatch, tmp_path):
     run(monkeypatch, focal, "--quick", "--out", tmp_path)
     check_picture(tmp_path / "focal_threshold.png")
@@ -121,8 +120,7 @@ def test_the_best_of_the_others_is_the_best_on_average(name, request):
 # ----------------------------------------------------------------------- the bank
 
 
-# scikeras 0.13 has the tags of scikit-learn before 1.6.
-@pytest.mark.filterwarnings("ignore:The KerasClassifier or classes:FutureWarning")
+@pytest.mark.usefixtures("scikeras_contender")
 def test_bank_marketing(bank, table, monkeypatch, tmp_path):
     table.to_csv(tmp_path / "bank.csv.gz", index=False)
     arguments = ("--data", tmp_path / "bank.csv.gz", "--quick", "--out", tmp_path)

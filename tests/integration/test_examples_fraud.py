@@ -80,6 +80,7 @@ def is_picture(path):
 # -------------------------------------------------------------------- credit card fraud
 
 
+@pytest.mark.usefixtures("scikeras_contender")
 def test_fraud_measures_every_contender(fraud, fraud_run):
     results = fraud_run
     names = set(fraud["contenders"](0, True))
@@ -92,6 +93,7 @@ def test_fraud_measures_every_contender(fraud, fraud_run):
     assert shown["average precision"].is_monotonic_decreasing
 
 
+@pytest.mark.usefixtures("scikeras_contender")
 def test_fraud_shows_the_published_figures_beside_those_of_the_same_contender(
     fraud, fraud_run
 ):
