@@ -24,12 +24,11 @@ from ._io.containers import READABLE
 from ._io.json_values import json_values
 from ._io.model_files import ModelFacts, SavedModel, features_of, load_model, save_model
 from ._io.numbers import NumberMarks
-from ._io.tables import TableFile, read_table
-from ._io.target import label_of, read_labels, two_classes, without_gaps
+from ._io.tables import TableFile, check_columns, read_table
+from ._io.target import label_of, read_labels, two_classes
 from ._io.training_table import (
     ColumnRoles,
     TrainingTable,
-    check_columns,
     make_training,
     read_training,
     read_weights,
@@ -366,8 +365,8 @@ def _read_training(options: argparse.Namespace) -> TrainingTable:
         return read_training(options.file, roles, options.positive, reading)
     if options.target:
         raise ValueError(
-            "--target needs a FILE. Write FILE before --drop, which takes all names "
-            "that follow it."
+            "--target needs a FILE. Write FILE before --drop and --missing, which take "
+            "all names that follow them."
         )
     bunch = load_rare("breast_cancer", as_frame=True)
     frame = bunch.data.assign(diagnosis=bunch.target_names[bunch.target])
@@ -441,6 +440,7 @@ def _predict(options: argparse.Namespace) -> int:
     if options.out is not None:
         _writer(options.out)
     saved, table = _read_model_and_table(options, as_written=[options.id])
+    check_columns(table.frame, [options.id] if options.id else [])
     for note in table.notes:
         _print_note(f"note: {note}")
     frame = table.frame
@@ -493,19 +493,14 @@ def _evaluate(options: argparse.Namespace) -> int:
     special = [options.target, *([options.weight] if options.weight else [])]
     check_columns(table.frame, special)
     notes = Notes()
-    labels = read_labels(table.frame[options.target], str(saved.facts.positive), notes)
-    has_label = labels.notna()
-    if not has_label.all():
-        notes.add(
-            f"Left out, since {quoted(options.target)} is empty",
-            f"{(~has_label).sum():,} rows",
-        )
+    labels, has_label = read_labels(
+        table.frame[options.target], str(saved.facts.positive), notes
+    )
     lines = [*table.notes, *notes.lines()]
     for note in lines:
         _print_note(f"note: {note}")
     frame = table.frame[has_label].reset_index(drop=True)
     X = _features(frame, saved, ignore=special)
-    labels = without_gaps(labels[has_label])
     y = two_classes(labels, saved.facts.positive, saved.facts.others_together)
     evaluation = evaluate(
         saved.model,

@@ -86,7 +86,7 @@ class ReadingOptions:
     ----------
     marks : NumberMarks
     date_formats : dict of str to str
-        Formats of strptime by column; of the empty name for all others.
+        Formats of strptime by column, or ``NO_DATE_FORMAT``.
     missing_values : tuple of str
         Texts that stand for missing values in any column, beside the usual ones.
     encoding, sheet : str or None
@@ -256,16 +256,13 @@ def _inferred(
             column = column.mask(column.isin(extra))
         _check_finite(column, name)
         return _infer_integers(column, name, date_format, notes)
-    codes, uniques = pd.factorize(column)
-    texts = pd.Series(uniques, dtype="str" if _HAS_STR else object).astype(str)
-    texts = numbers.normalized(texts)
-    counts = np.bincount(codes[codes >= 0], minlength=len(texts))
-    given = texts.isin({"", *options.missing_values})
-    kept = _Texts(texts[~given], counts[~given], column, codes)
+    every = _Texts.of(column)
+    kept = every.those(~every.texts.isin({"", *options.missing_values}))
+    as_category = ColumnFormat("category", levels=_levels(kept.texts))
     if kept.texts.empty:
         return kept.spread(np.full(0, np.nan), name), ColumnFormat("number")
     if date_format == NO_DATE_FORMAT:
-        return kept.as_texts(uniques), ColumnFormat("category", levels=_levels(texts))
+        return kept.as_texts(), as_category
     if date_format is None:
         read = _infer_numbers(kept, name, options, notes)
         if read is not None:
@@ -277,8 +274,7 @@ def _inferred(
     read = _infer_dates(kept, name, date_format, notes)
     if read is not None:
         return read
-    levels = _levels(kept.texts)
-    return kept.as_texts(uniques), ColumnFormat("category", levels=levels)
+    return kept.as_texts(), as_category
 
 
 def _levels(texts: Any) -> tuple[str, ...]:
@@ -286,12 +282,9 @@ def _levels(texts: Any) -> tuple[str, ...]:
     return tuple(distinct) if len(texts) <= _MOST_LEVELS else ()
 
 
-_HAS_STR = pd.__version__ >= "3"
-
-
 @dataclass(frozen=True)
 class _Texts:
-    """The distinct texts of a column, and the rows that they are in.
+    """Distinct texts of a column, normalized, and the rows that they are in.
 
     Attributes
     ----------
@@ -302,12 +295,28 @@ class _Texts:
     column : Series of shape (n_samples,)
     codes : ndarray of shape (n_samples,)
         -1 where missing.
+    written : array-like
+        All distinct texts as they are written, by code.
     """
 
     texts: pd.Series
     counts: np.ndarray
     column: pd.Series
     codes: np.ndarray
+    written: Any
+
+    @classmethod
+    def of(cls, column: pd.Series) -> "_Texts":
+        """All texts of a column."""
+        codes, uniques = pd.factorize(column)
+        texts = numbers.normalized(pd.Series(uniques).astype(str))
+        counts = np.bincount(codes[codes >= 0], minlength=len(texts))
+        return cls(texts, counts, column, codes, uniques)
+
+    def those(self, is_wanted: pd.Series) -> "_Texts":
+        """Some of the texts; rows with others count as missing."""
+        wanted = is_wanted.to_numpy(dtype=bool)
+        return replace(self, texts=self.texts[wanted], counts=self.counts[wanted])
 
     def spread(self, values: Any, name: Hashable) -> pd.Series:
         """Values of the texts, for each row; missing where there is no text."""
@@ -316,10 +325,10 @@ class _Texts:
         taken = missing_first.take(self.codes + 1)
         return taken.set_axis(self.column.index).rename(name)
 
-    def as_texts(self, uniques: Any) -> pd.Series:
+    def as_texts(self) -> pd.Series:
         """The texts, for each row, or the column itself if nothing was changed."""
-        before = np.asarray(uniques, dtype=object)[self.texts.index]
-        if len(self.texts) == len(uniques) and (before == self.texts).all():
+        before = np.asarray(self.written, dtype=object)
+        if np.array_equal(before, self.texts.to_numpy(dtype=object)):
             return self.column
         values = self.texts.to_numpy(dtype=object)
         return self.spread(values, self.column.name).astype(self.column.dtype)
@@ -356,7 +365,7 @@ def _check_finite(column: pd.Series, name: str) -> None:
         row, value = int(np.flatnonzero(infinite)[0]), column[infinite].iloc[0]
         raise ValueError(
             f"Column {name} holds an infinite value, {value}, in row {row + 1:,}. "
-            f"Correct it, or have it read as missing: --missing {value}"
+            f"Correct it, or have it read as missing: --missing={value}"
         )
 
 
@@ -435,7 +444,10 @@ def _infer_numbers(
     if not found.format.is_plain:
         notes.add("Read as numbers", f"{name} ({found.format.describe()})")
     elif kept.texts[found.is_number].str.contains(r"^\(|-$", regex=True).any():
-        notes.add("Read as numbers", f"{name} (negative ones in parentheses or n-)")
+        notes.add(
+            "Read as numbers",
+            f"{name} (negative ones in parentheses or with the minus behind)",
+        )
     if words.any():
         notes.add(
             "Read as missing, since the other values are numbers",
@@ -575,13 +587,10 @@ def convert_column(
                 "Numbers are written otherwise than in training", f"{name} (no %)"
             )
         return column
-    codes, uniques = pd.factorize(column)
-    texts = numbers.normalized(pd.Series(uniques, dtype=object).astype(str))
-    missing = texts.str.lower().isin(MISSING_WORDS) | texts.isin(
-        {"", *known.missing_words}
-    )
-    rest = texts[~missing]
-    kept = _Texts(rest, np.bincount(codes[codes >= 0])[rest.index], column, codes)
+    every = _Texts.of(column)
+    texts, missing = every.texts, _means_missing(every.texts, known)
+    kept = every.those(~missing)
+    rest = kept.texts
     if rest.empty:
         return _all_missing(column, known.kind)
     number_format = known.number
@@ -589,7 +598,7 @@ def convert_column(
         found = numbers.find_numbers(rest, kept.counts, NumberMarks())
         if found is None or not found.is_number.all() or found.ambiguous:
             matched = number_format.matches(rest).to_numpy(dtype=bool)
-            row, text = kept.first_row(~matched if not matched.all() else matched)
+            row, text = kept.first_row(~matched)
             raise ValueError(
                 f"Column {name} held numbers in training, and {quoted(text)} in row "
                 f"{row:,} is none. Correct it, or leave the cell empty."
@@ -602,8 +611,15 @@ def convert_column(
     unknown = texts[missing & ~texts.isin({"", *known.missing_words})]
     if len(unknown):
         words = ", ".join(map(quoted, unknown.iloc[:_MOST_SHOWN]))
-        notes.add("Read as missing, as in training numbers", f"{name} ({words})")
+        notes.add(
+            "Read as missing, since there were numbers in training", f"{name} ({words})"
+        )
     return kept.spread(number_format.parse(rest).to_numpy(), name)
+
+
+def _means_missing(texts: pd.Series, known: ColumnFormat) -> pd.Series:
+    words = {"", *known.missing_words}
+    return texts.str.lower().isin(MISSING_WORDS) | texts.isin(words)
 
 
 def _without_missing(column: pd.Series, known: ColumnFormat) -> pd.Series:
@@ -677,12 +693,10 @@ def _known_dates(
         if (present % 1 == 0).all():
             texts = present.astype("int64").astype(str).reindex(column.index)
             column = texts.astype(object)
-    codes, uniques = pd.factorize(column)
-    texts = pd.Series(uniques, dtype=object).astype(str).str.strip()
-    missing = texts.str.lower().isin(MISSING_WORDS) | dates.are_placeholders(texts)
-    missing |= texts.isin({"", *known.missing_words})
-    rest = texts[~missing]
-    kept = _Texts(rest, np.bincount(codes[codes >= 0])[rest.index], column, codes)
+    every = _Texts.of(column)
+    missing = _means_missing(every.texts, known) | dates.are_placeholders(every.texts)
+    kept = every.those(~missing)
+    rest = kept.texts
     if rest.empty:
         return _all_missing(column, "date")
     found = dates.parse_dates(rest, known.date_format or dates.ISO)

@@ -1,11 +1,12 @@
 """Tables from files."""
 
 import csv
+import difflib
 import lzma
 import re
 import zipfile
 import zlib
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,6 +26,7 @@ from .columns import (
     infer_column,
     note_ambiguous_point,
     plain_types,
+    quoted,
     rows_text,
 )
 from .containers import Container, find_container
@@ -69,10 +71,13 @@ class _Columns:
         Of the training, for new rows.
     as_written : set of str
         Columns whose values are not to be interpreted.
+    unused : set of str
+        Columns that nobody looks at.
     """
 
     known: dict[str, ColumnFormat]
     as_written: set[str]
+    unused: set[str]
 
     @property
     def as_texts(self) -> set[str]:
@@ -84,6 +89,12 @@ class _Columns:
         """Columns that are there, if the names are where they are looked for."""
         return set(self.known) or self.as_written
 
+    def is_read(self, name: str) -> bool:
+        """Whether the values of a column are used; of new rows only known ones are."""
+        if self.known:
+            return name in self.known or name in self.as_written
+        return name not in self.unused
+
 
 def read_table(
     path: FilePath,
@@ -91,6 +102,7 @@ def read_table(
     *,
     known: dict[str, ColumnFormat] | None = None,
     as_written: Collection[str] = (),
+    unused: Collection[str] = (),
 ) -> TableFile:
     """Read a table from a file.
 
@@ -105,6 +117,8 @@ def read_table(
     as_written : collection of str, default=()
         Columns whose values are not to be interpreted, such as the target. If a word
         such as "None" would be a missing value, they are texts.
+    unused : collection of str, default=()
+        Columns that will be dropped. They stay as they are, whatever they hold.
 
     Returns
     -------
@@ -121,7 +135,7 @@ def read_table(
     if not path.is_file():
         raise ValueError(f"There is no file {path}.")
     known = {} if known is None else known
-    columns = _Columns(known, set(as_written))
+    columns = _Columns(known, set(as_written), set(unused))
     notes = Notes()
     try:
         container = find_container(path)
@@ -157,8 +171,11 @@ def read_table(
             "names in the first row, rows below it, a column for the target and at "
             "least one more, separated by comma, semicolon, tab or bar."
         )
+    check_columns(frame, options.date_formats)
     formats = {}
     for name in frame.columns:
+        if not columns.is_read(name):
+            continue
         column = plain_types(frame[name], name)
         if name in as_written:
             pass
@@ -215,7 +232,8 @@ def _read_text(
         # Not where cells are empty, beside numbers perhaps.
         if raw[name][frame[name].isna()].notna().any():
             frame[name] = raw[name]
-    codes = _columns_of_codes(container, layout, frame, notes)
+    names = [n for n in layout.names if columns.is_read(n) and n not in columns.known]
+    codes = _columns_of_codes(container, layout, frame[names], notes)
     if codes:
         raw = text_files.read_text(container, layout, codes, sorted(codes))
         frame[sorted(codes)] = raw[sorted(codes)]
@@ -243,13 +261,13 @@ def _columns_of_codes(
     """
     integers = [
         n
-        for n in layout.names
+        for n in frame
         if is_integer_dtype(frame[n])
         or (is_float_dtype(frame[n]) and _are_integers(frame[n]))
     ]
     fractions = [
         name
-        for name in layout.names
+        for name in frame
         if is_float_dtype(frame[name]) and _has_three_decimals(frame[name])
     ]
     looked_at = [*integers, *(name for name in fractions if name not in integers)]
@@ -398,3 +416,24 @@ def _without_empty_names(
             what = "counts the rows" if counts else "is empty"
             notes.add("Left out, since it has no name and " + what, f"{name}")
     return frame.drop(columns=unused), unused
+
+
+def check_columns(frame: pd.DataFrame, names: Iterable[str]) -> None:
+    """Refuse names of columns that the table does not have, and suggest others."""
+    missing = [name for name in names if name not in frame]
+    if not missing:
+        return
+    columns = list(frame.columns)
+    lower = {name.casefold(): name for name in columns}
+    near = difflib.get_close_matches(missing[0].strip().casefold(), lower, n=1)
+    hint = f" Is it {quoted(lower[near[0]])}?" if near else ""
+    if not near and sum(map(_is_number, columns)) >= len(columns) / 2:
+        hint = " The first row of the file seems to be data, not column names."
+    raise ValueError(
+        f"There is no column {', '.join(missing)}. The columns are: "
+        f"{', '.join(columns)}.{hint}"
+    )
+
+
+def _is_number(name: str) -> bool:
+    return re.fullmatch(r"-?\d+(?:[.,]\d+)?(?:\.\d+)?", name) is not None

@@ -78,14 +78,7 @@ def read_target(
     """
     notes = Notes() if notes is None else notes
     weight = np.ones(len(labels)) if sample_weight is None else sample_weight
-    labels = read_labels(labels, positive, notes)
-    has_label = labels.notna().to_numpy()
-    if not has_label.all():
-        notes.add(
-            f"Left out, since {quoted(labels.name)} is empty",
-            rows_text(int((~has_label).sum())),
-        )
-        labels = without_gaps(labels[has_label]).reset_index(drop=True)
+    labels, has_label = read_labels(labels, positive, notes)
     shares = pd.Series(weight[has_label]).groupby(labels.to_numpy()).sum()
     values = shares.index  # sorted
     if len(values) < 2:
@@ -149,8 +142,10 @@ def _same_number(value: Any, text: str) -> bool:
         return False
 
 
-def read_labels(labels: pd.Series, positive: Label, notes: Notes) -> pd.Series:
-    """Labels in one spelling each, missing where a word says so.
+def read_labels(
+    labels: pd.Series, positive: Label, notes: Notes
+) -> tuple[pd.Series, np.ndarray]:
+    """Labels in one spelling each, without rows that have none.
 
     Parameters
     ----------
@@ -161,7 +156,9 @@ def read_labels(labels: pd.Series, positive: Label, notes: Notes) -> pd.Series:
 
     Returns
     -------
-    Series of shape (n_samples,)
+    labels : Series of shape (n_kept,)
+    has_label : ndarray of shape (n_samples,)
+        Rows that are kept. A word such as "NA" is no label, unless it is a class.
 
     Raises
     ------
@@ -173,8 +170,15 @@ def read_labels(labels: pd.Series, positive: Label, notes: Notes) -> pd.Series:
         # Numbers that were read as texts for the sake of a word among them.
         written = labels.dropna().astype(str)
         if written.str.fullmatch(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?").all():
-            return pd.to_numeric(labels)
-    return labels
+            labels = pd.to_numeric(labels)
+    has_label = labels.notna().to_numpy()
+    if not has_label.all():
+        notes.add(
+            f"Left out, since {quoted(labels.name)} is empty",
+            rows_text(int((~has_label).sum())),
+        )
+        labels = _without_gaps(labels[has_label]).reset_index(drop=True)
+    return labels, has_label
 
 
 def _without_missing_words(
@@ -232,7 +236,7 @@ def one_spelling(labels: pd.Series, notes: Notes) -> pd.Series:
     return labels.replace(replaced) if replaced else labels
 
 
-def without_gaps(labels: pd.Series) -> pd.Series:
+def _without_gaps(labels: pd.Series) -> pd.Series:
     """Labels without missing ones, of the type that they have without these."""
     if is_float_dtype(labels) and (labels % 1 == 0).all():
         return labels.astype("int64")

@@ -26,7 +26,6 @@ _N_BYTES = 1 << 18
 _N_ROWS = 10_000
 _SEPARATORS = ",;\t|"
 _BLANKS = r"\s+"
-_NAMES = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar", _BLANKS: "blank"}
 # Encodings other than UTF-8 that files are looked at for. A short text in one of them
 # looks like one in many others, of which these are the frequent ones.
 _ENCODINGS = [

@@ -1,8 +1,5 @@
 """A table to train on: features, target, and columns that have a role of their own."""
 
-import difflib
-import re
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,7 +8,7 @@ import pandas as pd
 
 from .._typing import FilePath, FloatArray, Label
 from .columns import ColumnFormat, Notes, ReadingOptions, quoted
-from .tables import read_table
+from .tables import check_columns, read_table
 from .target import Target, read_target
 
 
@@ -96,7 +93,7 @@ def read_training(
         If the file cannot be read, or its columns do not suit their roles.
     """
     as_written = [n for n in (roles.target, roles.group, roles.id) if n]
-    table = read_table(path, options, as_written=as_written)
+    table = read_table(path, options, as_written=as_written, unused=roles.drop)
     if roles.target is None:
         raise ValueError(
             "The column to predict is missing: --target COLUMN, one of: "
@@ -155,27 +152,6 @@ def make_training(
         notes=notes.lines(),
         path=None,
     )
-
-
-def check_columns(frame: pd.DataFrame, names: Iterable[str]) -> None:
-    """Refuse names of columns that the table does not have, and suggest others."""
-    missing = [name for name in names if name not in frame]
-    if not missing:
-        return
-    columns = list(frame.columns)
-    lower = {name.casefold(): name for name in columns}
-    near = difflib.get_close_matches(missing[0].strip().casefold(), lower, n=1)
-    hint = f" Is it {quoted(lower[near[0]])}?" if near else ""
-    if not near and sum(map(_is_number, columns)) >= len(columns) / 2:
-        hint = " The first row of the file seems to be data, not column names."
-    raise ValueError(
-        f"There is no column {', '.join(missing)}. The columns are: "
-        f"{', '.join(columns)}.{hint}"
-    )
-
-
-def _is_number(name: str) -> bool:
-    return re.fullmatch(r"-?\d+(?:[.,]\d+)?(?:\.\d+)?", name) is not None
 
 
 def _check_time(column: pd.Series) -> None:

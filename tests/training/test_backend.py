@@ -108,7 +108,7 @@ def test_the_other_one_stays_away(backend, home):
     import keras
     assert keras.config.backend() == {backend!r}
     proba = keras.ops.convert_to_numpy(proba)
-    assert np.abs(proba - model.predict_proba(X)).max() < 5e-6
+    assert np.abs(proba - model.predict_proba(X)).max() < 1e-6
     assert dict(os.environ) | {{"TF_FORCE_GPU_ALLOW_GROWTH": ""}} == (
         environment | {{"TF_FORCE_GPU_ALLOW_GROWTH": ""}}
     )
@@ -131,7 +131,7 @@ def test_beside_keras_on_another_backend(backend):
     {{}}
     assert "jax" in sys.modules and "tensorflow" not in sys.modules
     proba = model.model_.predict(X, verbose=0)
-    assert np.abs(proba - model.predict_proba(X)).max() < 5e-6
+    assert np.abs(proba - model.predict_proba(X)).max() < 1e-6
     assert keras.config.backend() == {backend!r}
     """
     code = textwrap.dedent(code).format(FIT)
@@ -147,7 +147,7 @@ def test_beside_pytorch(backend):
     import keras
     assert keras.config.backend() == "torch"
     proba = model.model_.predict(X, verbose=0)
-    assert np.abs(proba - model.predict_proba(X)).max() < 5e-6
+    assert np.abs(proba - model.predict_proba(X)).max() < 1e-6
     """
     done = run(FIT + textwrap.dedent(code), KERAS_BACKEND=backend)
     assert done.returncode == 0, done.stderr
