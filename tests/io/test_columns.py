@@ -286,6 +286,20 @@ def test_a_column_of_numbers_but_for_a_code_is_remarked_on(tmp_path):
     assert "99 of 100 rows are, but not '12O.5' in row 100" in notes
 
 
+@pytest.mark.parametrize(
+    ("numbers", "n_words"),
+    [(range(90), 10), ([1, 2, 3, 4, 5] * 40, 2)],  # too many words; too few numbers
+)
+def test_words_that_need_not_mean_missing_make_categories(tmp_path, numbers, n_words):
+    values = [f"{n}.5" for n in numbers] + ["blocked"] * n_words
+    column, _ = column_of(tmp_path, values)
+    assert column.tolist() == values
+    # One that does mean it makes a gap in either case.
+    values = [value.replace("blocked", "unknown") for value in values]
+    column, _ = column_of(tmp_path, values)
+    assert column.isna().sum() == n_words and column[0] == float(values[0])
+
+
 @pytest.mark.parametrize("style", ["%Y-%m-%d", "%d.%m.%Y"])
 def test_a_column_of_dates_but_for_one_is_remarked_on(tmp_path, style):
     days = pd.date_range("2022-01-01", periods=99, freq="3D").strftime(style).tolist()
