@@ -260,9 +260,11 @@ def test_a_comma_that_could_be_either_is_asked_about(tmp_path):
     assert column[0] == 1.234
     column, _ = column_of(tmp_path, values, marks=NumberMarks(thousands=","))
     assert column[0] == 1234
-    # Values below 1,000 without a comma decide.
+    # Values without a comma decide, if all are below 1,000.
     column, _ = column_of(tmp_path, [*values, "818"])
     assert column[0] == 1234
+    column, _ = column_of(tmp_path, [*values, "818", "5000"])
+    assert column[0] == "1,234"
 
 
 def test_dates_that_could_be_either_are_asked_about(tmp_path):
