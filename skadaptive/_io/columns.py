@@ -32,8 +32,6 @@ _N_REMARK = 10
 _MOST_SHOWN = 5
 #: In place of the format of dates, for a column that holds none.
 NO_DATE_FORMAT = "text"
-#: The note on columns of codes.
-CODES = "Kept as categories, since values begin with 0 or + or have over 15 digits"
 # Levels of a category that a model file holds.
 _MOST_LEVELS = 1000
 
@@ -417,7 +415,11 @@ def _infer_numbers(
     if not numbers.accept_numbers(found, kept.texts, kept.counts):
         if numbers.are_codes(kept.texts[found.is_number]):
             if share >= _WORTH_A_REMARK:
-                notes.add(CODES, name)
+                notes.add(
+                    "Kept as categories, since values begin with 0 or + or have over "
+                    "15 digits",
+                    name,
+                )
             return None
         if share >= _WORTH_A_REMARK and found.is_number.sum() >= _N_REMARK:
             row, text = kept.first_row(~found.is_number)

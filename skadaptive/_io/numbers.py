@@ -151,6 +151,7 @@ _CURRENCY = re.compile(
     "|".join(re.escape(c) for c in sorted(_CURRENCIES, key=len, reverse=True))
 )
 _HAS_DIGIT = r"[0-9]"
+_ZERO = r"0+(?:[.,]0*)?"
 
 
 @dataclass(frozen=True)
@@ -214,7 +215,7 @@ class NumberFormat:
         """Which texts are numbers in this format; a per cent sign may miss after 0."""
         matched = texts.str.fullmatch(self.pattern())
         if self.percent:
-            matched |= texts.str.fullmatch(r"0+(?:[.,]0*)?")
+            matched |= texts.str.fullmatch(_ZERO)
         return matched
 
     def parse(self, texts: pd.Series) -> pd.Series:
@@ -348,15 +349,17 @@ def _best_format(sample: pd.Series, marks: NumberMarks) -> NumberFormat | None:
         return None
     symbols = with_digits.str.extract(f"({_CURRENCY.pattern})", expand=False).dropna()
     currency = symbols.mode().iloc[0] if len(symbols) else ""
-    percent = bool(with_digits.str.contains("%", regex=False).mean() > 0.5)
+    shares = with_digits[~with_digits.str.fullmatch(_ZERO)]
+    percent = bool(len(shares) and shares.str.contains("%", regex=False).mean() > 0.5)
     formats = [
         NumberFormat(decimal, thousands, currency, percent)
         for decimal, thousands in marks.pairs()
     ]
-    shares = [candidate.matches(with_digits).sum() for candidate in formats]
-    if max(shares) == 0:
+    matching = [candidate.matches(with_digits).sum() for candidate in formats]
+    most = max(matching)
+    if most == 0:
         return None
-    leaders = [f for f, n in zip(formats, shares, strict=True) if n == max(shares)]
+    leaders = [f for f, n in zip(formats, matching, strict=True) if n == most]
     return _decided(leaders, with_digits)
 
 

@@ -18,7 +18,6 @@ from .._packages import require
 from .._typing import FilePath
 from . import text_files
 from .columns import (
-    CODES,
     ColumnFormat,
     Notes,
     ReadingOptions,
@@ -275,8 +274,6 @@ def _columns_of_codes(
         return set()
     texts = text_files.written_texts(container, layout, looked_at)
     codes = {name for name in integers if _are_written_as_codes(texts[name].dropna())}
-    for name in sorted(codes):
-        notes.add(CODES, name)
     grouped = NumberFormat(",", ".").pattern()
     for name in fractions:
         written = texts[name].dropna().str.strip()

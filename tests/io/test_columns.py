@@ -221,8 +221,17 @@ TEXTS = {
 @pytest.mark.parametrize("kind", TEXTS)
 def test_texts_that_resemble_numbers_stay_texts(tmp_path, kind):
     values = TEXTS[kind] * 30
-    column, _ = column_of(tmp_path, values)
+    column, notes = column_of(tmp_path, values)
     assert column.tolist() == values
+    if kind in ("leading zeros", "phone numbers, plain"):
+        assert "begin with 0 or +" in notes and notes.endswith(": x.")
+
+
+def test_codes_keep_their_zeros_though_a_letter_comes_late(tmp_path):
+    """pandas reads in chunks, and the first ones are numbers for it."""
+    values = ["007"] * 300_000 + ["A1"]
+    column, _ = column_of(tmp_path, values)
+    assert column.iloc[0] == "007" and column.iloc[-1] == "A1"
 
 
 @pytest.mark.parametrize(
@@ -234,11 +243,29 @@ def test_texts_that_resemble_numbers_stay_texts(tmp_path, kind):
         ["1e5", "2e-3", "1.5"],
         ["20240131", "20249999", "12"],  # not all dates
         ["1700000001", "1700000007", "1700000011"],  # too few for seconds
+        [str(1_700_000_001 + 7 * i) for i in range(30)],  # no whole minutes, no name
     ],
 )
 def test_numbers_that_pandas_reads_stay_numbers(tmp_path, values):
     column, _ = column_of(tmp_path, values * 10)
     assert column.tolist() == [float(value) for value in values * 10]
+
+
+def test_names_say_that_seconds_are_times(tmp_path):
+    seconds = [1_700_000_001 + 7 * i for i in range(30)]
+    frame = pd.DataFrame({"opened_at": seconds, "y": [0, 1] * 15})
+    frame.to_csv(tmp_path / "t.csv", index=False)
+    found = read_table(tmp_path / "t.csv", as_written=["y"]).frame["opened_at"]
+    assert found.tolist() == pd.to_datetime(seconds, unit="s").tolist()
+
+
+def test_a_zero_needs_no_per_cent_sign(tmp_path):
+    column, _ = column_of(tmp_path, ["1.5%", "0", "20%", "0.0"] * 10)
+    assert column.tolist() == [1.5, 0, 20, 0] * 10
+    # Of another number it is not known what it is a share of.
+    values = ["1.5%", "0.2", "20%", "7%"] * 10
+    column, _ = column_of(tmp_path, values)
+    assert column.tolist() == values
 
 
 def test_a_point_that_could_separate_thousands_is_said(tmp_path):
@@ -367,6 +394,15 @@ def test_a_value_that_cannot_be_read_is_named(tmp_path, name, value, message):
     frame.to_csv(tmp_path / "new.csv", index=False)
     with pytest.raises(ValueError, match=message):
         read_table(tmp_path / "new.csv", known=known)
+
+
+def test_numbers_for_what_were_per_cents_are_remarked_on(tmp_path):
+    """A spreadsheet holds .7 for 70 %."""
+    column_of(tmp_path, [f"{i}%" for i in range(40)])
+    known = read_table(tmp_path / "t.csv", as_written=["y"]).formats
+    pd.DataFrame({"x": [0.7, 0.2]}).to_parquet(tmp_path / "new.parquet")
+    notes = read_table(tmp_path / "new.parquet", known=known).notes
+    assert notes == ["Numbers are written otherwise than in training: x (no %)."]
 
 
 def test_values_that_training_has_not_seen_are_remarked_on(tmp_path):

@@ -99,6 +99,12 @@ def test_a_column_is_not_taken_for_another_where_rows_are_longer(tmp_path):
         read(tmp_path, "size,kind,y\n" + rows + "\n1,A,0,9")
 
 
+def test_separators_in_quotes_that_follow_a_blank(tmp_path):
+    rows = [f'{i}, "a, b", {i % 2}' for i in range(40)]
+    frame = read(tmp_path, "\n".join(["size, kind, y", *rows])).frame
+    assert set(frame["kind"]) == {"a, b"} and frame["size"].tolist() == [*range(40)]
+
+
 def test_a_row_that_is_too_long_is_named(tmp_path):
     with pytest.raises(ValueError, match="line 42 has 5 fields, and there are 3"):
         read(tmp_path, CLEAN + "\n1,A,0,9,9")
