@@ -244,3 +244,22 @@ def test_values_of_parquet_that_are_no_numbers(tmp_path):
     assert "customer" in table.frame and "index of the file has names" in table.notes[0]
     assert np.array_equal(table.frame["flag"].isna(), [False, True] * 20)
     assert table.frame["price"].tolist() == [1.25, 2.5] * 20
+
+
+def test_dates_of_parquet_that_mean_never(tmp_path):
+    days = pd.Series(pd.date_range("2020-01-01", periods=40)).astype("datetime64[us]")
+    days[7] = pd.Timestamp("9999-12-31").as_unit("us")
+    pd.DataFrame({"until": days, "y": [0, 1] * 20}).to_parquet(tmp_path / "t.parquet")
+    table = read_table(tmp_path / "t.parquet")
+    assert np.flatnonzero(table.frame["until"].isna()).tolist() == [7]
+    assert "until (year 9999 in 1 row)" in table.notes[0]
+
+
+def test_categories_of_numbers_are_the_same_from_any_file(tmp_path):
+    frame = pd.DataFrame({"shop": [1, 2, 3, 1] * 10, "y": [0, 1] * 20})
+    frame.astype({"shop": "category"}).to_parquet(tmp_path / "t.parquet")
+    table = read_table(tmp_path / "t.parquet", as_written=["y"])
+    frame.to_csv(tmp_path / "new.csv", index=False)
+    new = read_table(tmp_path / "new.csv", known=table.formats).frame
+    assert new["shop"].tolist() == table.frame["shop"].tolist()
+    assert not read_table(tmp_path / "new.csv", known=table.formats).notes
