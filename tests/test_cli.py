@@ -24,6 +24,8 @@ from skadaptive.contenders import default_contenders, table_pipeline
 from skadaptive.datasets import load_rare
 from skadaptive.evaluation import evaluate
 
+# Points and commas of a number exchanged.
+SWAPPED = str.maketrans(".,", ",.")
 FACTS = model_files.ModelFacts("name", "diagnosis", "malignant", False, [])
 
 
@@ -230,6 +232,75 @@ def test_group_time_and_weight_columns_are_no_features(here, capsys, special, co
     assert "Keras MLP (SMOTE)" in found["failures"]
     assert set(found["failures"]) <= {"Keras MLP (SMOTE)", "MLPClassifier"}
     assert list(model_files.load_model("w.skops").columns) == list(frame.columns[:6])
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        "compare train.csv --target diagnosis --quick --save train.csv",
+        "compare train.csv --target diagnosis --quick --save x.out --report ./x.out",
+        "predict model.skops later.csv.gz --out later.csv.gz",
+        "predict model.skops later.csv.gz --out model.skops",
+        "evaluate model.skops later.csv.gz --target diagnosis --report later.csv.gz",
+    ],
+)
+def test_no_file_that_is_read_or_written_is_overwritten(here, capsys, arguments):
+    before = {path.name: path.read_bytes() for path in here.glob("*.*")}
+    assert cli.main(arguments.split()) == 2
+    assert "it is a file that is read, or" in capsys.readouterr().err
+    assert {path.name: path.read_bytes() for path in here.glob("*.*")} == before
+
+
+@pytest.mark.parametrize("name", ["p.xlsx", "p.txt", "p"])
+def test_an_output_of_no_known_kind_is_refused(here, capsys, name):
+    assert cli.main(["predict", "model.skops", "later.csv.gz", "--out", name]) == 2
+    assert "its name must end in one of .csv" in capsys.readouterr().err
+    assert not (here / name).exists()
+
+
+def test_keys_are_no_features_and_are_copied_into_the_scores(
+    here, capsys, one_contender
+):
+    frame = pd.read_csv("train.csv").iloc[:, [0, 1, -1]]
+    frame.insert(1, "client", [f"{i:05d}" for i in range(len(frame))])
+    frame.to_csv("clients.csv", index=False)
+    command = ["compare", "clients.csv", "--target", "diagnosis", "--id", "client"]
+    assert cli.main([*command, "--folds", "2", "--save", "id.skops"]) == 0
+    saved = model_files.load_model("id.skops")
+    assert list(saved.columns) == [frame.columns[0], frame.columns[2]]
+    assert saved.facts.id_column == "client"
+    assert cli.main(["predict", "id.skops", "clients.csv", "--out", "s.csv"]) == 0
+    scores = pd.read_csv("s.csv", dtype={"client": str})
+    assert scores["client"].tolist() == frame["client"].tolist()
+    capsys.readouterr()
+    assert cli.main(["predict", "id.skops", "clients.csv", "--id", "key"]) == 2
+    assert "There is no column key" in capsys.readouterr().err
+    # The name of the contender, not of the class of its last step.
+    arguments = ["evaluate", "id.skops", "clients.csv", "--target", "diagnosis"]
+    assert cli.main(arguments) == 0
+    assert capsys.readouterr().out.startswith("bayes on 260 rows")
+
+
+def test_formats_of_the_training_are_in_the_model_file(here, capsys, one_contender):
+    """A single row is read by them, though it could mean something else."""
+    frame = pd.read_csv("train.csv").iloc[:, [0, 1, -1]]
+    amounts = frame.iloc[:, 1].mul(1000)
+    frame.insert(0, "amount", [f"{a:,.2f}".translate(SWAPPED) for a in amounts])
+    frame.to_csv("german.csv", index=False, sep=";")
+    command = ["compare", "german.csv", "--target", "diagnosis", "--folds", "2"]
+    assert cli.main([*command, "--save", "german.skops"]) == 0
+    known = model_files.load_model("german.skops").columns
+    assert known["amount"].number.thousands == "." and known["amount"].needs_text
+    columns = frame.columns[1:3]
+    for text, value in (("1.234", 1234.0), ("1.234,00", 1234.0)):
+        one = frame.iloc[:1].assign(amount=text)
+        one.to_csv("one.csv", index=False, sep=";")
+        assert cli.main(["predict", "german.skops", "one.csv"]) == 0
+        printed = float(capsys.readouterr().out.splitlines()[-1].split(",")[0])
+        saved = model_files.load_model("german.skops")
+        X = one[["amount", *columns]].assign(amount=value)
+        rare = list(saved.model.classes_).index("malignant")
+        assert_allclose(printed, saved.model.predict_proba(X)[0, rare])
 
 
 @pytest.mark.parametrize(
