@@ -1,8 +1,6 @@
 """The training program in JAX.
 
-- A call runs a block of steps in one compiled loop. The number of steps is an argument,
-  and is chosen so that a call takes a quarter of a second: between calls Ctrl-C is
-  heard.
+- A call runs a block of steps in one compiled loop. The number of steps is an argument.
 - Parameters and the optimizer's state stay on the device, in buffers that each call
   gives to the next one; rows are brought there once.
 - Tables are padded to powers of two, so that a program is compiled once per
@@ -13,7 +11,6 @@
 """
 
 import os
-import time
 from contextlib import contextmanager
 
 import jax
@@ -24,16 +21,19 @@ from .._features.piecewise import encode
 from .jax_network import committee_logits, hybrid, orthogonalize
 from .jax_optimizers import KerasOptimizer, make_optimizer
 from .orthogonality import FIRST_SHARE, STEPS_TOGETHER, WEIGHT_DECAY, kernel_groups
-from .program import Pool, aligned_zeros, traces
+from .program import (
+    MASK_BATCHES,
+    Pool,
+    StepsPerCall,
+    aligned_zeros,
+    mask_starts,
+    traces,
+)
 
-# Seconds that a call of the compiled loop should take.
-_SECONDS_PER_CALL = 0.25
 # Most row numbers that a call takes, and most steps.
 _MOST_NUMBERS, _MOST_STEPS = 2**21, 256
 # Held-out rows per member and call when predicting, and those of one product.
 _ROWS_PER_CALL, _FEWEST_TOGETHER, _MOST_TOGETHER = 32768, 256, 16384
-# Rows of ready-made dropout masks, in batches; see ``tensorflow_program``.
-_MASK_BATCHES = 8
 # Fewest rows of a table, so that small ones share a program.
 _FEWEST_ROWS = 64
 
@@ -107,8 +107,7 @@ class JaxProgram:
         numbers = self._n_members * architecture.batch_size
         most = int(np.clip(_MOST_NUMBERS // numbers, STEPS_TOGETHER, _MOST_STEPS))
         self._most_steps = most // STEPS_TOGETHER * STEPS_TOGETHER
-        # Steps of the next call; how long a step takes is not known before the first.
-        self._n_steps = STEPS_TOGETHER
+        self._steps_per_call = StepsPerCall(self._most_steps)
         self._train = jax.jit(self._trace_train, donate_argnums=0)
         self._predict = jax.jit(self._trace_predict)
         self._draw = jax.jit(self._trace_masks)
@@ -167,31 +166,24 @@ class JaxProgram:
         loss = {name: np.asarray(value, dtype) for name, value in loss.items()}
         learning_rates = np.asarray(learning_rates, "float32")
         with self._precision():
-            masks, offsets = self._draw_masks(len(batches), dropout, seed)
-            total, start = jax.device_put(np.zeros((), dtype)), 0
-            while start < len(batches):
-                n_steps = min(self._n_steps, len(batches) - start)
-                part = slice(start, start + n_steps)
+            masks, starts = self._draw_masks(len(batches), dropout, seed)
+            total = jax.device_put(np.zeros((), dtype))
+            for part in self._steps_per_call.parts(len(batches)):
                 steps = {
                     "batch": self._filled_up(batches[part]),
                     "rate": self._filled_up(learning_rates[part]),
                 }
                 if masks:
-                    steps["offset"] = self._filled_up(offsets[part])
-                n_before, begin = traces[self.architecture], time.perf_counter()
-                carry = (self._scaled, self._state, total)
+                    steps["mask_start"] = self._filled_up(starts[part])
                 self._scaled, self._state, total = self._train(
-                    carry,
+                    (self._scaled, self._state, total),
                     self._step_sizes,
                     data,
-                    (np.int32(n_steps), steps),
+                    (np.int32(part.stop - part.start), steps),
                     loss,
                     masks,
                 )
                 total.block_until_ready()
-                if traces[self.architecture] == n_before:
-                    self._set_n_steps(n_steps, time.perf_counter() - begin)
-                start += n_steps
             return float(total) / (len(batches) * self._n_members)
 
     def predict(self, parameters, data, rows):
@@ -243,7 +235,7 @@ class JaxProgram:
         )
         if masks:
             width = self.architecture.batch_size
-            numbers = now["offset"][:, None] + jnp.arange(width, dtype="int32")
+            numbers = now["mask_start"][:, None] + jnp.arange(width, dtype="int32")
             masks = [_taken(mask, numbers) for mask in masks]
         parameters = [w * size for w, size in zip(scaled, step_sizes, strict=True)]
         logits = self._logits(parameters, X, encoding, masks)
@@ -309,7 +301,7 @@ class JaxProgram:
 
     def _trace_masks(self, seed, rate):
         sizes = self.architecture.layout.hidden_layer_sizes
-        shape = (_MASK_BATCHES * self.architecture.batch_size, sum(sizes))
+        shape = (MASK_BATCHES * self.architecture.batch_size, sum(sizes))
         key = jax.random.fold_in(jax.random.key(seed[0]), seed[1])
         uniform = jax.random.uniform(key, shape, self.architecture.dtype)
         kept = (uniform >= rate).astype(uniform.dtype) / (1 - rate)
@@ -326,16 +318,7 @@ class JaxProgram:
             masks = self._draw(
                 np.asarray(seed, "uint32"), np.asarray(rate, architecture.dtype)
             )
-        last = masks[0].shape[0] - architecture.batch_size
-        rng = np.random.default_rng([int(number) for number in seed])
-        shape = n_steps, self._n_members
-        return masks, rng.integers(0, last, shape, dtype=np.int32, endpoint=True)
-
-    def _set_n_steps(self, n_steps, seconds):
-        """Choose the steps of the next call from the time of the last one."""
-        turns = n_steps / STEPS_TOGETHER * _SECONDS_PER_CALL / seconds
-        n_steps = STEPS_TOGETHER * max(1, int(min(turns, 1e6)))
-        self._n_steps = min(n_steps, self._most_steps)
+        return masks, mask_starts(seed, n_steps, architecture)
 
     def _filled_up(self, values):
         """Values of the steps, filled up to the number that is compiled in."""

@@ -1,6 +1,6 @@
 """The training program in TensorFlow.
 
-- A whole epoch is one call of a ``tf.while_loop``, without XLA, which on CPU is slower
+- A call runs many steps in one ``tf.while_loop``, without XLA, which on CPU is slower
   for this loop by a factor of 15 to 20.
 - Loss weights, gamma, alpha, learning rate, dropout rate, parameters and batches are
   arguments, and the number of rows is open. The batch size is fixed, and batches are
@@ -27,7 +27,7 @@ from ..losses import hybrid
 from .network import committee_logits
 from .orthogonality import FIRST_SHARE, STEPS_TOGETHER, WEIGHT_DECAY, kernel_groups
 from .orthogonalization import orthogonalize
-from .program import Pool, traces
+from .program import MASK_BATCHES, Pool, StepsPerCall, mask_starts, traces
 
 if keras.backend.backend() != "tensorflow":
     raise ImportError(
@@ -66,13 +66,10 @@ def _intra_op_threads():
 
 limit_threads()
 
-# Steps per call of the compiled loop, between which Ctrl-C can interrupt.
-_STEPS_PER_CALL = 4096
+# Most steps per call of the compiled loop.
+_MOST_STEPS = 4096
 # Held-out rows per member and call when predicting.
 _ROWS_PER_CALL = 16384
-# Rows of ready-made dropout masks, in batches. Every step starts at a random row of
-# them. Drawing fresh numbers per step costs five members 0.4 s of 1.4 s an epoch.
-_MASK_BATCHES = 8
 
 
 class TensorFlowProgram:
@@ -109,6 +106,9 @@ class TensorFlowProgram:
         self.optimizer = keras.optimizers.get(json.loads(architecture.optimizer))
         self.optimizer.build([self._scaled])
         self._fresh_optimizer_state = self.optimizer_state
+        sizes = layout.hidden_layer_sizes
+        self._has_masks = architecture.has_dropout and len(sizes) > 0
+        self._steps_per_call = StepsPerCall(_MOST_STEPS)
         self._train_signature, self._predict_signature = self._signatures(size, real)
 
     def _signatures(self, size, real):
@@ -126,6 +126,18 @@ class TensorFlowProgram:
         }
         data = rows, encoding
         shape = (None, self._n_members, architecture.batch_size)
+        steps = {
+            "batch": tf.TensorSpec(shape, tf.int32),
+            "rate": tf.TensorSpec((None,), tf.float32),
+        }
+        masks = ()
+        if self._has_masks:
+            steps["mask_start"] = tf.TensorSpec((None, self._n_members), tf.int32)
+            n_rows = MASK_BATCHES * architecture.batch_size
+            masks = tuple(
+                tf.TensorSpec((n_rows, n_units), real)
+                for n_units in layout.hidden_layer_sizes
+            )
         loss = {
             "loss_weights": tf.TensorSpec((3,), real),
             "gamma": tf.TensorSpec((), real),
@@ -133,20 +145,19 @@ class TensorFlowProgram:
             "smooth": tf.TensorSpec((), real),
             "total_weight": tf.TensorSpec((self._n_members,), real),
         }
-        train = (
-            data,
-            tf.TensorSpec(shape, tf.int32),
-            tf.TensorSpec((None,), tf.float32),
-            loss,
-            tf.TensorSpec((), real),
-            tf.TensorSpec((2,), tf.int32),
-        )
+        train = tf.TensorSpec((), real), data, steps, loss, masks
         numbers = tf.TensorSpec((self._n_members, None), tf.int32)
         return train, (tf.TensorSpec((size,), real), data, numbers)
 
     @cached_property
     def _train(self):
         return _compiled(self._trace_train, self._train_signature)
+
+    @cached_property
+    def _draw(self):
+        rate, seed = tf.TensorSpec((), self._train_signature[0].dtype), (2,)
+        signature = tf.TensorSpec(seed, tf.int32), rate
+        return _compiled(self._trace_masks, signature)
 
     @cached_property
     def _predict(self):
@@ -188,23 +199,20 @@ class TensorFlowProgram:
 
     def train(self, data, batches, learning_rates, loss, dropout, seed):
         """See ``TrainingProgram.train``."""
-        total = 0.0
         dtype = self.architecture.dtype
         loss = {name: np.asarray(value, dtype) for name, value in loss.items()}
-        for start in range(0, len(batches), _STEPS_PER_CALL):
-            steps = slice(start, start + _STEPS_PER_CALL)
-            total += float(
-                self._train(
-                    data,
-                    batches[steps],
-                    np.asarray(learning_rates[steps], "float32"),
-                    loss,
-                    np.asarray(dropout, dtype),
-                    # Each call of an epoch draws masks of its own.
-                    np.asarray([seed[0] ^ start, seed[1]], "int32"),
-                )
-            )
-        return total / len(batches)
+        steps = {"batch": batches, "rate": np.asarray(learning_rates, "float32")}
+        masks = ()
+        if self._has_masks:
+            drawn = self._draw(np.asarray(seed, "int32"), np.asarray(dropout, dtype))
+            masks = tuple(drawn)
+            steps["mask_start"] = mask_starts(seed, len(batches), self.architecture)
+        # Tracing is no measure of how long a call takes.
+        run, total = self._train, np.zeros((), dtype)
+        for part in self._steps_per_call.parts(len(batches)):
+            now = {name: values[part] for name, values in steps.items()}
+            total = run(total, data, now, loss, masks)
+        return float(total) / (len(batches) * self._n_members)
 
     def predict(self, parameters, data, rows):
         """See ``TrainingProgram.predict``."""
@@ -217,11 +225,11 @@ class TensorFlowProgram:
         ]
         return np.concatenate(parts)
 
-    def _trace_train(self, data, batches, learning_rates, loss, dropout, seed):
+    def _trace_train(self, total, data, steps, loss, masks):
         traces[self.architecture] += 1
         rows, encoding = data
+        batches, learning_rates = steps["batch"], steps["rate"]
         n_steps, width = tf.shape(batches)[0], self.architecture.batch_size
-        masks, offsets = self._draw_masks(n_steps, dropout, seed)
 
         def step(index, total, before):
             batch = batches[index]
@@ -231,7 +239,7 @@ class TensorFlowProgram:
             y, weight = tf.unstack(target, 2, axis=-1)
             mask = None
             if masks:
-                starts = tf.unstack(offsets[index], self._n_members)
+                starts = tf.unstack(steps["mask_start"][index], self._n_members)
                 mask = [
                     tf.stack([m[start : start + width] for start in starts])
                     for m in masks
@@ -256,10 +264,10 @@ class TensorFlowProgram:
         _, total, _ = tf.while_loop(
             lambda index, *_: index < n_steps,
             step,
-            (tf.constant(0), tf.zeros((), start.dtype), start),
+            (tf.constant(0), total, start),
             parallel_iterations=1,
         )
-        return total / self._n_members
+        return total
 
     def _orthogonalize_steps(self, before, n_steps, learning_rate):
         """Orthogonalize the sum of the last steps of hidden kernels; decay the kernels.
@@ -314,22 +322,16 @@ class TensorFlowProgram:
             for column, shape in zip(columns, self._shapes, strict=True)
         ]
 
-    def _draw_masks(self, n_steps, rate, seed):
-        """Dropout factors, (rows, units) per hidden layer, and where steps start."""
+    def _trace_masks(self, seed, rate):
+        """Dropout factors, (rows, units) per hidden layer."""
         sizes = self.architecture.layout.hidden_layer_sizes
-        if not (self.architecture.has_dropout and sizes):
-            return None, None
-        width = self.architecture.batch_size
-        n_rows = _MASK_BATCHES * width
         uniform = tf.random.stateless_uniform(
-            (n_rows, sum(sizes)), seed, dtype=self.architecture.dtype
+            (MASK_BATCHES * self.architecture.batch_size, sum(sizes)),
+            seed,
+            dtype=self.architecture.dtype,
         )
         kept = tf.cast(uniform >= rate, uniform.dtype) / (1 - rate)
-        shape = (n_steps, self._n_members)
-        offsets = tf.random.stateless_uniform(
-            shape, seed * [-1, 1], 0, n_rows - width + 1, tf.int32
-        )
-        return tf.split(kept, list(sizes), axis=1), offsets
+        return tf.split(kept, list(sizes), axis=1)
 
 
 def _compiled(function, signature):

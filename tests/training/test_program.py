@@ -3,6 +3,7 @@
 import subprocess
 import sys
 import threading
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,12 +16,20 @@ from skadaptive._committee.state import NetworkLayout
 from skadaptive._features.piecewise import PiecewiseLinearEncoding
 from skadaptive._training.backend import load_program
 from skadaptive._training.batches import epoch_batches
-from skadaptive._training.program import Architecture, Pool, aligned_zeros, traces
+from skadaptive._training import program as interface
+from skadaptive._training.program import (
+    Architecture,
+    Pool,
+    StepsPerCall,
+    aligned_zeros,
+    traces,
+)
 
 backend = load_program()
 pool, ON_JAX = backend.pool, hasattr(backend, "JaxProgram")
 Program = backend.JaxProgram if ON_JAX else backend.TensorFlowProgram
 orthogonalize = backend.orthogonalize
+SEED_DTYPE = "uint32" if ON_JAX else "int32"
 
 # ------------------------------------------------------------------------- program
 
@@ -197,6 +206,50 @@ def test_every_fourth_step_and_the_last_orthogonalizes(architecture, load, monke
         assert len(times) == expected
 
 
+@pytest.mark.parametrize("has_dropout", [False, True])
+def test_it_does_not_matter_how_many_steps_a_call_runs(
+    architecture, load, rng, monkeypatch, has_dropout
+):
+    architecture = replace(architecture, has_dropout=has_dropout)
+    program = Program(architecture)
+    data, start = load(program), rng.normal(scale=0.3, size=program.parameters.shape)
+    batches = rng.integers(0, 64, (19, 2, 64), dtype="int32")
+
+    def trained(n_steps_of_calls):
+        ends = np.cumsum(n_steps_of_calls)
+        parts = [slice(*ends) for ends in zip(np.r_[0, ends[:-1]], ends, strict=True)]
+        monkeypatch.setattr(StepsPerCall, "parts", lambda self, n_steps: parts)
+        program.reset(start, np.ones_like(start))
+        rates, mix = np.linspace(0.01, 0.001, 19), loss(0.4, 0.4, 0.2)
+        value = program.train(data, batches, rates, mix, 0.3, (0, 1))
+        return np.r_[value, program.parameters]
+
+    whole = trained([19])
+    assert_array_equal(trained([4, 8, 7]), whole)
+    assert not np.array_equal(trained([3, 16]), whole)  # within four that go together
+
+
+def test_calls_take_a_quarter_of_a_second(monkeypatch):
+    now = 0.0
+    monkeypatch.setattr(interface.time, "perf_counter", lambda: now)
+    calls = StepsPerCall(most=4096)
+
+    def lengths(n_steps, seconds_per_step):
+        nonlocal now
+        ends = [0]
+        for part in calls.parts(n_steps):
+            assert part.start == ends[-1]
+            ends.append(part.stop)
+            now += seconds_per_step * (part.stop - part.start)
+        assert ends[-1] == n_steps
+        return list(np.diff(ends))
+
+    assert lengths(1000, 0.001) == [4, 248, 248, 248, 248, 4]
+    assert lengths(300, 0.020) == [248, 12, 12, 12, 12, 4]
+    assert lengths(20, 1.0) == [12, 4, 4]
+    assert lengths(9000, 0.0) == [4, 4096, 4096, 804]
+
+
 def test_members_do_not_touch_each_other(architecture, load, rng):
     """A member's update depends on its own rows alone."""
     program = Program(architecture)
@@ -218,15 +271,22 @@ def test_dropout_drops_the_share_it_should(architecture, rng):
     layout = architecture.layout._replace(hidden_layer_sizes=(64, 32), n_members=1)
     options = {"layout": layout, "batch_size": 32, "has_dropout": True}
     program = Program(replace(architecture, **options))
-    masks, offsets = program._draw_masks(50, np.float32(0.3), np.array([1, 2]))
+    with program._precision() if ON_JAX else nullcontext():
+        masks = program._draw(np.array([1, 2], SEED_DTYPE), np.float32(0.3))
+    starts = interface.mask_starts((1, 2), 50, program.architecture)
     assert [m.shape[1] for m in masks] == [64, 32]
     for mask in masks:
         values = np.asarray(mask)
         assert set(np.unique(values.round(5))) == {0.0, np.float32(1 / 0.7).round(5)}
         assert abs((values == 0).mean() - 0.3) < 0.02
-    assert offsets.shape == (50, 1)
-    assert len(np.unique(offsets)) > 30
-    assert np.max(offsets) + 32 <= masks[0].shape[0]
+    assert starts.shape == (50, 1)
+    assert len(np.unique(starts)) > 30
+    assert np.max(starts) + 32 <= masks[0].shape[0]
+    again, other = (
+        interface.mask_starts((1, i), 50, program.architecture) for i in (2, 3)
+    )
+    assert_array_equal(again, starts)
+    assert (other != starts).any()
 
 
 @pytest.mark.skipif(ON_JAX, reason="of TensorFlow")
