@@ -18,7 +18,7 @@ from ._committee.inputs import Inputs, choose_inputs, sparse_inputs
 from ._committee.monitor import Adaptation, EarlierEpochs, Monitor
 from ._committee.resampling import resample
 from ._committee.rows import TrainingRows
-from ._committee.scoring import OutOfFoldScorer
+from ._committee.scoring import OutOfFoldScorer, can_be_weighted
 from ._committee.state import CommitteeState, TrainingState
 from ._features.sparse import stacked
 from ._parameters import (
@@ -33,6 +33,10 @@ from ._parameters import (
 from ._sklearn_compat import safe_indexing
 from ._training.plan import TrainingSettings, plan_chunk, plan_fit
 from ._warnings import warn
+
+# Most held-out rows that are scored after each epoch. Calibration, threshold and
+# ``oof_proba_`` always come from all of them.
+_MOST_SCORED = 50_000
 
 
 @dataclass(frozen=True)
@@ -104,12 +108,12 @@ def fit_rows(estimator, given, validation, groups, state, transform):
     """
     if validation is None:
         rows = _with_folds(estimator, given, groups, state)
-        scorer = _scorer(estimator, rows, given, state.rare)
+        held_out = _held_out(estimator, rows, given, state)
     else:
         rows = _with_validation(estimator, given, validation, groups, state)
         n_given = len(given.y)
-        scorer = _scorer(estimator, rows, validation, state.rare, offset=n_given)
-    if scorer is None and rows.held_out.size:
+        held_out = _held_out(estimator, rows, validation, state, offset=n_given)
+    if held_out.scorer is None and rows.held_out.size:
         warn(
             "The rows held out all belong to one class and cannot be scored: no "
             "adaptation, no early stopping; training runs for max_epochs. A "
@@ -125,10 +129,10 @@ def fit_rows(estimator, given, validation, groups, state, transform):
     weighted = rows.with_weight(weight)
     totals = weighted.class_totals(len(factors))
     inputs, weighted = _inputs(estimator, given, weighted, transform)
-    trained = _train(estimator, weighted, totals, inputs, scorer, state)
+    trained = _train(estimator, weighted, totals, inputs, held_out, state)
     buffer = _buffer(state, rows, trained)
     rule = _decision_rule(estimator, factors, state.rare)
-    decision = decide(buffer, rule, scorer is not None)
+    decision = decide(buffer, rule, held_out.scorer is not None)
     return _result(trained, decision, buffer, state, len(given.y))
 
 
@@ -136,10 +140,11 @@ def fit_chunk(estimator, given, state, transform):
     """Fit to a chunk of a stream; parameters and result are those of ``fit_rows``."""
     folds = chunk_folds(_cv(estimator, state), given.table, given.weight)
     rows = TrainingRows(given.table, given.y, given.weight, folds)
-    class_totals, scorer = state.class_totals, None
+    class_totals = state.class_totals
     n_classes = len(class_totals)
+    held_out = _HeldOut(rows, None)
     if np.unique(rows.y[rows.held_out]).size == n_classes:
-        scorer = _scorer(estimator, rows, given, state.rare)
+        held_out = _held_out(estimator, rows, given, state)
     if estimator.sampler is not None:
         rows = _resampled(estimator, rows, given, state)
         class_totals = rows.class_totals(n_classes)
@@ -151,7 +156,9 @@ def fit_chunk(estimator, given, state, transform):
     weighted = rows.with_weight(rows.weight * factors[rows.y] * scale)
     totals = class_totals * factors
     inputs, weighted = _inputs(estimator, given, weighted, transform)
-    trained = _train(estimator, weighted, totals, inputs, scorer, state, is_chunk=True)
+    trained = _train(
+        estimator, weighted, totals, inputs, held_out, state, is_chunk=True
+    )
     buffer = _buffer(state, rows, trained)
     rule = _decision_rule(estimator, factors, state.rare)
     decision = decide(buffer, rule, np.unique(buffer.y).size == n_classes)
@@ -199,24 +206,36 @@ def _with_validation(estimator, given, validation, groups, state):
     return TrainingRows(stacked(X), np.concatenate(y), np.concatenate(weight), folds)
 
 
-def _scorer(estimator, rows, source, rare, offset=0):
-    """A scorer of the held-out rows, or None if they are of one class.
+@dataclass(frozen=True)
+class _HeldOut:
+    """The held-out rows that are scored after each epoch, and their scorer.
 
-    Held-out row ``offset + i`` is row i of ``source``.
+    ``scorer`` is None if they cannot be scored, since they are of one class.
     """
-    held_out = rows.held_out
-    if np.unique(rows.y[held_out]).size < 2:
-        return None
+
+    rows: TrainingRows
+    scorer: OutOfFoldScorer | None
+
+
+def _held_out(estimator, rows, source, state, offset=0):
+    """Held-out rows and scorer; row ``offset + i`` of rows is row i of ``source``."""
     scoring = estimator.scoring
-    return OutOfFoldScorer(
+    scored = rows
+    if can_be_weighted(scoring):
+        scored = rows.scored_sample(_MOST_SCORED, state.seeds.folds)
+    held_out = scored.held_out
+    if np.unique(scored.y[held_out]).size < 2:
+        return _HeldOut(scored, None)
+    scorer = OutOfFoldScorer(
         scoring,
         safe_indexing(source.X, held_out - offset) if callable(scoring) else None,
-        rows.y[held_out],
+        scored.y[held_out],
         estimator.classes_,
-        rare,
-        rows.weight[held_out] if source.is_weighted else None,
+        state.rare,
+        scored.weight[held_out] if source.is_weighted or scored is not rows else None,
         tuned=is_tuned(estimator.threshold),
     )
+    return _HeldOut(scored, scorer)
 
 
 def _resampled(estimator, rows, given, state):
@@ -272,14 +291,14 @@ def _inputs(estimator, given, rows, transform):
     return inputs, replace(rows, X=inputs.transform.take(rows.X))
 
 
-def _train(estimator, rows, class_totals, inputs, scorer, state, is_chunk=False):
+def _train(estimator, rows, class_totals, inputs, held_out, state, is_chunk=False):
     """Train a committee on weighted rows."""
     check_optimizer(estimator.optimizer)
     initial = check_loss_weights(estimator.loss_weights)
     max_epochs = 1 if is_chunk else estimator.max_epochs
     if max_epochs == "auto":
         max_epochs = auto_epochs(rows.most_trained_on)
-    monitor = _monitor(estimator, rows, scorer, state, initial, max_epochs)
+    monitor = _monitor(estimator, held_out, state, initial, max_epochs)
     alpha = check_alpha(estimator.alpha, len(class_totals), state.rare)
     # A single output is the logit of the rare class. Where that is the first of two,
     # the classes are swapped until training is over.
@@ -325,7 +344,7 @@ def _train(estimator, rows, class_totals, inputs, scorer, state, is_chunk=False)
     return _Trained(committee, networks.state, monitor, logits, initial)
 
 
-def _monitor(estimator, rows, scorer, state, initial, max_epochs):
+def _monitor(estimator, held_out, state, initial, max_epochs):
     """A monitor of the training, which knows the epochs of earlier calls."""
     earlier = EarlierEpochs()
     if state.training is not None:
@@ -341,7 +360,7 @@ def _monitor(estimator, rows, scorer, state, initial, max_epochs):
         if patience == "auto":
             patience = auto_patience(max_epochs)
     adaptation = Adaptation(initial, estimator.adaptation, estimator.adaptation_rate)
-    return Monitor(rows, scorer, adaptation, patience, earlier)
+    return Monitor(held_out.rows, held_out.scorer, adaptation, patience, earlier)
 
 
 def _class_factors(estimator, class_totals):

@@ -198,13 +198,19 @@ class AdaptiveHybridClassifier(ClassifierMixin, BaseEstimator):
 
     batch_size : int or "auto", default="auto"
         Rows per step and member. "auto" grows with the number of rows from 64 to 256,
-        and is 512 above 24,000 rows. Raise it for faster epochs on large tables.
+        and is 512 if an epoch has more than 24,000 rows.
 
     max_epochs : int or "auto", default="auto"
         Greatest number of epochs. "auto" is 24 for small tables. From about 4,000
         training rows per member it falls, down to 6 from 16,000. With 12 epochs or
         more, that is "auto" up to 8,727 training rows per member, each member
         predicts with the mean of its weights after up to three epochs.
+
+        From 16,000 training rows per member on, an epoch takes only
+        ``sqrt(16_000 * n_rows)`` of them: as many of each class as there are, but at
+        most a number that is the same for all classes. Rows that are left out come in
+        the next epochs, and the rows of a thinned-out class weigh more. Raise
+        ``max_epochs`` if accuracy counts more than time.
 
     early_stopping : bool, default=True
         Whether to stop when the score no longer rises. The parameters of the best epoch
@@ -283,7 +289,9 @@ class AdaptiveHybridClassifier(ClassifierMixin, BaseEstimator):
     best_score_ : float
         Out-of-fold score of that epoch, or its score on the validation data. By default
         it is F1 at the threshold that is best for these very rows (see ``scoring``),
-        before calibration, so it is somewhat higher than the F1 of new rows.
+        before calibration, so it is somewhat higher than the F1 of new rows. Of more
+        than 50,000 held-out rows a weighted sample is scored, from which no rare row is
+        missing; a callable ``scoring`` gets all of them.
 
     threshold_ : float
         Probability of the rare class above which a row is predicted rare. Not used

@@ -10,14 +10,13 @@ from the same row in a table. For the same reason no product is so large that BL
 divide it among threads. Many rows are divided among threads here.
 """
 
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
 from scipy.special import expit, log_softmax, ndtr, softmax
 
 from .._features.transform import InputTransform
-from .._sklearn_compat import effective_n_threads
+from .._threads import for_each
 from .calibration import Calibration
 
 # Rows per matrix product. A product of 8 rows with a kernel of 510 x 64 or 64 x 64 is
@@ -149,14 +148,7 @@ class Committee:
             out[rows] = logits[: len(out[rows])]
 
         starts = range(0, len(X), BLOCK * _BLOCKS_PER_PASS)
-        n_threads = min(effective_n_threads(), len(starts) // _PASSES_PER_THREAD)
-        if n_threads > 1:
-            # The threads end with the call, so a process may fork afterwards.
-            with ThreadPoolExecutor(n_threads) as threads:
-                list(threads.map(predict, starts))
-        else:
-            for start in starts:
-                predict(start)
+        for_each(predict, starts, _PASSES_PER_THREAD)
         return out
 
     def _member_logits(self, X, layers):

@@ -59,7 +59,7 @@ class Monitor:
     Parameters
     ----------
     rows : TrainingRows
-        Only its length and its folds are used.
+        Only its length and the held-out rows of its folds are used.
     scorer : OutOfFoldScorer or None
         Scores the rows held out; None if there are none.
     adaptation : Adaptation
@@ -70,6 +70,8 @@ class Monitor:
 
     Attributes
     ----------
+    folds : list of (train, test)
+        Those of ``rows``.
     loss_weights : ndarray of shape (3,)
         Loss weights of the next epoch.
     history : dict of list
@@ -93,7 +95,8 @@ class Monitor:
         self.best_epoch, self.best_score = earlier.best_epoch, np.nan
         self.stop = False
         self.history = {key: list(earlier.history.get(key, [])) for key in _KEYS}
-        self._rows, self._adaptation, self._patience = rows, adaptation, patience
+        self.folds, self._n_rows = rows.folds, len(rows)
+        self._adaptation, self._patience = adaptation, patience
         self._best_smoothed, self._best_logits = -np.inf, None
         # A chunk of a stream that could not be scored has NaN, which does not count.
         self._scores = [score for score in self.history["score"] if np.isfinite(score)]
@@ -162,5 +165,5 @@ class Monitor:
         return is_best
 
     def _pooled(self, logits):
-        pooled = pool(len(self._rows), self._rows.folds, logits)
+        pooled = pool(self._n_rows, self.folds, logits)
         return pooled[~np.isnan(pooled[:, 0])]

@@ -67,6 +67,11 @@ def labels(logits):
     return logits.argmax(axis=1)
 
 
+def can_be_weighted(scoring):
+    """Whether ``scoring`` is the name of a scorer that takes sample weights."""
+    return isinstance(scoring, str) and takes_sample_weight(get_scorer(scoring))
+
+
 class OutOfFoldScorer:
     """Compute the score of pooled out-of-fold logits, the greater the better.
 

@@ -16,7 +16,7 @@ import numpy as np
 from sklearn.utils import gen_batches
 
 from .._typing import BoolArray, FloatArray, IntArray
-from .scaling import column_blocks
+from .scaling import for_column_blocks
 
 # Quantile bins of a feature, apart from the bin of its missing values.
 _N_BINS = 16
@@ -58,7 +58,8 @@ def quantile_codes(X: FloatArray, sample_weight: FloatArray) -> IntArray:
     codes = np.zeros(X.shape, np.int8, order="F")
     has_weight = sample_weight > 0
     equal = (sample_weight == sample_weight[:1]).all()
-    for part, columns in column_blocks(X):
+
+    def fill(part: slice, columns: FloatArray) -> None:
         block = codes[:, part]
         tied = np.ones(len(columns), bool)
         if equal and has_weight.all() and 1 < len(X) <= _FEW_ROWS:
@@ -71,6 +72,8 @@ def quantile_codes(X: FloatArray, sample_weight: FloatArray) -> IntArray:
                 block[order[feature], feature] = _codes_of_values(ones)
         for feature in np.flatnonzero(tied):
             block[:, feature] = _codes(columns[feature], sample_weight, has_weight)
+
+    for_column_blocks(X, fill)
     return codes
 
 

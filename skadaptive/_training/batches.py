@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from .._committee.rows import n_drawn
+
 # Fewest steps of an epoch under batch_size="auto". With few rows an epoch makes several
 # passes, because one step per epoch would train too little.
 MIN_STEPS = 4
@@ -19,25 +21,20 @@ class Batches:
     batch_size : int
         Width of a batch, at least that of the plan's.
     rng : numpy.random.Generator
-
-    Attributes
-    ----------
-    held_out : ndarray of shape (n_members, n_rows), int32
-        Numbers of the rows that each member holds out, filled up to the same length.
     """
 
     def __init__(self, y, folds, plan, batch_size, rng):
         self._orders = [train for train, _ in folds]
         self._by_class = [
-            # The dtype is that of the batches, which takes half the memory of an index.
-            [train[y[train] == label].astype(np.int32) for label in np.unique(y[train])]
+            [
+                # int32 is that of the batches, and takes half the memory of an index.
+                _Rows(train[y[train] == label].astype(np.int32), share, rng)
+                for label, share in enumerate(plan.class_shares)
+            ]
             for train in self._orders
         ]
         self._plan, self._batch_size, self._rng = plan, batch_size, rng
         self._filler = len(y)
-        tests = [test for _, test in folds]
-        width = max(map(len, tests))
-        self.held_out = epoch_batches(tests, 1, width, self._filler)[0]
 
     def draw(self):
         """Batches of the next epoch, (n_steps, n_members, batch_size), int32."""
@@ -47,8 +44,48 @@ class Batches:
     def _one_pass(self):
         orders, n_steps = self._orders, self._plan.n_steps
         if n_steps > 1:  # a single batch needs no shuffling
-            orders = [stratified_order(self._rng, rows) for rows in self._by_class]
+            orders = [
+                stratified_order(self._rng, [rows.draw() for rows in classes])
+                for classes in self._by_class
+            ]
         return epoch_batches(orders, n_steps, self._batch_size, self._filler)
+
+
+def held_out_rows(folds, filler):
+    """Numbers of the rows that each member holds out, filled up to the same length.
+
+    Parameters
+    ----------
+    folds : list of (train, test)
+    filler : int
+
+    Returns
+    -------
+    ndarray of shape (n_members, n_rows), int32
+    """
+    tests = [test for _, test in folds]
+    return epoch_batches(tests, 1, max(map(len, tests)), filler)[0]
+
+
+class _Rows:
+    """Rows of one class, of which each pass takes a share.
+
+    Passes take them in turn, so that no row comes again before most have come.
+    """
+
+    def __init__(self, rows, share, rng):
+        self._rows, self._rng = rows, rng
+        self._n_drawn = n_drawn(len(rows), share)
+        self._start = len(rows)
+
+    def draw(self):
+        """The rows of the next pass."""
+        if self._n_drawn == len(self._rows):
+            return self._rows
+        if self._start + self._n_drawn > len(self._rows):
+            self._rows, self._start = self._rng.permutation(self._rows), 0
+        self._start += self._n_drawn
+        return self._rows[self._start - self._n_drawn : self._start]
 
 
 def auto_batch_size(n_rows):
@@ -78,8 +115,6 @@ def stratified_order(rng, by_class):
     ndarray
         All row numbers.
     """
-    if not by_class:
-        return np.empty(0, dtype=np.intp)
     *minor, largest = sorted(by_class, key=len)
     n_minor, n_rows = sum(map(len, minor)), sum(map(len, by_class))
     shuffled = rng.permutation(largest)

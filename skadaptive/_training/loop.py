@@ -12,7 +12,7 @@ from sklearn.utils import gen_batches
 from .._committee.state import NetworkLayout, TrainingState
 from ..adaptation import TERMS
 from .backend import keras_backend_chosen, load_program
-from .batches import Batches
+from .batches import Batches, held_out_rows
 from .parameters import initial_parameters, kernels_and_biases, step_sizes
 from .program import Architecture, aligned_zeros
 from .snapshots import SnapshotEnsemble, moving_average
@@ -95,7 +95,7 @@ def train_committee(transform, rows, settings, plan, monitor, start):
     table = _padded_rows(
         transform.scaler,
         None if architecture.encodes else encoding,
-        rows,
+        rows.with_weight(rows.weight / plan.class_shares[rows.y]),
         architecture.dtype,
         backend.table_rows(len(rows) + 1),
     )
@@ -183,6 +183,7 @@ def _run_epochs(program, data, rows, settings, plan, monitor, start):
     rng = np.random.default_rng([seed, n_before])
     width = program.architecture.batch_size
     batches = Batches(rows.y, rows.folds, plan, width, rng)
+    held_out = held_out_rows(monitor.folds, filler=len(rows))
     scales = term_scales(
         settings.class_shares, gamma=settings.gamma, alpha=settings.alpha
     )
@@ -202,8 +203,8 @@ def _run_epochs(program, data, rows, settings, plan, monitor, start):
     def held_out_logits():
         if monitor.scorer is None:
             return None
-        logits = program.predict(average, data, batches.held_out)
-        return [logits[: len(t), m] for m, (_, t) in enumerate(rows.folds)]
+        logits = program.predict(average, data, held_out)
+        return [logits[: len(t), m] for m, (_, t) in enumerate(monitor.folds)]
 
     if plan.keeps_start and monitor.scorer is not None:
         monitor.begin(held_out_logits())

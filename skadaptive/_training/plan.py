@@ -7,8 +7,14 @@ from functools import partial
 
 import numpy as np
 
+from .._committee.rows import class_shares, n_drawn
 from .batches import MIN_STEPS, auto_batch_size
 from .schedules import flat_then_cosine, inverse_square_root
+
+# Training rows of a member up to which an epoch passes over all of them. An epoch of
+# more passes over sqrt(16,000 * n_rows), common classes thinned out
+# (docs/research/051).
+_ALL_ROWS = 16_000
 
 # Rows of a single full batch, and features, up to which training runs in float64.
 _SMALL = 1024
@@ -71,6 +77,9 @@ class TrainingPlan:
     n_passes : int
         Passes of an epoch.
     dtype : {"float32", "float64"}
+    class_shares : ndarray of shape (n_classes,)
+        Share of the training rows of each class that a pass takes. Each row weighs as
+        many times more, so that a class keeps its weight.
     batch_weight : ndarray of shape (n_members,)
         Weight of a batch of each member, on average.
     schedule : callable
@@ -86,6 +95,7 @@ class TrainingPlan:
     n_steps: int
     n_passes: int
     dtype: str
+    class_shares: np.ndarray
     batch_weight: np.ndarray
     schedule: Callable[[np.ndarray], np.ndarray]
     uses_relevance: bool
@@ -93,7 +103,7 @@ class TrainingPlan:
 
 
 def plan_fit(rows, settings, start):
-    """Plan the training of ``fit``, over all rows again and again.
+    """Plan the training of ``fit``, over the rows again and again.
 
     Parameters
     ----------
@@ -107,6 +117,12 @@ def plan_fit(rows, settings, start):
     TrainingPlan
     """
     n_rows = max(1, rows.most_trained_on)
+    counts = rows.training_counts(len(settings.class_totals))
+    shares = np.ones(counts.shape[1])
+    if n_rows > _ALL_ROWS:
+        n_most = int(np.sqrt(_ALL_ROWS * n_rows))
+        shares = class_shares(counts[counts.sum(axis=1).argmax()], n_most)
+        n_rows = int(n_drawn(counts, shares).sum(axis=1).max())
     batch_size, min_steps = settings.batch_size, 1
     if batch_size == "auto":
         batch_size, min_steps = auto_batch_size(n_rows), MIN_STEPS
@@ -120,6 +136,7 @@ def plan_fit(rows, settings, start):
         n_steps=n_steps,
         n_passes=-(-min_steps // n_steps),
         dtype="float64" if small else "float32",
+        class_shares=shares,
         batch_weight=totals / n_steps,
         schedule=flat_then_cosine,
         uses_relevance=True,
@@ -151,6 +168,7 @@ def plan_chunk(rows, settings, start):
         n_steps=n_steps,
         n_passes=1,
         dtype="float32",
+        class_shares=np.ones(len(settings.class_totals)),
         batch_weight=np.full(len(rows.folds), n_rows / n_steps),
         schedule=partial(inverse_square_root, n_done, n_steps),
         uses_relevance=False,

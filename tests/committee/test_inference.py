@@ -13,6 +13,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.special import log_softmax, softmax
 
+from skadaptive import _threads as threads
 from skadaptive._committee import inference
 from skadaptive._committee.calibration import SigmoidCalibration
 from skadaptive._committee.inference import (
@@ -100,11 +101,11 @@ def test_a_row_alone_and_in_a_table_are_the_same_number(
     """However many threads predict the table."""
     net = committee(rng, n_members=10, units=(29, 128, 64), n_bins=20, dtype=dtype)
     X = rng.normal(size=(n_rows, 29))
-    monkeypatch.setattr(inference, "effective_n_threads", lambda: 1)
+    monkeypatch.setattr(threads, "effective_n_threads", lambda: 1)
     table = net.logits(X)
     for row in {0, n_rows // 2, n_rows - 1}:
         assert_array_equal(net.logits(X[row : row + 1])[0], table[row])
-    monkeypatch.setattr(inference, "effective_n_threads", lambda: 3)
+    monkeypatch.setattr(threads, "effective_n_threads", lambda: 3)
     order = rng.permutation(n_rows)
     assert_array_equal(net.logits(X[order]), table[order])
 
@@ -120,7 +121,7 @@ def test_many_rows_are_divided_among_threads(n_threads, rng, monkeypatch):
         return transform(*arguments, **options)
 
     monkeypatch.setattr(InputTransform, "__call__", watched)
-    monkeypatch.setattr(inference, "effective_n_threads", lambda: n_threads)
+    monkeypatch.setattr(threads, "effective_n_threads", lambda: n_threads)
     committee(rng).logits(rng.normal(size=(5000, 5)))
     assert len(seen) == n_threads
 

@@ -5,6 +5,8 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.stats import norm
 
+from skadaptive import _threads as threads
+from skadaptive._features.relevance import quantile_codes
 from skadaptive._features.scaling import BOUND, RobustScaler, quantiles
 
 # -------------------------------------------------------------------------- scaling
@@ -171,3 +173,15 @@ def test_quantiles_of_each_feature_are_its_own(rng):
         ranks = np.maximum(np.ceil(len(values) * np.array(levels)).astype(int) - 1, 0)
         expected = values[ranks] if len(values) else np.full(4, np.nan)
         assert_array_equal(together[:, i], expected)
+
+
+def test_threads_change_no_quantile(rng, monkeypatch):
+    X = rng.normal(size=(20_000, 40)).round(2)
+    X[rng.random(X.shape) < 0.1] = np.nan
+    weight = np.ones(len(X))
+    found = {}
+    for n_threads in (1, 3):
+        monkeypatch.setattr(threads, "effective_n_threads", lambda n=n_threads: n)
+        found[n_threads] = quantiles(X, [0.1, 0.5], weight), quantile_codes(X, weight)
+    for one, three in zip(found[1], found[3], strict=True):
+        assert_array_equal(one, three)

@@ -1,14 +1,19 @@
 """Batches of an epoch."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 
+from skadaptive._committee.rows import TrainingRows
 from skadaptive._training.batches import (
+    Batches,
     auto_batch_size,
     epoch_batches,
     stratified_order,
 )
+from skadaptive._training.plan import plan_fit
 
 # ------------------------------------------------------------------------- batches
 
@@ -62,3 +67,54 @@ def test_one_epoch_is_one_pass_for_every_member(rng):
 )
 def test_auto_batch_size(n_rows, batch_size):
     assert auto_batch_size(n_rows) == batch_size
+
+
+@pytest.fixture
+def planned(rng):
+    """Make batches of rows of two classes, as ``fit`` plans them."""
+
+    def make(n_rows, n_rare):
+        y = np.zeros(n_rows, dtype=int)
+        y[rng.choice(n_rows, n_rare, replace=False)] = 1
+        parts = np.array_split(rng.permutation(n_rows), 3)
+        folds = [(np.concatenate(parts[:i] + parts[i + 1 :]), parts[i]) for i in (0, 2)]
+        rows = TrainingRows(np.zeros((n_rows, 1)), y, np.ones(n_rows), folds)
+        settings = SimpleNamespace(batch_size="auto", class_totals=np.ones(2))
+        plan = plan_fit(rows, settings, None)
+        batches = Batches(y, folds, plan, plan.batch_size, rng)
+        return rows, plan, lambda: batches.draw().transpose(1, 0, 2).reshape(2, -1)
+
+    return make
+
+
+def test_an_epoch_of_few_rows_passes_over_all(planned):
+    rows, plan, draw = planned(24_000, 500)
+    assert_array_equal(plan.class_shares, [1, 1])
+    for (train, _), drawn in zip(rows.folds, draw(), strict=True):
+        assert_array_equal(np.sort(drawn[drawn < len(rows)]), np.sort(train))
+
+
+def test_an_epoch_of_many_rows_passes_over_the_rare_class_and_a_part_of_the_other(
+    planned,
+):
+    rows, plan, draw = planned(150_000, 3_000)
+    n_most = 40_000  # sqrt(16,000 * 100,000)
+    assert plan.n_steps == pytest.approx(n_most / plan.batch_size, abs=1)
+    assert plan.class_shares[1] == 1
+    epochs = [draw() for _ in range(3)]
+    for member, (train, _) in enumerate(rows.folds):
+        passes = [epoch[member][epoch[member] < len(rows)] for epoch in epochs]
+        for drawn in passes:
+            # Members differ in their rows, and the plan is that of the largest.
+            assert abs(len(drawn) / n_most - 1) < 0.01
+            assert np.isin(drawn, train).all()
+            assert_array_equal(np.unique(drawn).size, drawn.size)
+            assert np.isin(train[rows.y[train] == 1], drawn).all()
+            # Rare rows and weighted others have the weight of all training rows.
+            weight = 1 / plan.class_shares[rows.y[drawn]]
+            assert abs(weight.sum() / len(train) - 1) < 0.001
+        # Over two passes of a share of 0.38 no other row comes twice.
+        first_two = np.concatenate(passes[:2])
+        of_others = first_two[rows.y[first_two] == 0]
+        assert np.unique(of_others).size == of_others.size
+        assert (passes[0] != passes[2][: len(passes[0])]).any()

@@ -234,5 +234,6 @@ def test_only_small_tables_train_in_float64(n_features, dtype):
     y = np.arange(60) % 2
     folds = [(np.arange(50), np.arange(50, 60))]
     rows = TrainingRows(np.zeros((60, n_features)), y, np.ones(60), folds)
-    plan = plan_fit(rows, SimpleNamespace(batch_size="auto"), None)
+    settings = SimpleNamespace(batch_size="auto", class_totals=np.ones(2))
+    plan = plan_fit(rows, settings, None)
     assert plan.dtype == dtype

@@ -14,9 +14,9 @@ from sklearn.model_selection import GridSearchCV
 
 from skadaptive._committee.state import NetworkLayout
 from skadaptive._features.piecewise import PiecewiseLinearEncoding
+from skadaptive._training import program as interface
 from skadaptive._training.backend import load_program
 from skadaptive._training.batches import epoch_batches
-from skadaptive._training import program as interface
 from skadaptive._training.program import (
     Architecture,
     Pool,
