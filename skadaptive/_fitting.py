@@ -325,16 +325,16 @@ def _train(estimator, rows, class_totals, inputs, held_out, state, is_chunk=Fals
     plan = make_plan(rows, settings, state.training)
     from ._training.loop import train_committee
 
-    transform, start = inputs.transform, state.training
+    start = state.training
     if start is None:
-        transform, start = choose_inputs(
+        inputs = choose_inputs(
             inputs, rows, estimator.n_bins == "auto", plan.uses_relevance
         )
-    networks = train_committee(transform, rows, settings, plan, monitor, start)
+    networks = train_committee(inputs, rows, settings, plan, monitor, start)
     kernels, biases = networks.kernels, networks.biases
     if swap_classes:
         kernels[-1], biases[-1] = -kernels[-1], -biases[-1]
-    committee = Committee(transform, estimator.activation, kernels, biases)
+    committee = Committee(inputs.transform, estimator.activation, kernels, biases)
     logits = np.full((len(rows), committee.n_outputs), np.nan)
     if rows.held_out.size:
         by_member = [

@@ -35,10 +35,15 @@ class Inputs:
     transform : InputTransform
     used : ndarray of shape (n_members, n_features), bool, or None
         Features that each member uses, of those that the transform takes; None for all.
+    rates : ndarray of shape (n_members, n_inputs) or None
+        Relative learning rate of each input scale in a new network, 0 for the inputs
+        that a member does not use. None before :func:`choose_inputs`, and where a
+        network continues with its own rates.
     """
 
     transform: InputTransform
     used: np.ndarray | None = None
+    rates: np.ndarray | None = None
 
 
 def sparse_inputs(X, sample_weight, rows, n_bins):
@@ -90,11 +95,8 @@ def choose_inputs(inputs, rows, auto_bins, uses_relevance):
 
     Returns
     -------
-    transform : InputTransform
-        Encodes the features that any member has chosen.
-    rates : ndarray of shape (n_members, n_inputs)
-        Relative learning rate of each input scale; 0 for inputs that a member does not
-        use.
+    Inputs
+        With the rates. The transform encodes the features that any member has chosen.
     """
     transform, used = inputs.transform, inputs.used
     encoding = transform.encoding
@@ -118,7 +120,7 @@ def choose_inputs(inputs, rows, auto_bins, uses_relevance):
     if encoded is not None:
         of_bins = rates[:, transform.scaler.n_outputs :]
         of_bins[~np.repeat(encoded, encoding.n_bins, axis=1)] = 0.0
-    return transform, rates
+    return Inputs(transform, used, rates)
 
 
 def _relevance(rows):

@@ -26,6 +26,7 @@ from .program import (
     Pool,
     StepsPerCall,
     aligned_zeros,
+    in_steps,
     mask_starts,
     traces,
 )
@@ -137,7 +138,7 @@ class JaxProgram:
         state[2:] = sorted(state[2:], key=np.ndim, reverse=True)
         with self._precision():
             self._step_sizes = self._on_device(step_sizes)
-            self._scaled = self._on_device(parameters / step_sizes)
+            self._scaled = self._on_device(in_steps(parameters, step_sizes))
             self._state = [
                 self._on_device(value)
                 if np.shape(value) and not self._takes_vector

@@ -24,11 +24,6 @@ _VALUES_PER_PASS = 2**18
 # Values of a table up to which all rows are encoded at once, instead of each batch.
 _MOST_ENCODED = 2**25
 
-# Relative learning rate of the input scale of an input that a member does not use. The
-# scale is 0 and stays below what a float distinguishes from it in a sum; programs
-# divide by the rate, so it cannot be 0 itself.
-_UNUSED_RATE = 1e-30
-
 # Names of the fields of a layout in messages, if they differ from the fields'.
 _TITLES = {
     "n_columns": "number of inputs",
@@ -57,12 +52,12 @@ class TrainedNetworks:
     state: TrainingState
 
 
-def train_committee(transform, rows, settings, plan, monitor, start):
+def train_committee(inputs, rows, settings, plan, monitor, start):
     """Train a committee, one member per fold.
 
     Parameters
     ----------
-    transform : InputTransform
+    inputs : Inputs
     rows : TrainingRows
         With two classes the rare one is 1. Class weights are part of the weights.
     settings : TrainingSettings
@@ -70,10 +65,9 @@ def train_committee(transform, rows, settings, plan, monitor, start):
     monitor : Monitor
         Scores the moving average of the parameters after each epoch, and decides on the
         next loss weights, the best epoch and the end of the training.
-    start : TrainingState or ndarray of shape (n_members, n_inputs)
-        The state to continue from. Another optimizer begins without state. For new
-        networks the relative learning rate of each input scale, 0 for the inputs that
-        a member does not use.
+    start : TrainingState or None
+        The state to continue from; None begins with new networks, whose input scales
+        have the rates of ``inputs``. Another optimizer begins without state.
 
     Returns
     -------
@@ -85,10 +79,11 @@ def train_committee(transform, rows, settings, plan, monitor, start):
         If the loss is not finite, or ``start`` is the state of another network.
     """
     backend = load_program()
+    transform = inputs.transform
     architecture = _architecture(transform, rows, settings, plan)
     layout = architecture.layout
-    if isinstance(start, np.ndarray):
-        start = _initial_state(start, settings, plan, architecture)
+    if start is None:
+        start = _initial_state(inputs.rates, settings, plan, architecture)
     else:
         start = _continued_state(start, architecture)
     encoding = transform.encoding
@@ -143,7 +138,6 @@ def _initial_state(rates, settings, plan, architecture):
     parameters = initial_parameters(rng, layout, _log_odds(settings.class_shares))
     input_scales = parameters.reshape(rates.shape[0], -1)[:, : rates.shape[1]]
     input_scales[rates == 0] = 0.0
-    rates = np.maximum(rates, _UNUSED_RATE)
     return TrainingState(
         layout=layout,
         parameters=parameters,

@@ -80,7 +80,8 @@ class TrainingProgram(Protocol):
         ----------
         parameters : ndarray of shape (n_members * n_parameters,)
         step_sizes : ndarray of shape (n_members * n_parameters,)
-            How far a unit step of the optimizer moves each parameter.
+            How far a unit step of the optimizer moves each parameter. A parameter of
+            step size 0 is 0.
         optimizer_state : list of ndarray, default=None
             None begins with a new optimizer.
         """
@@ -154,6 +155,17 @@ def aligned_zeros(shape, dtype):
     memory = np.zeros(size + 64, np.uint8)
     start = -memory.ctypes.data % 64
     return memory[start : start + size].view(dtype).reshape(shape)
+
+
+def in_steps(parameters, step_sizes):
+    """Parameters in units of their step sizes, as the optimizer sees them.
+
+    Parameters, returns
+        ndarray of shape (n_members * n_parameters,)
+    """
+    return np.divide(
+        parameters, step_sizes, out=np.zeros_like(parameters), where=step_sizes > 0
+    )
 
 
 def mask_starts(seed, n_steps, architecture):

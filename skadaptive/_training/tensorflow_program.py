@@ -27,7 +27,14 @@ from ..losses import hybrid
 from .network import committee_logits
 from .orthogonality import FIRST_SHARE, STEPS_TOGETHER, WEIGHT_DECAY, kernel_groups
 from .orthogonalization import orthogonalize
-from .program import MASK_BATCHES, Pool, StepsPerCall, mask_starts, traces
+from .program import (
+    MASK_BATCHES,
+    Pool,
+    StepsPerCall,
+    in_steps,
+    mask_starts,
+    traces,
+)
 
 if keras.backend.backend() != "tensorflow":
     raise ImportError(
@@ -177,7 +184,7 @@ class TensorFlowProgram:
         """See ``TrainingProgram.reset``."""
         step_sizes = step_sizes.astype(self.architecture.dtype)
         self._step_sizes.assign(step_sizes)
-        self._scaled.assign(parameters / step_sizes)
+        self._scaled.assign(in_steps(parameters, step_sizes))
         for variable, value in zip(
             self.optimizer.variables,
             optimizer_state or self._fresh_optimizer_state,
