@@ -18,17 +18,20 @@ non-negative and sum to 1. A rule is a function
 
 where ``scores`` (n_epochs,) are the smoothed scores of all epochs so far, the greater
 the better, ``weights`` are the current loss weights, ``initial_weights`` those at the
-start of training and ``rate`` is the step size in [0, 1]. Write your own rule for the
-parameter ``adaptation``, or take :func:`performance` or :func:`lookup`.
+start of training and ``rate`` is the step size in [0, 1]. A rule with a parameter named
+``held_out`` also gets a :class:`HeldOut`, with the best threshold and the confusion
+matrix of each epoch. Write your own rule for the parameter ``adaptation``, or take
+:func:`performance`, :func:`lookup` or :func:`threshold`.
 
 A rule keeps no state, so it can be pickled, called from a callback or replayed over a
 recorded history. Rules are functions and not classes, because they need no
 configuration beyond their arguments.
 """
 
-from collections.abc import Callable, Sequence
+import inspect
+from collections.abc import Callable, Mapping, Sequence
 from statistics import median
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -40,11 +43,13 @@ __all__ = [
     "TERMS",
     "TERM_TITLES",
     "WINDOW",
+    "HeldOut",
     "Rule",
     "lookup",
     "next_weights",
     "performance",
     "smooth",
+    "threshold",
 ]
 
 #: Names of the three terms of the hybrid loss.
@@ -66,8 +71,15 @@ FLOOR = 0.05
 WINDOW = 3
 
 #: A rule: ``rule(scores, weights, initial_weights, rate)`` returns the next loss
-#: weights, three non-negative numbers; :func:`next_weights` scales them to sum to 1.
-Rule: TypeAlias = Callable[[Sequence[float], FloatArray, FloatArray, float], ArrayLike]
+#: weights, three non-negative numbers; :func:`next_weights` scales them to sum to 1. It
+#: may have one more parameter, ``held_out``.
+Rule: TypeAlias = Callable[..., ArrayLike]
+
+# Distance of the best threshold from 0.5, in log-odds, at which ``threshold`` makes
+# three quarters of its greatest step, and this step in units of the rate. Half and
+# twice the distance and two thirds and four thirds of the step are as good or worse
+# (docs/research/052).
+_FAR, _GREATEST_STEP = 0.5, 1.5
 
 # The published rule (the loss of QSskaftab0820/adaptive-hybrid-loss): the loss weights
 # for an F1 below each bound.
@@ -147,8 +159,112 @@ def lookup(
     return weights + rate * (np.asarray(row) - weights)
 
 
+class HeldOut(NamedTuple):
+    """What held-out rows say of each epoch, for rules with a parameter ``held_out``.
+
+    The counts are weighted, of a problem with two classes; "positive" is the rare one.
+
+    Attributes
+    ----------
+    best_threshold : sequence of float of length n_epochs
+        Probability of the rare class, before any calibration, above which rows should
+        be predicted rare: the threshold with the best expected score. NaN if there are
+        more than two classes.
+    tp, fp, fn, tn : sequence of float of length n_epochs
+        Rows above and below 0.5.
+    """
+
+    best_threshold: Sequence[float]
+    tp: Sequence[float]
+    fp: Sequence[float]
+    fn: Sequence[float]
+    tn: Sequence[float]
+
+    @classmethod
+    def from_history(cls, history: Mapping[str, Sequence[float]]) -> "HeldOut":
+        """Take the epochs of a ``history_`` that was recorded with such a rule.
+
+        Parameters
+        ----------
+        history : mapping of str to sequence of float
+            With a value per epoch for each of the attributes.
+
+        Returns
+        -------
+        HeldOut
+        """
+        return cls(*(history[name] for name in cls._fields))
+
+
+def threshold(
+    scores: Sequence[float],
+    weights: FloatArray,
+    initial_weights: FloatArray,
+    rate: float,
+    held_out: HeldOut | None = None,
+) -> FloatArray:
+    """Steer the loss weights so that 0.5 is the right decision threshold.
+
+    While the best threshold of the held-out rows lies below 0.5, too few rows are
+    predicted rare, and weight moves towards soft Dice loss. While it lies above, weight
+    moves back and then towards cross-entropy. This is integral control: near 0.5 a step
+    is in proportion to the log-odds of the best threshold, and no step is greater than
+    1.5 times ``rate``, where 1 is the way from the initial weights to either end. Take
+    the rule if decisions are made at 0.5 and nobody can hand a threshold on.
+
+    Parameters
+    ----------
+    scores : sequence of float of length n_epochs
+        Not used.
+    weights : ndarray of shape (3,)
+        Current loss weights.
+    initial_weights : ndarray of shape (3,)
+        Loss weights at the start of training, the middle of the path.
+    rate : float
+        Step size in [0, 1].
+    held_out : HeldOut, default=None
+        Best thresholds of all epochs so far. The median of the last ``WINDOW`` counts.
+        If it is None or the last threshold is NaN, the weights stay.
+
+    Returns
+    -------
+    ndarray of shape (3,)
+        The next loss weights.
+    """
+    if held_out is None or not np.isfinite(held_out.best_threshold[-1]):
+        return weights
+    best = smooth([float(b) for b in held_out.best_threshold if np.isfinite(b)])[-1]
+    best = min(max(best, 1e-9), 1 - 1e-9)
+    step = rate * _GREATEST_STEP * np.tanh(np.log((1 - best) / best) / _FAR)
+    # Weight for recall is that of soft Dice, or of focal loss if there is no Dice.
+    term = 2 if initial_weights[2] else 1
+    middle, position = initial_weights, 0.0
+    ends = {1: _heaviest(middle, term), -1: _heaviest(middle, 0)}
+    for sign, heaviest in ((1, term), (-1, 0)):
+        moved = weights[heaviest] - middle[heaviest]
+        if moved > 0:
+            whole = ends[sign][heaviest] - middle[heaviest]
+            position = sign * moved / max(moved, whole)
+    position = min(1.0, max(-1.0, position + step))
+    end = ends[1 if position > 0 else -1]
+    return middle + abs(position) * (end - middle)
+
+
 #: The rules by the name that the parameter ``adaptation`` takes.
-RULES: dict[str, Rule] = {"performance": performance, "lookup": lookup}
+RULES: dict[str, Rule] = {
+    "performance": performance,
+    "lookup": lookup,
+    "threshold": threshold,
+}
+
+
+def takes_held_out(rule: str | Rule) -> bool:
+    """Whether a rule has a parameter ``held_out``."""
+    function = RULES[rule] if isinstance(rule, str) else rule
+    try:
+        return "held_out" in inspect.signature(function).parameters
+    except (TypeError, ValueError):  # of some built-in callables nothing is known
+        return False
 
 
 def smooth(scores: Sequence[float]) -> list[float]:
@@ -189,12 +305,13 @@ def next_weights(
     weights: FloatArray,
     initial_weights: FloatArray,
     rate: float,
+    held_out: HeldOut | None = None,
 ) -> FloatArray:
     """Apply a rule and scale its weights to sum to 1, none below the floor.
 
     Parameters
     ----------
-    rule : {"performance", "lookup"} or callable
+    rule : {"performance", "lookup", "threshold"} or callable
         Name in :data:`RULES`, or a function of the same signature.
     scores : sequence of float of length n_epochs
         Raw scores so far, the greater the better. They are smoothed here.
@@ -202,6 +319,8 @@ def next_weights(
         Current loss weights and those at the start of training.
     rate : float
         Step size in [0, 1]; 0 returns ``weights`` unchanged.
+    held_out : HeldOut, default=None
+        For rules that have a parameter of this name.
 
     Returns
     -------
@@ -220,7 +339,9 @@ def next_weights(
     if rate == 0:
         return weights
     function = RULES[rule] if isinstance(rule, str) else rule
-    new = np.asarray(function(smooth(scores), weights, initial_weights, rate), float)
+    more = {"held_out": held_out} if takes_held_out(rule) else {}
+    new = function(smooth(scores), weights, initial_weights, rate, **more)
+    new = np.asarray(new, float)
     if new.shape != (3,) or not np.isfinite(new).all() or (new < 0).any():
         raise ValueError(
             "An adaptation rule must return three finite, non-negative weights for "
@@ -237,6 +358,15 @@ def _least_cross_entropy(initial_weights: FloatArray) -> FloatArray:
     least = min(FLOOR, cross_entropy)
     scale = (1 - least) / sum(others)
     return np.array([least, *(scale * other for other in others)])
+
+
+def _heaviest(initial_weights: FloatArray, term: int) -> FloatArray:
+    """Weights with one term as heavy as can be and the others at their floor."""
+    if not initial_weights[term]:
+        return initial_weights
+    weights = np.minimum(FLOOR, initial_weights)
+    weights[term] += 1 - weights.sum()
+    return weights
 
 
 def _scaled_above_floor(weights: FloatArray, floor: FloatArray) -> FloatArray:

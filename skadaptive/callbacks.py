@@ -5,11 +5,14 @@ from typing import Any
 import keras
 import numpy as np
 from keras import ops
+from scipy.special import logit
 
+from ._committee.threshold_tuning import at_thresholds
 from ._parameters import check_loss_weights
 from ._typing import FloatArray
-from .adaptation import TERMS, Rule, check_rule, next_weights
+from .adaptation import TERMS, HeldOut, Rule, check_rule, next_weights, takes_held_out
 from .losses import HybridLoss
+from .thresholds import f1
 
 __all__ = ["AdaptiveLossWeights"]
 
@@ -23,21 +26,29 @@ class AdaptiveLossWeights(keras.callbacks.Callback):
 
     Parameters
     ----------
-    monitor : str, default="val_auc"
+    monitor : str, default=None
         Name of the score in the logs. Monitor one that is measured on validation data.
+        None monitors "val_auc", or with ``validation_data`` the F1 score of these rows.
     mode : {"max", "min"}, default="max"
         Whether a greater or a smaller value is better.
-    adaptation : {"performance", "lookup"} or callable, default="performance"
-        Rule, see :mod:`skadaptive.adaptation`.
+    adaptation : {"performance", "lookup", "threshold"} or callable, \
+            default="performance"
+        Rule, see :mod:`skadaptive.adaptation`. With "threshold" the mix is steered so
+        that 0.5 is the right decision threshold.
     adaptation_rate : float, default=0.1
         Step size in [0, 1]; 0 keeps the loss weights constant.
+    validation_data : tuple (X, y) or (X, y, sample_weight), default=None
+        Rows that do not train, for rules with a parameter ``held_out`` such as
+        "threshold". ``y`` is 1 for the rare class, else 0. The best threshold and the
+        confusion matrix of each epoch are added to its logs, too.
 
     Raises
     ------
     ValueError
-        If there is no such mode or rule, or the rate is outside [0, 1]. When training
-        begins, if the loss of the model is not a ``HybridLoss``. At the end of an
-        epoch, if the monitored score is not in the logs or not finite.
+        If there is no such mode or rule, the rate is outside [0, 1], or the rule needs
+        ``validation_data``. When training begins, if the loss of the model is not a
+        ``HybridLoss``. At the end of an epoch, if the monitored score is not in the
+        logs or not finite, or the model has several outputs for ``validation_data``.
 
     See Also
     --------
@@ -69,19 +80,26 @@ class AdaptiveLossWeights(keras.callbacks.Callback):
 
     def __init__(
         self,
-        monitor: str = "val_auc",
+        monitor: str | None = None,
         mode: str = "max",
         adaptation: str | Rule = "performance",
         adaptation_rate: float = 0.1,
+        validation_data: tuple | None = None,
     ) -> None:
         super().__init__()
         if mode not in ("max", "min"):
             raise ValueError(f'mode must be "max" or "min"; got {mode!r}.')
         check_rule(adaptation, adaptation_rate)
+        if validation_data is None and takes_held_out(adaptation):
+            raise ValueError(
+                f"adaptation={adaptation!r} needs rows that do not train: pass "
+                "validation_data=(X, y)."
+            )
         self.monitor = monitor
         self.mode = mode
         self.adaptation = adaptation
         self.adaptation_rate = adaptation_rate
+        self.validation_data = validation_data
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         """Set the loss weights to those that the loss was constructed with.
@@ -97,6 +115,7 @@ class AdaptiveLossWeights(keras.callbacks.Callback):
                 f"got loss={self.model.loss!r}."
             )
         self._scores: list[float] = []
+        self._held_out = HeldOut([], [], [], [], [])
         # The current weights may be those that an earlier call of fit ended with.
         initial = self.model.loss.initial_loss_weights
         self._initial = check_loss_weights(initial)
@@ -114,29 +133,67 @@ class AdaptiveLossWeights(keras.callbacks.Callback):
             Metrics of the epoch by name; the loss weights are added.
         """
         logs = {} if logs is None else logs
-        if self.monitor not in logs:
-            raise ValueError(
-                f"There is no {self.monitor!r} to monitor. Available: "
-                f"{', '.join(logs)}. Add the metric in compile; a name that begins "
-                "with val_ also needs validation data in fit."
-            )
-        score = float(logs[self.monitor])
-        if not np.isfinite(score):
-            raise ValueError(
-                f"{self.monitor} must be finite to adapt the loss weights; after epoch "
-                f"{epoch + 1} it is {score}. Monitor another metric, or lower the "
-                "learning rate if training diverges."
-            )
+        held_out = None
+        if self.validation_data is not None:
+            held_out = self._observe(self.validation_data, logs)
+        score = self._score(logs, epoch)
         self._scores.append(score if self.mode == "max" else -score)
         weights = self._weights()
         logs.update(
             {f"weight_{t}": float(w) for t, w in zip(TERMS, weights, strict=True)}
         )
         new = next_weights(
-            self.adaptation, self._scores, weights, self._initial, self.adaptation_rate
+            self.adaptation,
+            self._scores,
+            weights,
+            self._initial,
+            self.adaptation_rate,
+            held_out,
         )
         if not np.array_equal(np.asarray(new, "float32"), weights):
             self._assign(new)
+
+    def _observe(self, validation_data: tuple, logs: dict[str, Any]) -> HeldOut:
+        """Predict the validation data; what they say of all epochs so far."""
+        X, y, *weight = validation_data
+        predicted = np.asarray(self.model.predict(X, verbose=0), dtype=float)
+        y = np.asarray(y).ravel().astype(int)
+        if predicted.size != len(y):
+            raise ValueError(
+                "validation_data are for models with one output and two classes; the "
+                f"output has shape {predicted.shape} for {len(y)} labels. Monitor a "
+                "score in the logs instead."
+            )
+        logits = predicted.ravel()
+        if not self.model.loss.from_logits:
+            edge = np.finfo(np.float32).eps
+            logits = logit(np.clip(logits, edge, 1 - edge))
+        sample_weight = np.asarray(weight[0], float).ravel() if weight else None
+        for name, value in at_thresholds(f1, y, logits, sample_weight).items():
+            getattr(self._held_out, name).append(value)
+            logs[name] = value
+        return self._held_out
+
+    def _score(self, logs: dict[str, Any], epoch: int) -> float:
+        """The monitored score of this epoch."""
+        if self.monitor is None and self.validation_data is not None:
+            tp, fp, fn = (np.array(logs[name]) for name in ("tp", "fp", "fn"))
+            return float(f1(tp, fp, fn, tp))
+        monitor = self.monitor or "val_auc"
+        if monitor not in logs:
+            raise ValueError(
+                f"There is no {monitor!r} to monitor. Available: "
+                f"{', '.join(logs)}. Add the metric in compile; a name that begins "
+                "with val_ also needs validation data in fit."
+            )
+        score = float(logs[monitor])
+        if not np.isfinite(score):
+            raise ValueError(
+                f"{monitor} must be finite to adapt the loss weights; after epoch "
+                f"{epoch + 1} it is {score}. Monitor another metric, or lower the "
+                "learning rate if training diverges."
+            )
+        return score
 
     def _assign(self, weights: FloatArray) -> None:
         """Set the loss weights so that the next update uses them on any backend."""

@@ -128,12 +128,15 @@ class AdaptiveHybridClassifier(ClassifierMixin, BaseEstimator):
         scaled to sum to 1. A loss of weight 0 is left out for the whole training, so
         (1, 0, 0) trains on cross-entropy alone.
 
-    adaptation : {"performance", "lookup"} or callable, default="performance"
+    adaptation : {"performance", "lookup", "threshold"} or callable, \
+            default="performance"
         Rule by which the loss weights follow the out-of-fold score. "performance":
         while the smoothed score does not rise, weight moves from cross-entropy to the
         other two losses; when it rises, the weights move back towards the start.
         "lookup": a published rule with three rows of weights, for F1 scores below 0.7,
-        below 0.8 and above. A callable: see :mod:`skadaptive.adaptation`.
+        below 0.8 and above. "threshold": the weights are steered so that 0.5 is the
+        right threshold, which matters if ``threshold`` is None or 0.5. A callable: see
+        :mod:`skadaptive.adaptation`.
 
     adaptation_rate : float, default=0.1
         Step size of the adaptation, in [0, 1]. 0 keeps the loss weights constant, which
@@ -274,8 +277,10 @@ class AdaptiveHybridClassifier(ClassifierMixin, BaseEstimator):
     history_ : dict of list
         One value per epoch: ``epoch`` (from 1), ``loss``, ``score`` (see
         ``best_score_``; NaN if nothing is held out), ``weight_cross_entropy``,
-        ``weight_focal``, ``weight_dice``. It grows from call to call with
-        ``warm_start`` and ``partial_fit``.
+        ``weight_focal``, ``weight_dice``. With ``adaptation="threshold"`` also
+        ``best_threshold``, before calibration, and the confusion matrix at 0.5: ``tp``,
+        ``fp``, ``fn``, ``tn``. It grows from call to call with ``warm_start`` and
+        ``partial_fit``.
 
     loss_weights_ : ndarray of shape (3,)
         Loss weights of the best epoch.

@@ -10,8 +10,11 @@ from skadaptive.adaptation import (
     TERM_TITLES,
     TERMS,
     WINDOW,
+    HeldOut,
     next_weights,
     smooth,
+    takes_held_out,
+    threshold,
 )
 
 INITIAL = np.array([0.4, 0.4, 0.2])
@@ -133,3 +136,111 @@ def test_smoothing_is_a_running_median():
 
 def test_every_term_has_a_title():
     assert list(TERM_TITLES) == list(TERMS)
+
+
+# ------------------------------------------------------------------------ threshold
+
+
+def steered(thresholds, initial=INITIAL, rate=0.1, start=None):
+    """Loss weights of all epochs with these best thresholds."""
+    weights = [np.asarray(initial if start is None else start, float)]
+    nothing = [0.0] * len(thresholds)
+    for epoch in range(1, len(thresholds) + 1):
+        held_out = HeldOut(thresholds[:epoch], *[nothing[:epoch]] * 4)
+        scores = [0.5] * epoch
+        weights.append(
+            next_weights(
+                "threshold", scores, weights[-1], np.asarray(initial), rate, held_out
+            )
+        )
+    return np.array(weights)
+
+
+def test_a_low_best_threshold_presses_towards_recall():
+    low, high = steered([0.2] * 30), steered([0.8] * 30)
+    assert (np.diff(low[:, 2]) >= 0).all() and (np.diff(low[:, 0]) <= 0).all()
+    assert_allclose(low[-1], [FLOOR, FLOOR, 1 - 2 * FLOOR])
+    assert (np.diff(high[:, 0]) >= 0).all() and (np.diff(high[:, 2]) <= 0).all()
+    assert_allclose(high[-1], [1 - 2 * FLOOR, FLOOR, FLOOR])
+    assert_allclose(steered([0.5] * 5), np.tile(INITIAL, (6, 1)))
+    # The farther from 0.5, the greater the first step, up to a bound.
+    steps = [steered([t])[1, 2] - INITIAL[2] for t in (0.49, 0.45, 0.3, 1e-6, 0.0)]
+    assert (np.diff(steps) >= -1e-12).all() and steps[0] > 0
+    assert steps[-1] == pytest.approx(0.15 * (0.9 - INITIAL[2]))
+
+
+def test_no_wind_up_at_the_end_of_the_path():
+    """However long it has been there, one epoch on the other side moves it back."""
+    # The median of three thresholds turns one epoch later.
+    weights = steered([0.1] * 40 + [0.9] * 2)
+    assert_allclose(weights[40], [FLOOR, FLOOR, 1 - 2 * FLOOR])
+    assert weights[-1, 2] < weights[40, 2]
+
+
+def test_the_way_back_leads_through_the_initial_weights():
+    weights = steered([0.1] * 3 + [0.9] * 20)
+    distance = np.abs(weights - INITIAL).max(axis=1)
+    assert distance[3] > 0.1
+    nearest = distance[4:].min()
+    assert nearest < 0.1
+    # Every mix lies on the path between the three points.
+    for mix in weights:
+        end = np.full(3, FLOOR)
+        end[2 if mix[2] > INITIAL[2] else 0] = 1 - 2 * FLOOR
+        share = np.abs(mix - INITIAL).max() / np.abs(end - INITIAL).max()
+        assert_allclose(mix, INITIAL + share * (end - INITIAL), atol=1e-9)
+
+
+def test_it_settles_where_the_threshold_answers():
+    """Where the best threshold rises with the weight of Dice, and without swinging."""
+    weights, thresholds = [INITIAL], []
+    for _ in range(40):
+        thresholds.append(float(np.clip(0.2 + 0.5 * weights[-1][2], 0, 1)))
+        held_out = HeldOut(thresholds, *[[0.0] * len(thresholds)] * 4)
+        scores = [0.5] * len(thresholds)
+        weights.append(
+            next_weights("threshold", scores, weights[-1], INITIAL, 0.1, held_out)
+        )
+    dice = np.array(weights)[:, 2]
+    assert thresholds[-1] == pytest.approx(0.5, abs=0.01)
+    assert dice.max() < 0.6 + 0.15 * 0.7  # it overshoots by less than one step
+    moves = np.sign(np.diff(dice).round(4))
+    moves = moves[moves != 0]
+    assert np.count_nonzero(np.diff(moves)) <= 3
+
+
+@pytest.mark.parametrize(
+    "initial", [(1, 0, 0), (0.5, 0.5, 0), (0, 0, 1), (0, 0.3, 0.7)]
+)
+def test_terms_without_weight_stay_without(initial, rng):
+    initial = np.array(initial, float)
+    for thresholds in ([0.1] * 30, [0.9] * 30, list(rng.random(30))):
+        weights = steered(thresholds, initial)
+        assert (weights[:, initial == 0] == 0).all()
+        assert_allclose(weights.sum(axis=1), 1)
+    if np.count_nonzero(initial) > 1:
+        assert steered([0.1] * 9, initial)[-1].argmax() == (2 if initial[2] else 1)
+
+
+def test_without_a_threshold_the_weights_stay():
+    """As with more than two classes; a chunk that could not be scored is skipped."""
+    assert_array_equal(threshold([0.5], INITIAL, INITIAL, 0.1), INITIAL)
+    assert_allclose(steered([np.nan] * 3), np.tile(INITIAL, (4, 1)))
+    weights = steered([0.1, np.nan, 0.1])
+    assert_allclose(weights[1], weights[2])
+    assert weights[3, 2] > weights[2, 2]
+
+
+def test_rules_of_either_kind_are_told_apart():
+    def old(scores, weights, initial_weights, rate):
+        return weights
+
+    def new(scores, weights, initial_weights, rate, held_out):
+        return [0, 0, held_out.tp[-1]]
+
+    assert not takes_held_out(old) and takes_held_out(new)
+    assert takes_held_out("threshold") and not takes_held_out("performance")
+    held_out = HeldOut([0.3], [2.0], [0.0], [0.0], [0.0])
+    moved = next_weights(new, [0.5], INITIAL, INITIAL, 0.1, held_out)
+    assert_allclose(moved, [FLOOR, FLOOR, 1 - 2 * FLOOR])
+    assert_allclose(next_weights(old, [0.5], INITIAL, INITIAL, 0.1, held_out), INITIAL)

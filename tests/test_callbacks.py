@@ -8,10 +8,10 @@ import keras
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
-from sklearn.metrics import average_precision_score
+from sklearn.metrics import average_precision_score, confusion_matrix
 from sklearn.preprocessing import StandardScaler
 
-from skadaptive.adaptation import next_weights
+from skadaptive.adaptation import HeldOut, next_weights
 from skadaptive.callbacks import AdaptiveLossWeights
 from skadaptive.losses import HybridLoss
 
@@ -58,6 +58,49 @@ def test_the_weights_follow_the_rule(data):
         )
         assert_allclose(weights[epoch], expected, rtol=1e-5)
     assert len(np.unique(weights[:, 0])) > 2
+
+
+def test_the_mix_is_steered_by_validation_data(data):
+    X, y = data
+    keras.utils.set_random_seed(0)
+    model = build()
+    # Of the data that are held out the rare class is called the other one.
+    held_out = X[250:], 1 - y[250:], np.linspace(0.5, 1.5, len(X) - 250)
+    callback = AdaptiveLossWeights(adaptation="threshold", validation_data=held_out)
+    history = model.fit(
+        X[:250], y[:250], epochs=6, verbose=0, callbacks=[callback]
+    ).history
+    terms = ("weight_cross_entropy", "weight_focal", "weight_dice")
+    weights = np.array([history[term] for term in terms]).T
+    assert len(np.unique(weights[:, 2])) > 3
+    for epoch in range(1, 6):
+        seen = {name: history[name][:epoch] for name in HeldOut._fields}
+        expected = next_weights(
+            "threshold",
+            [0.0] * epoch,
+            weights[epoch - 1],
+            weights[0],
+            0.1,
+            HeldOut.from_history(seen),
+        )
+        assert_allclose(weights[epoch], expected, rtol=1e-5)
+    predicted = model.predict(held_out[0], verbose=0)[:, 0] > 0.5
+    tn, fp, fn, tp = confusion_matrix(
+        held_out[1], predicted, sample_weight=held_out[2]
+    ).ravel()
+    for name, value in {"tn": tn, "fp": fp, "fn": fn, "tp": tp}.items():
+        assert history[name][-1] == pytest.approx(value)
+
+
+def test_a_rule_that_needs_validation_data_says_so(data):
+    with pytest.raises(ValueError, match=r"validation_data=\(X, y\)"):
+        AdaptiveLossWeights(adaptation="threshold")
+    X, y = data
+    model = keras.Sequential([keras.Input((30,)), keras.layers.Dense(3, "softmax")])
+    model.compile("adam", HybridLoss())
+    callback = AdaptiveLossWeights(adaptation="threshold", validation_data=(X, y))
+    with pytest.raises(ValueError, match="models with one output"):
+        model.fit(X, np.arange(len(y)) % 3, epochs=1, verbose=0, callbacks=[callback])
 
 
 # Each epoch has one update, which is that of a model compiled with the mix of the

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from ..adaptation import TERMS, next_weights, smooth
+from ..adaptation import TERMS, HeldOut, next_weights, smooth, takes_held_out
 from .folds import pool
 
 _KEYS = ("epoch", "loss", "score", *(f"weight_{term}" for term in TERMS))
@@ -77,7 +77,8 @@ class Monitor:
     history : dict of list
         ``epoch`` (from 1), ``loss``, ``score``, ``weight_cross_entropy``,
         ``weight_focal``, ``weight_dice``: the loss weights that the epoch trained with.
-        ``score`` is NaN where nothing is held out.
+        ``score`` is NaN where nothing is held out. If the rule takes it, the fields of
+        :class:`skadaptive.adaptation.HeldOut`.
     best_epoch : int
         The last epoch if nothing is held out.
     best_score : float
@@ -94,7 +95,13 @@ class Monitor:
             self.loss_weights = earlier.loss_weights
         self.best_epoch, self.best_score = earlier.best_epoch, np.nan
         self.stop = False
-        self.history = {key: list(earlier.history.get(key, [])) for key in _KEYS}
+        takes_more = adaptation.rate > 0 and takes_held_out(adaptation.rule)
+        self._feedback = HeldOut._fields if takes_more else ()
+        n_before = len(earlier.history.get("epoch", []))
+        self.history = {
+            key: list(earlier.history.get(key, [np.nan] * n_before))
+            for key in (*_KEYS, *self._feedback)
+        }
         self.folds, self._n_rows = rows.folds, len(rows)
         self._adaptation, self._patience = adaptation, patience
         self._best_smoothed, self._best_logits = -np.inf, None
@@ -136,18 +143,25 @@ class Monitor:
         for term, weight in zip(TERMS, self.loss_weights, strict=True):
             self.history[f"weight_{term}"].append(float(weight))
         if self.scorer is None:
-            self.history["score"].append(np.nan)
+            for key in ("score", *self._feedback):
+                self.history[key].append(np.nan)
             self.best_epoch = epoch
             return True
         pooled = self._pooled(logits)
         self.history["score"].append(self.scorer.score(pooled))
         self._scores.append(self.history["score"][-1])
+        held_out = None
+        if self._feedback:
+            for key, value in self.scorer.at_thresholds(pooled).items():
+                self.history[key].append(value)
+            held_out = HeldOut.from_history(self.history)
         self.loss_weights = next_weights(
             self._adaptation.rule,
             self._scores,
             self.loss_weights,
             self._adaptation.initial_weights,
             self._adaptation.rate,
+            held_out,
         )
         # The smoothed score depends less on chance.
         score = smooth(self._scores)[-1]

@@ -13,9 +13,10 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.metrics import average_precision_score, get_scorer
 
 from .._sklearn_compat import takes_sample_weight
-from ..thresholds import OF_SCORER
+from ..adaptation import HeldOut
+from ..thresholds import OF_SCORER, f1
 from .inference import log_probabilities, probabilities
-from .threshold_tuning import best_score
+from .threshold_tuning import at_thresholds, best_score
 
 # Scorers for two classes, and their counterparts for more.
 _MULTICLASS = {
@@ -179,6 +180,25 @@ class OutOfFoldScorer:
                 "that is defined for these classes."
             )
         return score
+
+    def at_thresholds(self, logits):
+        """Best threshold, and the confusion matrix at 0.5, for rules that use them.
+
+        Parameters
+        ----------
+        logits : ndarray of shape (n_samples, n_outputs)
+
+        Returns
+        -------
+        dict of str to float
+            The fields of :class:`skadaptive.adaptation.HeldOut`, all NaN with more than
+            two classes. The threshold is the best one for ``scoring`` if that has a
+            criterion, and else for F1.
+        """
+        if logits.shape[1] > 1:
+            return dict.fromkeys(HeldOut._fields, np.nan)
+        criterion, weight = self._criterion or f1, self._sample_weight
+        return at_thresholds(criterion, self._index, logits[:, 0], weight)
 
     def tie_breakers(self, logits):
         """Further scores, which decide between epochs of equal score.

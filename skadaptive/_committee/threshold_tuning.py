@@ -4,6 +4,9 @@ The tuned threshold has the best score of a criterion of :mod:`skadaptive.thresh
 """
 
 import numpy as np
+from scipy.special import expit, logit
+
+from .calibration import SigmoidCalibration
 
 # Candidate thresholds, at even shares of the rare rows.
 _N_THRESHOLDS = 200
@@ -85,6 +88,35 @@ def tune_threshold(
         slack = NOISE * np.std(drawn[:, best, None] - drawn, axis=0)
     near = np.flatnonzero(scores[best] - scores <= slack)
     return float(thresholds[near[np.argmin(np.abs(thresholds[near] - neutral))]])
+
+
+def at_thresholds(criterion, y, logits, sample_weight=None):
+    """Best threshold before calibration, and the confusion matrix at 0.5.
+
+    The threshold is tuned on probabilities that a sigmoid calibrates on the same rows,
+    and carried back through the calibration.
+
+    Parameters
+    ----------
+    criterion, y, sample_weight
+        See :func:`tune_threshold`; no weights are equal weights.
+    logits : ndarray of shape (n_samples,)
+        Logits of the rare class.
+
+    Returns
+    -------
+    dict of str to float
+        The fields of :class:`skadaptive.adaptation.HeldOut`.
+    """
+    weight = np.ones(len(y)) if sample_weight is None else sample_weight
+    logits = logits.astype(float)[:, None]
+    calibration = SigmoidCalibration.fit(logits, y, weight)
+    calibrated = expit(calibration(logits)[:, 0])
+    best = tune_threshold(criterion, y, calibrated, weight, calibrated=True)
+    raw = expit((logit(best) - calibration.intercept[0]) / calibration.slope)
+    cell = 2 * y + (logits[:, 0] > 0)
+    tn, fp, fn, tp = map(float, np.bincount(cell, weight, minlength=4))
+    return {"best_threshold": float(raw), "tp": tp, "fp": fp, "fn": fn, "tn": tn}
 
 
 def best_score(criterion, y, proba, sample_weight):

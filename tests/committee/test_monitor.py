@@ -1,9 +1,12 @@
 """What each epoch's out-of-fold score decides."""
 
 import numpy as np
+import pytest
 
 from skadaptive._committee.monitor import Adaptation, EarlierEpochs, Monitor
 from skadaptive._committee.rows import TrainingRows
+from skadaptive._committee.scoring import OutOfFoldScorer
+from skadaptive.adaptation import HeldOut
 
 
 class Told:
@@ -78,3 +81,42 @@ def test_warm_start_is_judged_on_the_rows_at_hand():
     # Smoothed: 0.45 of (0.5, 0.4), 0.5 of three, 0.6 of the last three.
     assert [monitor.observe(1.0, logits) for _ in range(3)] == [False, False, True]
     assert monitor.best_epoch == 5 and monitor.best_score == 0.7
+
+
+def test_a_rule_that_takes_it_sees_what_held_out_rows_say():
+    seen = []
+
+    def rule(scores, weights, initial_weights, rate, held_out):
+        seen.append([list(values) for values in held_out])
+        return weights
+
+    y = np.array([0, 0, 1, 1, 0, 1])
+    folds = [(np.arange(3), np.arange(3, 6)), (np.arange(3, 6), np.arange(3))]
+    rows = TrainingRows(np.zeros((6, 1)), y, np.ones(6), folds)
+    scorer = OutOfFoldScorer("f1", None, y, np.array([0, 1]), 1)
+    mix = np.array([0.4, 0.4, 0.2])
+    monitor = Monitor(rows, scorer, Adaptation(mix, rule))
+    # Everything is ranked right, and too low: no row is predicted rare at first.
+    logits = np.array([-9.0, -8.0, -2.0, -2.5, -8.5, -3.0])[:, None]
+    for shift in (0.0, 2.7):
+        monitor.observe(1.0, [logits[3:] + shift, logits[:3] + shift])
+    history = monitor.history
+    assert [history[k] for k in ("tp", "fp", "fn", "tn")] == [
+        [0, 2],
+        [0, 0],
+        [3, 1],
+        [3, 3],
+    ]
+    first, second = history["best_threshold"]
+    assert -8 < np.log(first / (1 - first)) < -3
+    # The threshold moves with the logits.
+    assert np.log(second / (1 - second)) - np.log(first / (1 - first)) == (
+        pytest.approx(2.7, abs=0.05)
+    )
+    assert [len(values[0]) for values in seen] == [1, 2]
+    assert seen[-1] == [history[k] for k in HeldOut._fields]
+
+
+def test_rules_of_the_score_alone_cost_nothing_more():
+    monitor, _ = monitored([(0.5, 0.5), (0.6, 0.5)])
+    assert not set(HeldOut._fields) & set(monitor.history)
