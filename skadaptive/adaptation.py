@@ -164,7 +164,7 @@ class HeldOut(NamedTuple):
 
     The counts are weighted, of a problem with two classes; "positive" is the rare one.
 
-    Attributes
+    Parameters
     ----------
     best_threshold : sequence of float of length n_epochs
         Probability of the rare class, before any calibration, above which rows should

@@ -11,6 +11,7 @@ from skadaptive._committee.rows import TrainingRows
 from skadaptive._training.backend import training_backend
 from skadaptive._training.plan import plan_fit
 from skadaptive._training.program import aligned_zeros
+from skadaptive.adaptation import TERMS, HeldOut, next_weights
 
 ON_JAX = training_backend() == "jax"
 
@@ -100,7 +101,7 @@ def test_no_global_seed_is_touched(quick, binary):
     assert_array_equal(np.random.get_state()[1], before)
 
 
-@pytest.mark.parametrize("rule", ["performance", "lookup"])
+@pytest.mark.parametrize("rule", ["performance", "lookup", "threshold"])
 def test_rate_zero_is_the_static_mix_to_the_bit(quick, binary, rule):
     X, y = binary
 
@@ -129,6 +130,42 @@ def test_adaptation_changes_what_is_learnt(quick, binary):
     assert static.history_["score"][0] == moved.history_["score"][0]
     assert static.history_["loss"][1] != moved.history_["loss"][1]
     assert_allclose(moved.history_["weight_dice"][1:], 0.9, atol=0.02)
+
+
+def test_weights_steered_by_the_threshold_can_be_replayed(quick, binary):
+    """Also where the first class is the rare one, and after epochs of another rule."""
+    X, y = binary
+    at_half = {"threshold": 0.5, "calibration": None, "early_stopping": False}
+    model = quick(adaptation="threshold", **at_half).fit(X, y)
+    swapped = quick(adaptation="threshold", **at_half).fit(X, np.where(y, "a", "b"))
+    assert swapped.classes_[0] == "a" and swapped.history_ == model.history_
+    history = model.history_
+    weights = np.array([history[f"weight_{term}"] for term in TERMS]).T
+    assert len(np.unique(weights[:, 2])) == model.n_iter_
+    for epoch in range(1, model.n_iter_):
+        seen = HeldOut.from_history({k: v[:epoch] for k, v in history.items()})
+        scores = history["score"][:epoch]
+        expected = next_weights(
+            "threshold", scores, weights[epoch - 1], weights[0], 0.1, seen
+        )
+        assert_allclose(weights[epoch], expected)
+    counts = [history[name] for name in ("tp", "fp", "fn", "tn")]
+    assert_allclose(np.sum(counts, axis=0), len(y))
+    tp, fp, fn, _ = np.array(counts)
+    assert_allclose(2 * tp / (2 * tp + fp + fn), history["score"])
+
+    model = quick(warm_start=True, **at_half).fit(X, y)
+    assert "best_threshold" not in model.history_
+    model.set_params(adaptation="threshold").fit(X, y)
+    thresholds = model.history_["best_threshold"]
+    assert np.isnan(thresholds[:5]).all() and np.isfinite(thresholds[5:]).all()
+    assert {len(values) for values in model.history_.values()} == {10}
+
+
+def test_with_more_classes_the_threshold_steers_nothing(quick, multiclass):
+    model = quick(adaptation="threshold").fit(*multiclass)
+    assert_allclose(model.history_["weight_dice"], 0.2)
+    assert np.isnan(model.history_["best_threshold"]).all()
 
 
 def test_averages_three_epochs_before_and_after_the_best_predict_too(quick, binary):
