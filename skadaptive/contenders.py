@@ -9,11 +9,6 @@ from typing import Any, Self
 
 import numpy as np
 import pandas as pd
-from imblearn.combine import SMOTETomek
-from imblearn.ensemble import BalancedBaggingClassifier, BalancedRandomForestClassifier
-from imblearn.over_sampling import ADASYN, SMOTE, RandomOverSampler
-from imblearn.pipeline import make_pipeline
-from imblearn.under_sampling import RandomUnderSampler
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.compose import ColumnTransformer
 from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
@@ -67,6 +62,14 @@ def default_contenders(
     dict of str to classifier
         The contenders. XGBoost and LightGBM are among them where they are installed.
     """
+    from imblearn.combine import SMOTETomek
+    from imblearn.ensemble import (
+        BalancedBaggingClassifier,
+        BalancedRandomForestClassifier,
+    )
+    from imblearn.over_sampling import ADASYN, SMOTE, RandomOverSampler
+    from imblearn.under_sampling import RandomUnderSampler
+
     seed: dict[str, Any] = {"random_state": random_state}
 
     def network(**parameters: Any) -> Estimator:
@@ -159,6 +162,8 @@ def table_pipeline(
     imblearn.pipeline.Pipeline
         The pipeline of the preparation and the steps.
     """
+    from imblearn.pipeline import make_pipeline
+
     numbers: Any = "passthrough"
     dates = FunctionTransformer(_date_features)
     if impute:
@@ -196,6 +201,8 @@ def raw_pipeline(X: Table, classifier: Estimator) -> Estimator:
     """
     if not _date_columns(X) and not text_columns(X):
         return classifier
+    from imblearn.pipeline import make_pipeline
+
     prepare = ColumnTransformer(
         [
             ("dates", FunctionTransformer(_date_features), _date_columns),

@@ -34,7 +34,16 @@ def test_no_private_names_of_other_packages():
     assert not private
 
 
-LATE = {"jax", "jinja2", "keras", "matplotlib", "rich", "skops", "tensorflow"}
+LATE = {
+    "imblearn",
+    "jax",
+    "jinja2",
+    "keras",
+    "matplotlib",
+    "rich",
+    "skops",
+    "tensorflow",
+}
 
 
 def test_heavy_packages_are_imported_where_they_are_used():

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 import numpy as np
 from scipy.optimize import minimize
-from scipy.special import logit, logsumexp, softmax
+from scipy.special import expit, logit, logsumexp, softmax
 from sklearn.isotonic import IsotonicRegression
 
 from .._features.piecewise import interpolate
@@ -71,20 +71,17 @@ class SigmoidCalibration:
         """
         n_outputs = logits.shape[1]
         total = sample_weight.sum()
-        if n_outputs == 1:
-            # Two classes are a softmax over (0, logit), and 0 has no intercept.
-            logits = np.hstack([np.zeros_like(logits), logits])
-        free = slice(-n_outputs, None)
-        truth = np.eye(logits.shape[1])[y]
+        truth, loss_and_residual = y[:, None], _of_two_classes
+        if n_outputs > 1:
+            truth, loss_and_residual = np.eye(n_outputs)[y], _of_several_classes
 
         def objective(parameters):
-            log_slope, intercept = parameters[0], np.zeros(logits.shape[1])
-            intercept[free] = parameters[1:]
+            log_slope, intercept = parameters[0], parameters[1:]
             scores = np.exp(log_slope) * logits + intercept
-            loss = logsumexp(scores, axis=1) - np.sum(truth * scores, axis=1)
-            residual = (softmax(scores, axis=1) - truth) * sample_weight[:, None]
+            loss, residual = loss_and_residual(scores, truth)
+            residual *= sample_weight[:, None]
             steepness = np.exp(log_slope) * np.sum(residual * logits)
-            gradient = np.r_[steepness, residual.sum(axis=0)[free]] / total
+            gradient = np.r_[steepness, residual.sum(axis=0)] / total
             gradient[0] += 2 * _RIDGE * log_slope
             return sample_weight @ loss / total + _RIDGE * log_slope**2, gradient
 
@@ -98,6 +95,21 @@ class SigmoidCalibration:
     def on_tensors(self, logits, ops):
         """Calibrate tensors, with ``keras.ops``."""
         return self(logits)
+
+
+def _of_two_classes(scores, truth):
+    """Log loss of each row, and its derivative by the score, (n_samples, 1).
+
+    It takes a tenth of the time of a softmax over (0, score), which is the same.
+    """
+    loss = np.logaddexp(0.0, (1 - 2 * truth) * scores)[:, 0]
+    return loss, expit(scores) - truth
+
+
+def _of_several_classes(scores, truth):
+    """Log loss of each row, and its derivative by the scores, like these in shape."""
+    loss = logsumexp(scores, axis=1) - np.sum(truth * scores, axis=1)
+    return loss, softmax(scores, axis=1) - truth
 
 
 @dataclass(frozen=True)

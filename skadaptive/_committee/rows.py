@@ -34,8 +34,11 @@ class TrainingRows:
 
     @property
     def held_out(self) -> np.ndarray:
-        """Numbers of the rows that any member holds out."""
-        return np.unique(np.concatenate([test for _, test in self.folds]))
+        """Numbers of the rows that any member holds out, increasing."""
+        is_held_out = np.zeros(len(self), dtype=bool)
+        for _, test in self.folds:
+            is_held_out[test] = True
+        return np.flatnonzero(is_held_out)
 
     @property
     def most_trained_on(self) -> int:

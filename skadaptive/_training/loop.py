@@ -10,6 +10,7 @@ import numpy as np
 from sklearn.utils import gen_batches
 
 from .._committee.state import NetworkLayout, TrainingState
+from .._threads import for_each
 from ..adaptation import TERMS
 from .backend import keras_backend_chosen, load_program
 from .batches import Batches, held_out_rows
@@ -18,8 +19,9 @@ from .program import Architecture, aligned_zeros
 from .snapshots import SnapshotEnsemble, moving_average
 from .term_scales import term_scales
 
-# Values scaled at a time, so that memory holds no second float64 table.
-_VALUES_PER_PASS = 2**18
+# Values scaled at a time, so that memory holds no second float64 table; and how often,
+# from which on a second thread is worth its start.
+_VALUES_PER_PASS, _PASSES_PER_THREAD = 2**18, 2
 
 # Values of a table up to which all rows are encoded at once, instead of each batch.
 _MOST_ENCODED = 2**25
@@ -247,11 +249,15 @@ def _padded_rows(scaler, encoding, rows, dtype, n_padded):
         "X": aligned_zeros((n_padded, scaler.n_outputs + n_encoded), dtype),
         "target": aligned_zeros((n_padded, 2), dtype),
     }
-    for part in gen_batches(len(rows), max(1, _VALUES_PER_PASS // table["X"].shape[1])):
+
+    def fill(part):
         scaled = scaler.transform(rows.X[part])
         table["X"][part, : scaler.n_outputs] = scaled
         if n_encoded:
             table["X"][part, scaler.n_outputs :] = encoding.transform(scaled)
+
+    n_each = max(1, _VALUES_PER_PASS // table["X"].shape[1])
+    for_each(fill, list(gen_batches(len(rows), n_each)), _PASSES_PER_THREAD)
     table["target"][: len(rows), 0] = rows.y
     table["target"][: len(rows), 1] = rows.weight
     return table

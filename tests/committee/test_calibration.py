@@ -13,6 +13,7 @@ from sklearn.model_selection import (
     StratifiedKFold,
 )
 
+from skadaptive._committee import calibration as module
 from skadaptive._committee.calibration import (
     CALIBRATIONS,
     IsotonicCalibration,
@@ -34,6 +35,15 @@ def test_sigmoid_finds_scale_and_shift(rng):
     found = SigmoidCalibration.fit(z, y, np.ones(len(y)))
     assert found.slope == pytest.approx(0.5, rel=0.1)
     assert found.intercept[0] == pytest.approx(-2.0, rel=0.1)
+
+
+def test_a_single_output_is_a_softmax_over_0_and_it(rng):
+    scores, y = rng.normal(scale=9, size=(500, 1)), rng.integers(2, size=500)
+    both = np.hstack([np.zeros_like(scores), scores])
+    loss, residual = module._of_two_classes(scores, y[:, None])
+    expected_loss, expected = module._of_several_classes(both, np.eye(2)[y])
+    assert_allclose(loss, expected_loss, rtol=1e-9, atol=1e-14)
+    assert_allclose(residual, expected[:, 1:], rtol=1e-9, atol=1e-14)
 
 
 def test_sigmoid_with_three_classes(rng):

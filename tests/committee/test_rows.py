@@ -1,5 +1,7 @@
 """Which rows of each class are drawn, where there are more than enough."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
@@ -40,6 +42,14 @@ def rows(rng):
     tests = [order[:2000], order[2000:4000], order[4000:], order[1000:3000]]
     folds = [(np.setdiff1d(order, test), test) for test in tests]
     return TrainingRows(np.zeros((6000, 1)), y, weight, folds)
+
+
+def test_every_held_out_row_counts_once(rows):
+    assert_array_equal(rows.held_out, np.arange(6000))
+    some = replace(rows, folds=rows.folds[2:])
+    assert_array_equal(some.held_out, np.union1d(*(test for _, test in some.folds)))
+    nothing = replace(rows, folds=[(train, test[:0]) for train, test in rows.folds])
+    assert nothing.held_out.size == 0
 
 
 def test_a_sample_of_the_held_out_rows_stands_for_them(rows):

@@ -121,6 +121,20 @@ def test_the_other_one_stays_away(backend, home):
     assert done.returncode == 0, done.stderr
 
 
+def test_jax_needs_neither_keras_nor_imbalanced_learn(home):
+    pytest.importorskip("jax")
+    code = """
+    assert model.predict_proba(X).shape == (80, 2)
+    assert "jax" in sys.modules
+    """
+    done = run(
+        FIT + textwrap.dedent(code),
+        hidden="keras,tensorflow,imblearn,scikeras",
+        home=home("tensorflow"),
+    )
+    assert done.returncode == 0, done.stderr
+
+
 @pytest.mark.parametrize("backend", ["numpy", "jax"])
 def test_beside_keras_on_another_backend(backend):
     """Keras's NumPy backend stands for PyTorch, which is seldom installed."""

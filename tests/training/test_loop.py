@@ -7,7 +7,10 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
+from skadaptive import _threads as threads
 from skadaptive._committee.rows import TrainingRows
+from skadaptive._features.transform import InputTransform
+from skadaptive._training import loop
 from skadaptive._training.backend import training_backend
 from skadaptive._training.plan import plan_fit
 from skadaptive._training.program import aligned_zeros
@@ -274,3 +277,28 @@ def test_only_small_tables_train_in_float64(n_features, dtype):
     settings = SimpleNamespace(batch_size="auto", class_totals=np.ones(2))
     plan = plan_fit(rows, settings, None)
     assert plan.dtype == dtype
+
+
+@pytest.mark.parametrize("encodes", [False, True])
+def test_threads_change_no_scaled_row(rng, monkeypatch, encodes):
+    X = np.exp(rng.normal(size=(1000, 3)) * [1, 3, 3])
+    X[rng.random(X.shape) < 0.1] = np.nan
+    y, weight = rng.integers(2, size=1000), rng.random(1000)
+    rows = TrainingRows(X, y, weight, folds=[])
+    transform = InputTransform.fit(X, np.ones(1000), "auto")
+    encoding = transform.encoding if encodes else None
+    monkeypatch.setattr(loop, "_VALUES_PER_PASS", 2000)
+    found = {}
+    for n_threads in (1, 3):
+        monkeypatch.setattr(threads, "effective_n_threads", lambda n=n_threads: n)
+        found[n_threads] = loop._padded_rows(
+            transform.scaler, encoding, rows, "float32", 1024
+        )
+    for name, table in found[1].items():
+        assert_array_equal(found[3][name], table)
+    expected = transform(X).astype("float32")
+    n_columns = found[1]["X"].shape[1]
+    assert n_columns == (expected.shape[1] if encodes else transform.scaler.n_outputs)
+    assert_array_equal(found[1]["X"][:1000], expected[:, :n_columns])
+    assert_array_equal(found[1]["target"][:1000], np.float32(np.c_[y, weight]))
+    assert not any(table[1000:].any() for table in found[1].values())
