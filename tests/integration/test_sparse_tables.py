@@ -107,9 +107,7 @@ def test_a_member_uses_no_column_that_others_chose(quick, terms, few_columns):
     n_each = len(kernels) // 2
     for member in range(2):
         own = kernels[member * n_each : (member + 1) * n_each]
-        assert_array_equal(
-            own > 0, np.tile(used[member, : own.shape[1]], (n_each, 1))
-        )
+        assert_array_equal(own > 0, np.tile(used[member, : own.shape[1]], (n_each, 1)))
 
 
 def test_scores_of_noise_are_those_of_chance(quick, terms, few_columns):
