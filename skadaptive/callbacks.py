@@ -30,7 +30,7 @@ class AdaptiveLossWeights(keras.callbacks.Callback):
         Name of the score in the logs. Monitor one that is measured on validation data.
         None monitors "val_auc", or with ``validation_data`` the F1 score of these rows.
     mode : {"max", "min"}, default="max"
-        Whether a greater or a smaller value is better.
+        Whether a greater or a smaller value of ``monitor`` is better.
     adaptation : {"performance", "lookup", "threshold"} or callable, \
             default="performance"
         Rule, see :mod:`skadaptive.adaptation`. With "threshold" the mix is steered so
@@ -46,9 +46,10 @@ class AdaptiveLossWeights(keras.callbacks.Callback):
     ------
     ValueError
         If there is no such mode or rule, the rate is outside [0, 1], or the rule needs
-        ``validation_data``. When training begins, if the loss of the model is not a
-        ``HybridLoss``. At the end of an epoch, if the monitored score is not in the
-        logs or not finite, or the model has several outputs for ``validation_data``.
+        ``validation_data``, whose labels must be 0 and 1. When training begins, if the
+        loss of the model is not a ``HybridLoss``. At the end of an epoch, if the
+        monitored score is not in the logs or not finite, or if the model has several
+        outputs for ``validation_data`` or predicts no finite numbers.
 
     See Also
     --------
@@ -99,6 +100,8 @@ class AdaptiveLossWeights(keras.callbacks.Callback):
         self.mode = mode
         self.adaptation = adaptation
         self.adaptation_rate = adaptation_rate
+        if validation_data is not None:
+            _check_classes(validation_data)
         self.validation_data = validation_data
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
@@ -137,7 +140,8 @@ class AdaptiveLossWeights(keras.callbacks.Callback):
         if self.validation_data is not None:
             held_out = self._observe(self.validation_data, logs)
         score = self._score(logs, epoch)
-        self._scores.append(score if self.mode == "max" else -score)
+        is_error = self.mode == "min" and self.monitor is not None
+        self._scores.append(-score if is_error else score)
         weights = self._weights()
         logs.update(
             {f"weight_{t}": float(w) for t, w in zip(TERMS, weights, strict=True)}
@@ -163,6 +167,12 @@ class AdaptiveLossWeights(keras.callbacks.Callback):
                 "validation_data are for models with one output and two classes; the "
                 f"output has shape {predicted.shape} for {len(y)} labels. Monitor a "
                 "score in the logs instead."
+            )
+        if not np.isfinite(predicted).all():
+            raise ValueError(
+                "The model predicts values for validation_data that are not finite. "
+                "Lower the learning rate if training diverges, and look for missing "
+                "values in X."
             )
         logits = predicted.ravel()
         if not self.model.loss.from_logits:
@@ -205,3 +215,13 @@ class AdaptiveLossWeights(keras.callbacks.Callback):
     def _weights(self) -> FloatArray:
         weights = ops.convert_to_numpy(self.model.loss.loss_weights)
         return np.asarray(weights, dtype=float)
+
+
+def _check_classes(validation_data: tuple) -> None:
+    """Refuse validation data without labels of two classes, 0 and 1."""
+    labels = np.unique(np.asarray(validation_data[1]))
+    if not np.array_equal(labels, [0, 1]):
+        raise ValueError(
+            "The labels of validation_data=(X, y) must be 1 for the rare class and 0 "
+            f"for the other one, with rows of both; got {labels[:5]!r}."
+        )

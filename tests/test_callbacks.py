@@ -96,11 +96,36 @@ def test_a_rule_that_needs_validation_data_says_so(data):
     with pytest.raises(ValueError, match=r"validation_data=\(X, y\)"):
         AdaptiveLossWeights(adaptation="threshold")
     X, y = data
+    for labels in (np.zeros(5), y + 1, np.array(["a", "b"])):
+        with pytest.raises(ValueError, match="must be 1 for the rare class and 0"):
+            AdaptiveLossWeights(validation_data=(X, labels))
     model = keras.Sequential([keras.Input((30,)), keras.layers.Dense(3, "softmax")])
     model.compile("adam", HybridLoss())
     callback = AdaptiveLossWeights(adaptation="threshold", validation_data=(X, y))
     with pytest.raises(ValueError, match="models with one output"):
         model.fit(X, np.arange(len(y)) % 3, epochs=1, verbose=0, callbacks=[callback])
+
+
+def test_predictions_that_are_not_finite_are_an_error(data):
+    model = build()
+    model.predict = lambda X, verbose: np.full((len(X), 1), np.nan)
+    callback = AdaptiveLossWeights(adaptation="threshold", validation_data=data)
+    with pytest.raises(ValueError, match="not finite. Lower the learning rate"):
+        model.fit(*data, epochs=1, verbose=0, callbacks=[callback])
+
+
+@pytest.mark.parametrize("mode", ["max", "min"])
+def test_without_a_monitor_the_score_is_f1_of_the_validation_data(data, mode):
+    seen = []
+
+    def rule(scores, weights, initial_weights, rate, held_out):
+        seen.append((scores[-1], held_out.tp[-1], held_out.fp[-1], held_out.fn[-1]))
+        return weights
+
+    callback = AdaptiveLossWeights(None, mode, rule, validation_data=data)
+    build().fit(*data, epochs=1, verbose=0, callbacks=[callback])
+    ((score, tp, fp, fn),) = seen
+    assert score == pytest.approx(2 * tp / (2 * tp + fp + fn)) and score > 0
 
 
 # Each epoch has one update, which is that of a model compiled with the mix of the
