@@ -27,7 +27,7 @@ BLOCK = 8
 # because its arrays are given back to the system and asked for again at each pass.
 _BLOCKS_PER_PASS = 16
 # Passes from which on a second thread is worth its start.
-_PASSES_PER_THREAD = 8
+_PASSES_PER_THREAD = 4
 # Multiplications per product. OpenBLAS divides larger ones among threads, which costs
 # more than it saves for products of so few rows.
 _MAX_PRODUCT = 2**18
