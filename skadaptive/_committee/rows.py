@@ -76,7 +76,8 @@ class TrainingRows:
         held_out = self.held_out
         if len(held_out) <= n_most:
             return self
-        shares = class_shares(np.bincount(self.y[held_out]), n_most)
+        counts = np.bincount(self.y[held_out], minlength=self.y.max() + 1)
+        shares = class_shares(counts, n_most)
         rng = np.random.default_rng(seed)
         is_drawn = np.zeros(len(self), dtype=bool)
         for label, share in enumerate(shares):

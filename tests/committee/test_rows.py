@@ -2,6 +2,8 @@
 
 from dataclasses import replace
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
@@ -77,3 +79,12 @@ def test_a_sample_of_the_held_out_rows_stands_for_them(rows):
 def test_few_held_out_rows_are_all_scored(rows):
     assert rows.scored_sample(6000, seed=0) is rows
     assert rows.scored_sample(5999, seed=0) is not rows
+
+
+def test_a_class_may_be_missing_from_the_held_out_rows(rows):
+    y = rows.y.copy()
+    train, test = rows.folds[0]
+    y[train[:50]] = 2
+    sample = replace(rows, y=y, folds=[(train, test)]).scored_sample(500, seed=0)
+    assert len(sample.held_out) <= 500
+    assert np.isfinite(sample.weight).all()
