@@ -6,9 +6,12 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from scipy.special import expit
+from sklearn.metrics import average_precision_score
 
 from skadaptive import _threads as threads
 from skadaptive._committee.rows import TrainingRows
+from skadaptive._committee.scoring import OutOfFoldScorer
 from skadaptive._features.transform import InputTransform
 from skadaptive._training import loop
 from skadaptive._training.backend import training_backend
@@ -169,6 +172,38 @@ def test_with_more_classes_the_threshold_steers_nothing(quick, multiclass):
     model = quick(adaptation="threshold").fit(*multiclass)
     assert_allclose(model.history_["weight_dice"], 0.2)
     assert np.isnan(model.history_["best_threshold"]).all()
+
+
+def test_thinned_out_classes_keep_their_weight(quick, rng, monkeypatch):
+    """Of 120,000 rows an epoch takes 44,000, and 50,000 held-out rows are scored."""
+    n_rows = 150_000
+    X = rng.normal(size=(n_rows, 2))
+    y = (rng.random(n_rows) < expit(X[:, 0] - 4)).astype(int)
+    logits = []
+    score = OutOfFoldScorer.score
+    monkeypatch.setattr(
+        OutOfFoldScorer,
+        "score",
+        lambda self, pooled: logits.append(pooled) or score(self, pooled),
+    )
+    model = quick(
+        hidden_layer_sizes=(),
+        n_bins=None,
+        batch_size="auto",
+        cv=5,
+        loss_weights=(1, 0, 0),
+        calibration=None,
+        learning_rate=0.02,
+        scoring="average_precision",
+    ).fit(X, y)
+    # Cross-entropy alone gives probabilities; without weights they would be doubled.
+    proba = model.oof_proba_[:, 1]
+    assert np.isfinite(proba).all()
+    assert proba.mean() == pytest.approx(y.mean(), rel=0.1)
+    assert {len(pooled) for pooled in logits} <= set(range(49_990, 50_001))
+    # The sample has the score of all rows, but for the rounding of the best epochs.
+    everything = average_precision_score(y, proba)
+    assert model.best_score_ == pytest.approx(everything, rel=0.05)
 
 
 def test_averages_three_epochs_before_and_after_the_best_predict_too(quick, binary):
