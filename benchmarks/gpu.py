@@ -48,7 +48,8 @@ from unittest import mock
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 import numpy as np
-from timing import FIGURES_HEADER, Bar, plain, seconds_of, spread
+from scipy.special import expit
+from timing import FIGURES_HEADER, Bar, plain, seconds_of, shift_to, spread
 
 # Seconds after which a part is stopped.
 PARTS = {
@@ -389,12 +390,7 @@ def made_table(n_rows, seed, n_test=0, rows_at_once=2**18):
 
     pilot = np.empty((20_000, 30), "float32")
     features(rng, pilot)
-    pilot = log_odds(pilot)
-    low, high = -60.0, 60.0
-    for _ in range(50):
-        shift = (low + high) / 2
-        is_rarer = np.mean(1 / (1 + np.exp(-np.clip(pilot + shift, -80, 80)))) < 0.02
-        low, high = (shift, high) if is_rarer else (low, shift)
+    shift = shift_to(log_odds(pilot), 0.02)
     X = np.empty((n_rows + n_test, 30), "float32")
     y = np.empty(len(X), "int8")
 
@@ -402,8 +398,8 @@ def made_table(n_rows, seed, n_test=0, rows_at_once=2**18):
         rng = np.random.default_rng([seed, start])
         part = slice(start, start + rows_at_once)
         features(rng, X[part])
-        z = np.clip(log_odds(X[part]) + shift, -80, 80)
-        y[part] = rng.random(len(z), dtype="float32") < 1 / (1 + np.exp(-z))
+        share = expit(log_odds(X[part]) + shift)
+        y[part] = rng.random(len(share), dtype="float32") < share
 
     with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as threads:
         list(threads.map(fill, range(0, len(X), rows_at_once)))
@@ -720,9 +716,12 @@ def fits(settings):
     making = time.time() - start
     note(f"table of {X.nbytes / 1e9:.2f} GB made in {making:.1f} s")
     work, clock = f"fit of {n_rows:,} x 30{title}", Clock()
-    with Memory() as memory:
-        with clock.timing("importing skadaptive"):
-            from skadaptive import AdaptiveHybridClassifier
+    with clock.timing("importing skadaptive"):
+        from memory import Peak
+
+        from skadaptive import AdaptiveHybridClassifier
+    with Peak() as peak:
+        before = peak.bytes
         with clock.timing("starting JAX"):
             start_training(settings)
         with clock.listening():
@@ -748,8 +747,8 @@ def fits(settings):
     report(work, _PRECISION, [found])
     note(
         f"{len(model.history_['epoch'])} epochs; {len(y_test):,} rows predicted in "
-        f"{seconds:.2f} s; the process took {memory.gigabytes:.2f} GB more than the "
-        f"table at its peak{on_device()}"
+        f"{seconds:.2f} s; the process took {(peak.bytes - before) / 1e9:.2f} GB more "
+        f"than the table at its peak{on_device()}"
     )
 
 
@@ -761,33 +760,6 @@ def on_device():
     if "peak_bytes_in_use" not in stats:
         return ""
     return f", the device {stats['peak_bytes_in_use'] / 1e9:.2f} GB"
-
-
-class Memory:
-    """The greatest resident set of this process in the block, beyond that before."""
-
-    def __enter__(self):
-        self._before, self._most = self._resident(), 0
-        self._done = threading.Event()
-        self._thread = threading.Thread(target=self._watch, daemon=True)
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_):
-        self._done.set()
-        self._thread.join()
-        self.gigabytes = (self._most - self._before) / 1e9
-
-    def _watch(self):
-        while not self._done.wait(0.05):
-            self._most = max(self._most, self._resident())
-
-    def _resident(self):
-        try:
-            pages = int(Path("/proc/self/statm").read_text().split()[1])
-        except OSError:  # not Linux
-            return 0
-        return pages * os.sysconf("SC_PAGE_SIZE")
 
 
 class Clock:

@@ -29,7 +29,7 @@ from scipy.special import expit
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.metrics import average_precision_score, log_loss
 from sklearn.model_selection import train_test_split
-from timing import make_data, spread
+from timing import make_data, shift_to, spread
 
 from skadaptive import AdaptiveHybridClassifier
 
@@ -111,18 +111,9 @@ def split_table(kind, n_rows, seed, folder):
         make, prevalence = KINDS[kind]
         rng = np.random.default_rng([len(kind), seed])
         X, log_odds = make(rng, n_all)
-        y = (rng.random(n_all) < expit(_shifted(log_odds, prevalence))).astype(int)
+        share = expit(log_odds + shift_to(log_odds, prevalence))
+        y = (rng.random(n_all) < share).astype(int)
     return X[:n_rows], y[:n_rows], X[n_rows:], y[n_rows:]
-
-
-def _shifted(log_odds, prevalence):
-    """Log-odds plus the constant that gives this prevalence."""
-    low, high = -60.0, 60.0
-    for _ in range(60):
-        middle = (low + high) / 2
-        is_rarer = expit(log_odds + middle).mean() < prevalence
-        low, high = (middle, high) if is_rarer else (low, middle)
-    return log_odds + low
 
 
 def _steps(rng, n_rows):

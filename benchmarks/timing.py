@@ -14,6 +14,7 @@ from multiprocessing import get_context
 from unittest import mock
 
 import numpy as np
+from scipy.special import expit
 
 LAYERS, BATCH = (128, 64, 32), 256
 ONE, FIVE = "ours, one member", "ours, five members"
@@ -91,6 +92,16 @@ def scikeras(epochs):
 
 def _network_for_scikeras(meta):
     return keras_model(meta["n_features_in_"])
+
+
+def shift_to(log_odds, prevalence):
+    """The constant that, added to these log-odds, gives this prevalence."""
+    low, high = -60.0, 60.0
+    for _ in range(60):
+        middle = (low + high) / 2
+        is_rarer = expit(log_odds + middle).mean() < prevalence
+        low, high = (middle, high) if is_rarer else (low, middle)
+    return low
 
 
 # ---------------------------------------------------------------------------- figures

@@ -171,7 +171,7 @@ class HeldOut(NamedTuple):
         be predicted rare: the threshold with the best expected score. NaN if there are
         more than two classes.
     tp, fp, fn, tn : sequence of float of length n_epochs
-        Rows above and below 0.5.
+        Confusion matrix if rows above 0.5 are predicted rare.
     """
 
     best_threshold: Sequence[float]

@@ -277,10 +277,10 @@ class AdaptiveHybridClassifier(ClassifierMixin, BaseEstimator):
     history_ : dict of list
         One value per epoch: ``epoch`` (from 1), ``loss``, ``score`` (see
         ``best_score_``; NaN if nothing is held out), ``weight_cross_entropy``,
-        ``weight_focal``, ``weight_dice``. With ``adaptation="threshold"`` also
-        ``best_threshold``, before calibration, and the confusion matrix at 0.5: ``tp``,
-        ``fp``, ``fn``, ``tn``. It grows from call to call with ``warm_start`` and
-        ``partial_fit``.
+        ``weight_focal``, ``weight_dice``. If the adaptation rule takes ``held_out``, as
+        "threshold" does, also ``best_threshold``, before calibration, and the confusion
+        matrix at 0.5: ``tp``, ``fp``, ``fn``, ``tn``. It grows from call to call with
+        ``warm_start`` and ``partial_fit``.
 
     loss_weights_ : ndarray of shape (3,)
         Loss weights of the best epoch.

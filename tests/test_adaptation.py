@@ -167,6 +167,9 @@ def test_a_low_best_threshold_presses_towards_recall():
     steps = [steered([t])[1, 2] - INITIAL[2] for t in (0.49, 0.45, 0.3, 1e-6, 0.0)]
     assert (np.diff(steps) >= -1e-12).all() and steps[0] > 0
     assert steps[-1] == pytest.approx(0.15 * (0.9 - INITIAL[2]))
+    # At log-odds of -0.5 it is three quarters of that.
+    near = steered([1 / (1 + np.exp(0.5))])[1, 2] - INITIAL[2]
+    assert near / steps[-1] == pytest.approx(np.tanh(1))
 
 
 def test_no_wind_up_at_the_end_of_the_path():

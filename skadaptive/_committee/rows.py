@@ -70,14 +70,14 @@ class TrainingRows:
     def scored_sample(self, n_most: int, seed: int) -> "TrainingRows":
         """Return rows of which no more than ``n_most`` are held out, in all.
 
-        They are drawn at random within each class, see :func:`class_shares`, and weigh
+        They are drawn at random within each class, see :func:`drawn_shares`, and weigh
         as much as the whole class. If fewer are held out, the result is ``self``.
         """
         held_out = self.held_out
         if len(held_out) <= n_most:
             return self
         counts = np.bincount(self.y[held_out], minlength=self.y.max() + 1)
-        shares = class_shares(counts, n_most)
+        shares = drawn_shares(counts, n_most)
         rng = np.random.default_rng(seed)
         is_drawn = np.zeros(len(self), dtype=bool)
         for label, share in enumerate(shares):
@@ -90,7 +90,7 @@ class TrainingRows:
         )
 
 
-def class_shares(counts: np.ndarray, n_most: int) -> np.ndarray:
+def drawn_shares(counts: np.ndarray, n_most: int) -> np.ndarray:
     """Share of the rows of each class to draw, if ``n_most`` rows are drawn in all.
 
     As many rows of each class are drawn as there are, but no more than some number

@@ -29,7 +29,7 @@ class Batches:
             [
                 # int32 is that of the batches, and takes half the memory of an index.
                 _Rows(train[y[train] == label].astype(np.int32), share, rng)
-                for label, share in enumerate(plan.class_shares)
+                for label, share in enumerate(plan.drawn_shares)
             ]
             for train in self._orders
         ]

@@ -92,7 +92,7 @@ def train_committee(inputs, rows, settings, plan, monitor, start):
     table = _padded_rows(
         transform.scaler,
         None if architecture.encodes else encoding,
-        rows.with_weight(rows.weight / plan.class_shares[rows.y]),
+        rows.with_weight(rows.weight / plan.drawn_shares[rows.y]),
         architecture.dtype,
         backend.table_rows(len(rows) + 1),
     )

@@ -7,7 +7,7 @@ from functools import partial
 
 import numpy as np
 
-from .._committee.rows import class_shares, n_drawn
+from .._committee.rows import drawn_shares, n_drawn
 from .batches import MIN_STEPS, auto_batch_size
 from .schedules import flat_then_cosine, inverse_square_root
 
@@ -77,8 +77,8 @@ class TrainingPlan:
     n_passes : int
         Passes of an epoch.
     dtype : {"float32", "float64"}
-    class_shares : ndarray of shape (n_classes,)
-        Share of the training rows of each class that a pass takes. Each row weighs as
+    drawn_shares : ndarray of shape (n_classes,)
+        Share of the training rows of each class that a pass draws. Each row weighs as
         many times more, so that a class keeps its weight.
     batch_weight : ndarray of shape (n_members,)
         Weight of a batch of each member, on average.
@@ -95,7 +95,7 @@ class TrainingPlan:
     n_steps: int
     n_passes: int
     dtype: str
-    class_shares: np.ndarray
+    drawn_shares: np.ndarray
     batch_weight: np.ndarray
     schedule: Callable[[np.ndarray], np.ndarray]
     uses_relevance: bool
@@ -117,11 +117,11 @@ def plan_fit(rows, settings, start):
     TrainingPlan
     """
     n_rows = max(1, rows.most_trained_on)
-    counts = rows.training_counts(len(settings.class_totals))
-    shares = np.ones(counts.shape[1])
+    shares = np.ones(len(settings.class_totals))
     if n_rows > _ALL_ROWS:
+        counts = rows.training_counts(len(shares))
         n_most = int(np.sqrt(_ALL_ROWS * n_rows))
-        shares = class_shares(counts[counts.sum(axis=1).argmax()], n_most)
+        shares = drawn_shares(counts[counts.sum(axis=1).argmax()], n_most)
         n_rows = int(n_drawn(counts, shares).sum(axis=1).max())
     batch_size, min_steps = settings.batch_size, 1
     if batch_size == "auto":
@@ -136,7 +136,7 @@ def plan_fit(rows, settings, start):
         n_steps=n_steps,
         n_passes=-(-min_steps // n_steps),
         dtype="float64" if small else "float32",
-        class_shares=shares,
+        drawn_shares=shares,
         batch_weight=totals / n_steps,
         schedule=flat_then_cosine,
         uses_relevance=True,
@@ -168,7 +168,7 @@ def plan_chunk(rows, settings, start):
         n_steps=n_steps,
         n_passes=1,
         dtype="float32",
-        class_shares=np.ones(len(settings.class_totals)),
+        drawn_shares=np.ones(len(settings.class_totals)),
         batch_weight=np.full(len(rows.folds), n_rows / n_steps),
         schedule=partial(inverse_square_root, n_done, n_steps),
         uses_relevance=False,

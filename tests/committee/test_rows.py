@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from skadaptive._committee.rows import TrainingRows, class_shares, n_drawn
+from skadaptive._committee.rows import TrainingRows, drawn_shares, n_drawn
 
 
 @pytest.mark.parametrize(
@@ -15,7 +15,7 @@ from skadaptive._committee.rows import TrainingRows, class_shares, n_drawn
 @pytest.mark.parametrize("n_most", [10, 1_000, 50_000])
 def test_common_classes_are_thinned_out_first(counts, n_most):
     counts = np.array(counts)
-    shares = class_shares(counts, n_most)
+    shares = drawn_shares(counts, n_most)
     drawn = n_drawn(counts, shares)
     all_in_all = min(n_most, counts.sum())
     assert all_in_all - len(counts) <= drawn.sum() <= all_in_all
@@ -28,7 +28,7 @@ def test_common_classes_are_thinned_out_first(counts, n_most):
 
 
 def test_nothing_is_left_out_of_few_rows():
-    assert_array_equal(class_shares(np.array([10, 990]), 1000), [1, 1])
+    assert_array_equal(drawn_shares(np.array([10, 990]), 1000), [1, 1])
     assert_array_equal(n_drawn(np.array([0, 1, 7]), np.ones(3)), [0, 1, 7])
     assert n_drawn(3, 0.01) == 1
 

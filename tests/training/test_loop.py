@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.special import expit
-from sklearn.metrics import average_precision_score
+from sklearn.metrics import average_precision_score, f1_score
 
 from skadaptive import _threads as threads
 from skadaptive._committee.rows import TrainingRows
@@ -204,6 +204,25 @@ def test_thinned_out_classes_keep_their_weight(quick, rng, monkeypatch):
     # The sample has the score of all rows, but for the rounding of the best epochs.
     everything = average_precision_score(y, proba)
     assert model.best_score_ == pytest.approx(everything, rel=0.05)
+
+
+def test_scorers_that_take_no_weights_get_all_held_out_rows(quick, binary, monkeypatch):
+    X, y = binary
+    monkeypatch.setattr("skadaptive._fitting._MOST_SCORED", 100)
+    seen = []
+
+    def scorer(estimator, X, y):
+        seen.append(len(y))
+        assert len(X) == len(y) == len(estimator.predict(X))
+        return f1_score(y, estimator.predict(X), zero_division=0)
+
+    quick(scoring=scorer, max_epochs=2).fit(X, y)
+    assert set(seen) == {len(y)}
+    sampled = quick(scoring="f1", max_epochs=2).fit(X, y)
+    assert np.isfinite(sampled.oof_proba_).all()
+    every = quick(scoring="f1", max_epochs=2)
+    monkeypatch.setattr("skadaptive._fitting._MOST_SCORED", 400)
+    assert every.fit(X, y).history_["score"] != sampled.history_["score"]
 
 
 def test_averages_three_epochs_before_and_after_the_best_predict_too(quick, binary):
