@@ -101,7 +101,7 @@ class AdaptiveLossWeights(keras.callbacks.Callback):
         self.adaptation = adaptation
         self.adaptation_rate = adaptation_rate
         if validation_data is not None:
-            _check_classes(validation_data)
+            _check_validation_data(validation_data)
         self.validation_data = validation_data
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
@@ -217,8 +217,13 @@ class AdaptiveLossWeights(keras.callbacks.Callback):
         return np.asarray(weights, dtype=float)
 
 
-def _check_classes(validation_data: tuple) -> None:
-    """Refuse validation data without labels of two classes, 0 and 1."""
+def _check_validation_data(validation_data: tuple) -> None:
+    """Refuse what is no pair or triple, or lacks labels of two classes, 0 and 1."""
+    if not (isinstance(validation_data, tuple) and len(validation_data) in (2, 3)):
+        raise ValueError(
+            "validation_data must be a tuple (X, y) or (X, y, sample_weight); got "
+            f"{type(validation_data).__name__} of length {len(validation_data)}."
+        )
     labels = np.unique(np.asarray(validation_data[1]))
     if not np.array_equal(labels, [0, 1]):
         raise ValueError(

@@ -96,6 +96,9 @@ def test_a_rule_that_needs_validation_data_says_so(data):
     with pytest.raises(ValueError, match=r"validation_data=\(X, y\)"):
         AdaptiveLossWeights(adaptation="threshold")
     X, y = data
+    for no_pair in (X, (X,), [X, y]):
+        with pytest.raises(ValueError, match=r"must be a tuple \(X, y\)"):
+            AdaptiveLossWeights(validation_data=no_pair)
     for labels in (np.zeros(5), y + 1, np.array(["a", "b"])):
         with pytest.raises(ValueError, match="must be 1 for the rare class and 0"):
             AdaptiveLossWeights(validation_data=(X, labels))
