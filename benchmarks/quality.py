@@ -2,10 +2,12 @@
 
 Stratified cross-validation, 5 folds twice (once above 20,000 rows, of which 50,000 at
 most are used); every contender with its default settings, on the same folds with the
-same seeds. Label measures are at a threshold that each contender tuned inside the
-training part: ours out of fold in its one fit, the others on a fifth held out, before
-they are fitted, and timed, on all of it. Seconds are of the processor, so that a
-neighbour on the machine does not count.
+same seeds. Label measures are at a threshold that each contender tuned for the measure
+inside the training part: ours out of fold in its one fit, for F1 or, where its name
+says so, for balanced accuracy; the others on a fifth held out, before they are fitted,
+and timed, on all of it. Tuned ones take the inner folds of their search. Ensembles made
+for balanced classes have the threshold of their own for balanced accuracy. Seconds are
+of the processor, so that a neighbour on the machine does not count.
 
 A row per table, contender and fold goes to results/quality.csv; an interrupted run is
 taken up where it stopped. Then come the means, mean ranks, a critical-difference
@@ -15,8 +17,9 @@ sets", JMLR 7) and Wilcoxon signed-rank tests over the tables.
     python benchmarks/quality.py --data DIR [--quick] [--sets ...] [--contenders ...]
 
 Contenders that are not installed are left out, and said so:
-``pip install ".[benchmark]"``. ``--report`` runs nothing and compares by the rows that
-are there already, whatever is installed.
+``pip install ".[benchmark]"``. Those of imbalanced-ensemble 0.2.3 need an environment
+with scikit-learn 1.6.0, which may append to the same file. ``--report`` runs nothing
+and compares by the rows that are there already, whatever is installed.
 """
 
 import argparse
@@ -30,205 +33,106 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 import numpy as np
 import pandas as pd
-from imblearn.ensemble import BalancedBaggingClassifier, BalancedRandomForestClassifier
-from imblearn.over_sampling import SMOTE
-from imblearn.pipeline import make_pipeline
+from contenders import IMBALANCE_ENSEMBLES, OURS, OURS_BALANCED, contenders
 from scipy.stats import rankdata, wilcoxon
-from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
-from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import (
     average_precision_score,
+    balanced_accuracy_score,
     brier_score_loss,
     f1_score,
-    precision_recall_curve,
     roc_auc_score,
 )
 from sklearn.model_selection import StratifiedKFold, train_test_split
-from sklearn.neural_network import MLPClassifier
-from sklearn.preprocessing import StandardScaler
-from tables import Results, add_folder_argument, load, names, preprocessor
+from tables import Results, add_folder_argument, load, names, preprocessor, raw_columns
 
 from skadaptive import AdaptiveHybridClassifier as Ours
+from skadaptive.thresholds import OF_SCORER
 
 #: Measures by column of the results; the second says whether less is better.
 MEASURES = {
     "average_precision": False,
     "f1": False,
+    "macro_f1": False,
+    "balanced_accuracy": False,
     "brier": True,
     "roc_auc": False,
     "seconds": True,
 }
-OURS = "skadaptive"
-
-
-# ------------------------------------------------------------------------- contenders
-
-
-def keras_network(meta):
-    import keras
-
-    layers = [keras.Input((meta["n_features_in_"],))]
-    for units in (128, 64, 32):
-        layers += [keras.layers.Dense(units, "relu"), keras.layers.Dropout(0.3)]
-    return keras.Sequential([*layers, keras.layers.Dense(1, activation="sigmoid")])
-
-
-def scikeras(seed, loss="binary_crossentropy", **parameters):
-    from scikeras.wrappers import KerasClassifier
-
-    return KerasClassifier(
-        keras_network,
-        loss=loss,
-        optimizer="adam",
-        epochs=40,
-        batch_size=64,
-        verbose=0,
-        random_state=seed,
-        **parameters,
-    )
-
-
-def keras_focal(seed):
-    import keras
-
-    loss = keras.losses.BinaryFocalCrossentropy(apply_class_balancing=True)
-    return scikeras(seed, loss=loss)
-
-
-def pytabkit(name, seed):
-    import pytabkit
-
-    # By class error, their default, an epoch that finds no rare row may be the best.
-    options = {"val_metric_name": "cross_entropy", "n_threads": 1, "device": "cpu"}
-    if name.startswith("RealMLP"):
-        options["use_ls"] = False  # no label smoothing, as its authors advise with it
-    return getattr(pytabkit, name)(random_state=seed, **options)
-
-
-def contenders(n_jobs):
-    """Factories by name: from a seed to a classifier of prepared features.
-
-    Returns
-    -------
-    dict of str to (str, callable)
-        The module that it needs beyond those of the project, and the factory.
-    """
-
-    def scaled(*steps):
-        return make_pipeline(StandardScaler(), *steps)
-
-    return {
-        "logistic regression": (
-            "",
-            lambda s: scaled(LogisticRegression(max_iter=2000)),
-        ),
-        "random forest": (
-            "",
-            lambda s: RandomForestClassifier(random_state=s, n_jobs=n_jobs),
-        ),
-        "balanced random forest": (
-            "",
-            lambda s: BalancedRandomForestClassifier(random_state=s, n_jobs=n_jobs),
-        ),
-        "histogram boosting": (
-            "",
-            lambda s: HistGradientBoostingClassifier(random_state=s),
-        ),
-        "XGBoost": ("xgboost", lambda s: boosted("XGBClassifier", s, n_jobs)),
-        "LightGBM": ("lightgbm", lambda s: boosted("LGBMClassifier", s, n_jobs)),
-        "CatBoost": ("catboost", lambda s: boosted("CatBoostClassifier", s, n_jobs)),
-        "MLPClassifier": ("", lambda s: scaled(MLPClassifier(random_state=s))),
-        "scikeras": ("scikeras", lambda s: scaled(scikeras(s))),
-        "scikeras, focal loss": ("scikeras", lambda s: scaled(keras_focal(s))),
-        "scikeras, balanced": (
-            "scikeras",
-            lambda s: scaled(scikeras(s, class_weight="balanced")),
-        ),
-        "scikeras, SMOTE": (
-            "scikeras",
-            lambda s: scaled(SMOTE(random_state=s), scikeras(s)),
-        ),
-        "scikeras, balanced bagging": (
-            "scikeras",
-            lambda s: scaled(BalancedBaggingClassifier(scikeras(s), random_state=s)),
-        ),
-        "RealMLP": ("pytabkit", lambda s: pytabkit("RealMLP_TD_Classifier", s)),
-        "TabM": ("pytabkit", lambda s: pytabkit("TabM_D_Classifier", s)),
-        OURS: ("", lambda s: Ours(random_state=s)),
-        # The arms of the ablation: what the adaptation itself contributes.
-        f"{OURS}, cross-entropy": (
-            "",
-            lambda s: Ours(loss_weights=(1, 0, 0), random_state=s),
-        ),
-        f"{OURS}, static mix": ("", lambda s: Ours(adaptation_rate=0, random_state=s)),
-        f"{OURS}, balanced weights": (
-            "",
-            lambda s: Ours(
-                loss_weights=(1, 0, 0), class_weight="balanced", random_state=s
-            ),
-        ),
-        f"{OURS}, lookup": ("", lambda s: Ours(adaptation="lookup", random_state=s)),
-    }
-
-
-def boosted(name, seed, n_jobs):
-    if name == "XGBClassifier":
-        from xgboost import XGBClassifier
-
-        return XGBClassifier(random_state=seed, n_jobs=n_jobs)
-    if name == "LGBMClassifier":
-        from lightgbm import LGBMClassifier
-
-        return LGBMClassifier(random_state=seed, n_jobs=n_jobs, verbose=-1)
-    from catboost import CatBoostClassifier
-
-    return CatBoostClassifier(
-        random_state=seed, thread_count=n_jobs, verbose=0, allow_writing_files=False
-    )
+#: Those of labels, by the criterion that the threshold is tuned for.
+OF_LABELS = {
+    "f1": "f1",
+    "macro_f1": "f1_macro",
+    "balanced_accuracy": "balanced_accuracy",
+}
 
 
 # ---------------------------------------------------------------------------- the run
 
 
-def best_threshold(y, proba):
-    precision, recall, thresholds = precision_recall_curve(y, proba)
-    f1 = 2 * precision * recall / np.maximum(precision + recall, 1e-12)
-    return thresholds[f1[:-1].argmax()]
+def best_threshold(criterion, y, proba):
+    """The probability at and above which rows are rare, of highest criterion."""
+    thresholds = np.unique(proba)
+    n_rare = np.sum(y == 1)
+    tp = n_rare - np.searchsorted(np.sort(proba[y == 1]), thresholds)
+    fp = len(y) - np.searchsorted(np.sort(proba), thresholds) - tp
+    score = OF_SCORER[criterion](tp, fp, n_rare - tp, len(y) - n_rare - fp)
+    return thresholds[score.argmax()]
 
 
-def measure(make, seed, X, y, X_test, y_test):
+def held_out(make, seed, X, y):
+    """Labels and probabilities of a fifth of the rows, by a fit to the others."""
+    X_part, X_held, y_part, y_held = train_test_split(
+        X, y, test_size=0.2, stratify=y, random_state=seed
+    )
+    return y_held, make(seed).fit(X_part, y_part).predict_proba(X_held)[:, 1]
+
+
+def measure(name, make, seed, train, test):
     """Measures of one contender on one fold."""
+    (X, y), (X_test, y_test) = train, test
     model = make(seed)
-    threshold = None
-    if not isinstance(model, Ours):
-        X_part, X_held, y_part, y_held = train_test_split(
-            X, y, test_size=0.2, stratify=y, random_state=seed
-        )
-        tried = make(seed).fit(X_part, y_part)
-        threshold = best_threshold(y_held, tried.predict_proba(X_held)[:, 1])
     start = time.process_time()
     model.fit(X, y)
     proba = model.predict_proba(X_test)[:, 1]
     seconds = time.process_time() - start
-    found = model.predict(X_test) if threshold is None else proba >= threshold
+    if isinstance(model, Ours):
+        labels = dict.fromkeys(OF_LABELS, model.predict(X_test))
+    else:
+        tried = getattr(model, "out_of_fold_", None) or held_out(make, seed, X, y)
+        labels = {
+            measure_: proba >= best_threshold(criterion, *tried)
+            for measure_, criterion in OF_LABELS.items()
+        }
+        if name in IMBALANCE_ENSEMBLES:
+            labels["balanced_accuracy"] = model.predict(X_test)
     return {
         "average_precision": average_precision_score(y_test, proba),
-        "f1": f1_score(y_test, found, zero_division=0),
+        "f1": f1_score(y_test, labels["f1"], zero_division=0),
+        "macro_f1": f1_score(
+            y_test, labels["macro_f1"], average="macro", zero_division=0
+        ),
+        "balanced_accuracy": balanced_accuracy_score(
+            y_test, labels["balanced_accuracy"]
+        ),
         "brier": brier_score_loss(y_test, np.clip(proba, 0, 1)),
         "roc_auc": roc_auc_score(y_test, proba),
         "seconds": seconds,
+        "trials": getattr(model, "trials_", np.nan),
     }
 
 
 def run(options):
     chosen = {}
-    for name, (module, make) in contenders(options.jobs).items():
+    known = contenders(options.jobs, options.tuning_seconds)
+    if unknown := set(options.contenders or ()) - set(known):
+        raise SystemExit(f"There is no contender {', '.join(sorted(unknown))}.")
+    for name, contender in known.items():
         if options.contenders and name not in options.contenders:
             continue
-        if module and find_spec(module) is None:
-            print(f"{name} is left out: {module} is not installed.")
+        if contender.module and find_spec(contender.module) is None:
+            print(f"{name} is left out: {contender.module} is not installed.")
             continue
-        chosen[name] = make
+        chosen[name] = contender
     results = Results(options.out, ["set", "fold", "contender"])
     for name in names(options.data, options.sets, options.max_rows):
         X, y, _ = load(options.data, name)
@@ -250,12 +154,19 @@ def run(options):
                 continue
             prepare = preprocessor()
             # Plain names: some of the contenders refuse brackets in them.
-            X_train = np.asarray(prepare.fit_transform(X.iloc[train]), dtype=float)
-            X_test = np.asarray(prepare.transform(X.iloc[test]), dtype=float)
+            numbers = [
+                (np.asarray(X_part, dtype=float), y[rows])
+                for X_part, rows in [
+                    (prepare.fit_transform(X.iloc[train]), train),
+                    (prepare.transform(X.iloc[test]), test),
+                ]
+            ]
+            raw = [(raw_columns(X.iloc[rows]), y[rows]) for rows in (train, test)]
             for contender in missing:
-                found = measure(
-                    chosen[contender], fold, X_train, y[train], X_test, y[test]
-                )
+                make, data = chosen[contender].make, numbers
+                if chosen[contender].raw:
+                    data = raw
+                found = measure(contender, make, fold, *data)
                 results.add(set=name, fold=fold, contender=contender, **found)
         print(name, flush=True)
     table = results.table
@@ -291,9 +202,11 @@ def recorded(options):
     return table
 
 
-def report(table, out):
+def report(table, out, ours=OURS):
     summary, n_sets = {}, len(mean_by_set(table, "average_precision"))
     for measure_, less in MEASURES.items():
+        if measure_ not in table:  # of an earlier release
+            continue
         means = mean_by_set(table, measure_)
         if measure_ != "seconds":
             summary[measure_] = means.mean()
@@ -303,22 +216,24 @@ def report(table, out):
     summary = pd.DataFrame(summary).sort_values("average_precision rank")
     print(f"\nMeans and mean ranks over {n_sets} sets")
     print(summary.round(3).to_string())
-    for measure_ in ("average_precision", "f1", "brier"):
+    for measure_ in [m for m in MEASURES if m in table and m != "seconds"]:
         means = mean_by_set(table, measure_)
         print(f"\n{measure_} by set")
         print(means[summary.index].T.round(3).to_string())
-        if OURS in means and len(means) > 1:
-            print(f"\n{OURS} against the others by {measure_}")
-            print(pairwise(means, MEASURES[measure_]).to_string())
+        tuned_for_it = measure_ == "balanced_accuracy" and OURS_BALANCED in means
+        subject = OURS_BALANCED if tuned_for_it else ours
+        if subject in means and len(means) > 1:
+            print(f"\n{subject} against the others by {measure_}")
+            print(pairwise(means, MEASURES[measure_], subject).to_string())
         if len(means) > 2:
             draw(means, MEASURES[measure_], out.with_name(f"cd_{measure_}.png"))
 
 
-def pairwise(means, less_is_better):
+def pairwise(means, less_is_better, ours=OURS):
     """Wins, ties and losses by set, and the Wilcoxon signed-rank test."""
     rows = {}
-    for other in means.columns.drop(OURS):
-        gain = (means[OURS] - means[other]) * (-1 if less_is_better else 1)
+    for other in means.columns.drop(ours):
+        gain = (means[ours] - means[other]) * (-1 if less_is_better else 1)
         tie = gain.abs() < 0.001
         p = wilcoxon(gain).pvalue if gain.any() else 1.0
         rows[other] = {
@@ -358,11 +273,18 @@ def main():
     parser.add_argument("--report", action="store_true", help="run nothing")
     parser.add_argument("--max-rows", type=int, default=np.inf)
     parser.add_argument("--jobs", type=int, default=1, help="threads of tree ensembles")
+    parser.add_argument(
+        "--tuning-seconds",
+        type=float,
+        default=20.0,
+        help="processor time for a search on a fold, the running trial not counted",
+    )
+    parser.add_argument("--ours", default=OURS, help="the one held against the others")
     parser.add_argument("--out", type=Path, default="results/quality.csv")
     options = parser.parse_args()
     warnings.simplefilter("ignore")
     table = recorded(options) if options.report else run(options)
-    report(table, options.out)
+    report(table, options.out, options.ours)
 
 
 if __name__ == "__main__":

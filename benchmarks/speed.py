@@ -29,11 +29,11 @@ import breakdown
 import growth
 import joblib
 import numpy as np
+from contenders import contenders as neighbours
 from imblearn.ensemble import BalancedBaggingClassifier
 from imblearn.under_sampling import RandomUnderSampler
 from joblib.externals.loky import get_reusable_executor
 from memory import resident
-from quality import contenders as neighbours
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import average_precision_score
 from sklearn.model_selection import GridSearchCV, train_test_split
@@ -340,9 +340,9 @@ def quality_per_second(record, options):
     }
     known = neighbours(n_jobs=1)
     chosen = {
-        title: known[name][1]
+        title: known[name].make
         for name, title in shown.items()
-        if not known[name][0] or find_spec(known[name][0])
+        if not known[name].module or find_spec(known[name].module)
     }
     chosen[ONE] = lambda seed: chosen[FIVE](seed).set_params(cv=0.2)
     rows = []

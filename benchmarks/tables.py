@@ -85,6 +85,17 @@ def preprocessor():
     )
 
 
+def text_columns(X):
+    """Names of the columns that are no numbers."""
+    return list(X.select_dtypes(exclude="number"))
+
+
+def raw_columns(X):
+    """The table itself, but a category that is missing is the text "missing"."""
+    texts = {name: X[name].astype(object).fillna("missing") for name in text_columns(X)}
+    return X.assign(**{name: column.astype(str) for name, column in texts.items()})
+
+
 class Results:
     """Rows of a CSV file, written one by one, so that a run can be taken up again.
 
@@ -106,6 +117,8 @@ class Results:
 
     def add(self, **row):
         """Append a row."""
+        if len(self.table) and list(self.table) != list(row):
+            raise SystemExit(f"{self.path} has other columns: name another file.")
         self._done.add(tuple(str(row[key]) for key in self.keys))
         new = pd.DataFrame([row])
         self.table = new if self.table.empty else pd.concat([self.table, new])

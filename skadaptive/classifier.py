@@ -149,10 +149,10 @@ class AdaptiveHybridClassifier(ClassifierMixin, BaseEstimator):
 
         A name takes the rare class as the positive class. With more than two classes
         "f1" and similar names stand for their macro average. With two classes and a
-        tuned ``threshold``, the five names "f1", "accuracy", "balanced_accuracy",
-        "jaccard" and "matthews_corrcoef" are computed at the best threshold of each
-        epoch. Otherwise labels are predicted at 0.5: for "precision", "recall" and
-        callables, and for all names if ``threshold`` is a number or None.
+        tuned ``threshold``, the six names "f1", "f1_macro", "accuracy",
+        "balanced_accuracy", "jaccard" and "matthews_corrcoef" are computed at the best
+        threshold of each epoch. Otherwise labels are predicted at 0.5: for "precision",
+        "recall" and callables, and for all names if ``threshold`` is a number or None.
 
     class_weight : dict or "balanced", default=None
         Weights of the classes in the three losses. They are also the costs of errors
@@ -229,7 +229,7 @@ class AdaptiveHybridClassifier(ClassifierMixin, BaseEstimator):
         predicted.
 
         - "tune": the threshold that is best out of fold. It is tuned for ``scoring`` if
-          that is one of the five names listed there, and for F1 otherwise, also if
+          that is one of the six names listed there, and for F1 otherwise, also if
           ``scoring`` is "precision" or "recall". If the rare class has 45 % of the
           weight or more, nothing is tuned, as with None.
         - float in (0, 1): this threshold.

@@ -50,6 +50,12 @@ def f1(tp: FloatArray, fp: FloatArray, fn: FloatArray, tn: FloatArray) -> FloatA
     return safe_ratio(2 * tp, 2 * tp + fp + fn)
 
 
+def _f1_macro(
+    tp: FloatArray, fp: FloatArray, fn: FloatArray, tn: FloatArray
+) -> FloatArray:
+    return (f1(tp, fp, fn, tn) + f1(tn, fn, fp, tp)) / 2
+
+
 def _accuracy(
     tp: FloatArray, fp: FloatArray, fn: FloatArray, tn: FloatArray
 ) -> FloatArray:
@@ -78,6 +84,7 @@ def _matthews(
 #: Criteria that agree with scikit-learn's scorers of predicted labels, by their name.
 OF_SCORER: dict[str, Criterion] = {
     "f1": f1,
+    "f1_macro": _f1_macro,
     "accuracy": _accuracy,
     "balanced_accuracy": _balanced_accuracy,
     "jaccard": _jaccard,

@@ -35,6 +35,7 @@ def test_names_agree_with_metrics(predictions, weighted, rng):
         "roc_auc": roc_auc_score(y, z, sample_weight=w),
         "neg_log_loss": -log_loss(y, p, sample_weight=w),
     }
+    expected["f1_macro"] = f1_score(y, z[:, 0] > 0, average="macro", sample_weight=w)
     for name in ("accuracy", "balanced_accuracy", "jaccard", "matthews_corrcoef"):
         metric = get_scorer(name)._score_func
         expected[name] = metric(y, z[:, 0] > 0, sample_weight=w)

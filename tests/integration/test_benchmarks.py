@@ -12,7 +12,8 @@ from numpy.testing import assert_allclose
 sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
 
 from breakdown import by_kinds, flops_a_row
-from quality import mean_by_set, pairwise, ranks
+from quality import OF_LABELS, best_threshold, mean_by_set, pairwise, ranks
+from sklearn.metrics import balanced_accuracy_score, f1_score
 from timing import Bar, Figure, Record, interleave, markdown, slope, spread
 
 
@@ -176,3 +177,18 @@ def test_means_are_of_the_folds_of_all():
     assert_allclose(ranks(means, True)["other"], 2)
     found = pairwise(means, False).loc["other"]
     assert found[["wins", "ties", "losses"]].tolist() == [0, 0, 2]
+
+
+@pytest.mark.parametrize("measure", OF_LABELS)
+def test_best_threshold_is_best_among_all(measure, rng):
+    """Ties among the probabilities included."""
+    y = rng.integers(2, size=60)
+    proba = rng.integers(12, size=60) / 12 + 0.01 * y
+    scores = {
+        "f1": f1_score,
+        "macro_f1": lambda y, found: f1_score(y, found, average="macro"),
+        "balanced_accuracy": balanced_accuracy_score,
+    }
+    at = {t: scores[measure](y, proba >= t) for t in proba}
+    found = best_threshold(OF_LABELS[measure], y, proba)
+    assert_allclose(at[found], max(at.values()))
