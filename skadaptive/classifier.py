@@ -414,6 +414,7 @@ class AdaptiveHybridClassifier(ClassifierMixin, BaseEstimator):
     classes_: Any
     _committee: Committee
     _state: CommitteeState | None
+    _rare: int  # index of the rare class
     _decision_offset: float | np.ndarray
 
     def __init__(  # noqa: PLR0913, PLR0917 - as people know them from scikit-learn
@@ -801,6 +802,7 @@ class AdaptiveHybridClassifier(ClassifierMixin, BaseEstimator):
         best = monitor.best_epoch - 1
         self._committee = fitted.committee
         self._state = fitted.state.kept(fitted.committee.dtype, continues)
+        self._rare = fitted.state.rare
         self._decision_offset = decision.offset
         self.history_ = monitor.history
         self.n_iter_ = len(monitor.history["epoch"])
@@ -821,8 +823,10 @@ class AdaptiveHybridClassifier(ClassifierMixin, BaseEstimator):
         """The state in which the training continues."""
         if self._state is None:
             raise ValueError(
-                "Training cannot go on, because drop_training_state() was called. Fit "
-                "anew with warm_start=False, or go on with a copy from before the call."
+                "Training cannot go on, because drop_training_state() was called, or "
+                "because the estimator comes from a model file, which does not hold "
+                "that state. Fit anew with warm_start=False, or go on with the "
+                "estimator from before."
             )
         committee = self._committee
         return self._state.resumed(committee.kernels, committee.biases)

@@ -17,12 +17,12 @@ import numpy as np
 import pandas as pd
 from sklearn.model_selection import TimeSeriesSplit
 
+from ._assessment.threshold_counts import ScoredRows, cost_by_threshold, least_cost
 from ._io import dates
 from ._io.atomic import replace_atomically
 from ._io.columns import Notes, ReadingOptions, infer_column, quoted
 from ._io.containers import READABLE
 from ._io.json_values import json_values
-from ._io.model_files import ModelFacts, SavedModel, features_of, load_model, save_model
 from ._io.numbers import NumberMarks
 from ._io.tables import TableFile, check_columns, read_table
 from ._io.target import label_of, read_labels, two_classes
@@ -34,8 +34,23 @@ from ._io.training_table import (
     read_weights,
 )
 from ._packages import require
+from ._report.formatting import amount
 from ._report.pages import comparison_report, evaluation_report
 from ._report.source import Source, describe_columns
+from ._saving.model_files import (
+    ModelFacts,
+    SavedModel,
+    describe_model,
+    features_of,
+    load_model,
+    save_model,
+)
+from ._saving.reference import (
+    OutOfFold,
+    background_rows,
+    reference_distributions,
+    without_texts,
+)
 from ._training.backend import training_backend
 from ._version import __version__
 from .comparison import Comparison, compare
@@ -52,9 +67,11 @@ _EXAMPLES = """\
 examples:
   skadaptive compare                                 (on built-in data)
   skadaptive compare customers.csv --target churned --report report.html
-  skadaptive compare customers.csv --target churned --save churn.skops
-  skadaptive predict churn.skops new.csv --out scores.csv
-  skadaptive evaluate churn.skops later.csv --target churned
+  skadaptive compare customers.csv --target churned --save churn.model
+  skadaptive predict churn.model new.csv --out scores.csv
+  skadaptive predict churn.model new.csv --costs 1 20
+  skadaptive evaluate churn.model later.csv --target churned
+  skadaptive info churn.model
 """
 
 
@@ -130,6 +147,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_evaluate(
         commands.add_parser("evaluate", help="measure a saved model on labelled rows")
     )
+    _add_info(commands.add_parser("info", help="list what a saved model's file holds"))
     return parser
 
 
@@ -176,7 +194,12 @@ def _add_compare(parser: argparse.ArgumentParser) -> None:
         "--quick", action="store_true", help="compare only seven quick classifiers"
     )
     parser.add_argument(
-        "--save", metavar="FILE.skops", help="save the best one, fitted on all rows"
+        "--save", metavar="FILE", help="save the best one, fitted on all rows"
+    )
+    parser.add_argument(
+        "--no-reference",
+        action="store_true",
+        help="save no rows of the table with the model; predict --explain needs them",
     )
     parser.add_argument(
         "--cache", metavar="DIR", help="save finished folds, to resume from them"
@@ -200,6 +223,22 @@ def _add_predict(parser: argparse.ArgumentParser) -> None:
         "--out",
         metavar="FILE",
         help=f"{', '.join(_WRITERS)}; default: CSV to standard output",
+    )
+    decision = parser.add_mutually_exclusive_group()
+    decision.add_argument(
+        "--threshold",
+        type=_share,
+        metavar="P",
+        help="predict a row rare if its probability is above P; default: the threshold "
+        "of the model",
+    )
+    decision.add_argument(
+        "--costs",
+        nargs=2,
+        type=_cost,
+        metavar=("FALSE_ALARM", "MISS"),
+        help="use the threshold of least cost on the rows of the training, by their "
+        "out-of-fold probabilities",
     )
 
 
@@ -288,12 +327,43 @@ def _add_results(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 
+def _add_info(parser: argparse.ArgumentParser) -> None:
+    parser.set_defaults(run=_info)
+    parser.add_argument("model", metavar="MODEL", help="file of compare --save")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+
+
+def _share(text: str) -> float:
+    """A number from 0 to 1 on the command line."""
+    value = _number(text)
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError(f"{text} is not from 0 to 1")
+    return value
+
+
+def _cost(text: str) -> float:
+    """A positive number on the command line."""
+    value = _number(text)
+    if not 0 < value < np.inf:
+        raise argparse.ArgumentTypeError(f"{text} is not positive and finite")
+    return value
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number") from None
+
+
 # ---------------------------------------------------------------------------- compare
 
 
 def _compare(options: argparse.Namespace) -> int:
     _check_outputs([options.file], options.report, options.save)
     _check_packages(options)
+    if options.no_reference and not options.save:
+        raise ValueError("--no-reference needs --save FILE: nothing is saved without.")
     if options.folds < 2:
         raise ValueError(f"--folds must be 2 or more; got {options.folds}.")
     table = _read_training(options)
@@ -339,7 +409,19 @@ def _compare(options: argparse.Namespace) -> int:
             unused_columns=list(table.left_out),
             id_column=options.id,
         )
-        save_model(options.save, comparison.best_, table.formats, facts)
+        out_of_fold = OutOfFold.of_best(comparison)
+        background = None
+        if not options.no_reference:
+            background = background_rows(table.X, table.sample_weight, options.seed)
+        save_model(
+            options.save,
+            comparison.best_,
+            without_texts(table.formats, table.X),
+            facts,
+            background=background,
+            out_of_fold=out_of_fold,
+            reference=reference_distributions(table.X, out_of_fold),
+        )
         written["model"] = options.save
     if options.json:
         values = _comparison_values(comparison)
@@ -448,12 +530,15 @@ def _predict(options: argparse.Namespace) -> int:
     X = _features(frame, saved, ignore=[saved.facts.target, options.id])
     classes = list(saved.model.classes_)
     index = classes.index(label_of(classes, saved.facts.positive))
-    result = pd.DataFrame(
-        {
-            "probability": saved.model.predict_proba(X)[:, index],
-            "prediction": saved.model.predict(X),
-        }
-    )
+    probability = saved.model.predict_proba(X)[:, index]
+    threshold = _threshold(options, saved)
+    if threshold is None:
+        prediction = saved.model.predict(X)
+    else:
+        prediction = np.where(
+            probability > threshold, classes[index], classes[1 - index]
+        )
+    result = pd.DataFrame({"probability": probability, "prediction": prediction})
     name = options.id or saved.facts.id_column
     if name in frame:
         result.insert(0, name, frame[name].to_numpy())
@@ -464,6 +549,39 @@ def _predict(options: argparse.Namespace) -> int:
         _writer(options.out)(result, temporary)
     _print_note(f"{len(result):,} rows were written to {options.out}.")
     return 0
+
+
+def _threshold(options: argparse.Namespace, saved: SavedModel) -> float | None:
+    """The threshold that the options ask for; None for that of the model."""
+    if options.threshold is None and options.costs is None:
+        return None
+    n_classes = len(saved.model.classes_)
+    if n_classes != 2:
+        raise ValueError(
+            f"--threshold and --costs need a model of two classes; {saved.facts.name} "
+            f"has {n_classes}."
+        )
+    if options.costs is None:
+        return options.threshold
+    known = saved.out_of_fold
+    if known is None:
+        raise ValueError(
+            f"{options.model} holds no out-of-fold probabilities, from which --costs "
+            "finds a threshold. Write it again with 'skadaptive compare --save', or "
+            "choose one with --threshold."
+        )
+    rows = ScoredRows(known.y, known.probability, known.sample_weight)
+    alarm, miss = options.costs
+    costs = {"miss": miss, "alarm": alarm}
+    threshold, cost = least_cost(rows, costs)
+    every, none = cost_by_threshold(rows.constant_counts(), costs)
+    _print_note(
+        f"note: --threshold {threshold:.6g} has the least cost on the {len(rows.y):,} "
+        f"rows of the training: {amount(cost)} per 1,000 rows, if a false alarm costs "
+        f"{alarm:g} and a miss {miss:g}. Predicting all rows rare costs "
+        f"{amount(every)}, and predicting none {amount(none)}."
+    )
+    return threshold
 
 
 _WRITERS: dict[str, Callable[[pd.DataFrame, Path], Any]] = {
@@ -530,6 +648,15 @@ def _evaluate(options: argparse.Namespace) -> int:
     else:
         print(evaluation)
         _print_written(written)
+    return 0
+
+
+def _info(options: argparse.Namespace) -> int:
+    contents = describe_model(options.model)
+    if options.json:
+        _print_json(contents.to_json())
+    else:
+        print("\n".join(contents.lines()))
     return 0
 
 

@@ -4,6 +4,7 @@ Each takes a raw table with categories, dates and missing values. The preparatio
 part of its pipeline, so it is learnt from the training rows of each fold alone.
 """
 
+from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Any, Self
 
@@ -19,12 +20,15 @@ from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from sklearn.utils.validation import check_is_fitted
 
 from ._features.categories import categorical_columns, one_hot
-from ._features.text import TextEncoder, text_columns
+from ._features.text import FittedTexts, TextEncoder, text_columns
 from ._sklearn_compat import safe_indexing
 from ._typing import ArrayLike, Estimator, FloatArray, Table
 from .classifier import AdaptiveHybridClassifier
 
 OURS = "AdaptiveHybridClassifier"
+
+# Rows of a made table, enough for a column of free text to be taken for one.
+_N_MADE = 20
 
 _QUICK = (
     OURS,
@@ -212,6 +216,117 @@ def raw_pipeline(X: Table, classifier: Estimator) -> Estimator:
     )
     # The output is a table, because an array would turn numbers among texts into texts.
     return make_pipeline(prepare.set_output(transform="pandas"), classifier)
+
+
+@dataclass(frozen=True)
+class RawPreparation:
+    """What the preparation of :func:`raw_pipeline` has learnt, as plain data.
+
+    Model files hold it.
+
+    Parameters
+    ----------
+    names : list of str
+        The columns of the table.
+    dates : list of int
+        The columns of dates.
+    texts : list of int
+        The columns of free texts.
+    n_components : int
+        The parameter of the encoder of texts.
+    encoders : list of FittedTexts or None
+        What was learnt of each column of texts; None for one that had no terms.
+    """
+
+    names: list[str]
+    dates: list[int]
+    texts: list[int]
+    n_components: int
+    encoders: list[FittedTexts | None]
+
+    @classmethod
+    def of(cls, pipeline: Estimator) -> "RawPreparation | None":
+        """Take what a fitted pipeline has learnt.
+
+        Parameters
+        ----------
+        pipeline : Pipeline
+            The fitted pipeline.
+
+        Returns
+        -------
+        RawPreparation or None
+            None if :func:`raw_pipeline` makes no such pipeline.
+        """
+        prepare = pipeline.steps[0][1]
+        if len(pipeline.steps) != 2 or type(prepare) is not ColumnTransformer:
+            return None
+        steps = {name: (step, of) for name, step, of in prepare.transformers}
+        if steps.keys() != {"dates", "texts"} or prepare.remainder != "passthrough":
+            return None
+        (dates, of_dates), (texts, of_texts) = steps["dates"], steps["texts"]
+        if (
+            getattr(dates, "func", None) is not _date_features
+            or type(texts) is not TextEncoder
+            or (of_dates, of_texts) != (_date_columns, text_columns)
+            or not hasattr(prepare, "feature_names_in_")
+        ):
+            return None
+        columns = {name: list(columns) for name, _, columns in prepare.transformers_}
+        encoders: list[FittedTexts | None] = []
+        if columns["texts"]:
+            fitted = prepare.named_transformers_["texts"].encoders_
+            encoders = [
+                None if v is None else FittedTexts.of(v, svd) for v, svd in fitted
+            ]
+        return cls(
+            list(prepare.feature_names_in_),
+            columns["dates"],
+            columns["texts"],
+            texts.n_components,
+            encoders,
+        )
+
+    def pipeline(self, classifier: Estimator) -> Estimator:
+        """Make a fitted pipeline that prepares as the one that this came from.
+
+        It is fitted to a small table of the same dates and texts, and gets what was
+        learnt of the texts in the end. So it has whatever attributes the installed
+        release of scikit-learn wants.
+
+        Parameters
+        ----------
+        classifier : estimator
+            The fitted classifier, the last step.
+
+        Returns
+        -------
+        Pipeline
+            The fitted pipeline.
+        """
+        values: dict[str, Any] = dict.fromkeys(self.names, np.zeros(_N_MADE))
+        for i in self.dates:
+            values[self.names[i]] = np.full(_N_MADE, np.datetime64(0, "s"))
+        for i in self.texts:
+            values[self.names[i]] = [f"text of row {row}" for row in range(_N_MADE)]
+        X = pd.DataFrame(values)
+        pipeline = raw_pipeline(X, classifier)
+        prepare = pipeline.steps[0][1]
+        prepare.set_params(texts__n_components=self.n_components).fit(X)
+        if self.texts:
+            texts = prepare.named_transformers_["texts"]
+            texts.encoders_ = [
+                (None, None) if fitted is None else fitted.encoders()
+                for fitted in self.encoders
+            ]
+        # The made texts had other numbers of columns.
+        start = 0
+        made = prepare.transform(X.iloc[:1]).columns
+        for name in prepare.output_indices_:
+            width = sum(column.startswith(f"{name}__") for column in made)
+            prepare.output_indices_[name] = slice(start, start + width)
+            start += width
+        return pipeline
 
 
 def _number_columns(X: Any) -> list[int]:

@@ -386,14 +386,31 @@ def _verdict(psi: float, by_chance: float) -> str:
 def _quantile_counts(reference: pd.Series, new: pd.Series, n_bins: int) -> IntArray:
     """Counts, (2, about n_bins), of both samples between quantiles of the reference."""
     samples = [values.to_numpy(dtype=float) for values in (reference, new)]
-    # Quantiles are not interpolated, so a monotone transformation changes nothing.
-    ranks = (np.arange(1, n_bins) * len(reference) - 1) // n_bins
-    levels, repeats = np.unique(np.sort(samples[0])[ranks], return_counts=True)
-    # Each bin includes its upper edge. The second edge just below a frequent value
-    # gives that value a bin of its own.
-    edges = np.union1d(levels, np.nextafter(levels[repeats > 1], -np.inf))
+    edges = quantile_edges(samples[0], n_bins)
     bins = (np.searchsorted(edges, values) for values in samples)
     return np.stack([np.bincount(b, minlength=len(edges) + 1) for b in bins])
+
+
+def quantile_edges(values: FloatArray, n_bins: int) -> FloatArray:
+    """Upper edges of all bins but the last, between quantiles of a reference.
+
+    Parameters
+    ----------
+    values : ndarray of shape (n_reference,)
+        At least one, none missing.
+    n_bins : int
+        Number of bins; ties can make them fewer or more.
+
+    Returns
+    -------
+    ndarray of shape (n_edges,)
+        Increasing. Each edge belongs to the bin below it.
+    """
+    # Quantiles are not interpolated, so a monotone transformation changes nothing.
+    ranks = (np.arange(1, n_bins) * len(values) - 1) // n_bins
+    levels, repeats = np.unique(np.sort(values)[ranks], return_counts=True)
+    # The second edge just below a frequent value gives that value a bin of its own.
+    return np.union1d(levels, np.nextafter(levels[repeats > 1], -np.inf))
 
 
 def _category_counts(reference: pd.Series, new: pd.Series) -> IntArray:

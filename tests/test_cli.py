@@ -18,7 +18,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
 from skadaptive import _packages, cli
-from skadaptive._io import atomic, model_files
+from skadaptive._io import atomic
+from skadaptive._saving import model_files, other_models
 from skadaptive.comparison import compare
 from skadaptive.contenders import default_contenders, table_pipeline
 from skadaptive.datasets import load_rare
@@ -352,7 +353,7 @@ def test_mistakes(here, capsys, monkeypatch, arguments, message):
     model = table_pipeline(LogisticRegression(max_iter=5000)).fit(X, later.diagnosis)
     with monkeypatch.context() as trusting:
         trusting.setattr(
-            model_files, "_TRUSTED", {*model_files._TRUSTED, "subprocess.Popen"}
+            other_models, "TRUSTED", {*other_models.TRUSTED, "subprocess.Popen"}
         )
         model_files.save_model("foreign.skops", subprocess.Popen, {}, FACTS)
     monkeypatch.setattr(_packages, "__version__", "0.0.1")

@@ -9,7 +9,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import average_precision_score
 from sklearn.model_selection import cross_val_predict
 
-from skadaptive._io.model_files import ModelFacts, load_model, save_model
+from skadaptive._saving.model_files import ModelFacts, load_model, save_model
 from skadaptive.contenders import default_contenders, raw_pipeline, table_pipeline
 
 COMMON = ["the", "order", "of", "this", "customer", "arrived", "and", "asked", "again"]

@@ -220,7 +220,7 @@ def fit_and_tune(model, data, rows, seed):
     y = data.rare_rows[rows]
     weight = np.ones(len(rows)) if data.sample_weight is None else data.weights(rows)
     threshold = None
-    if isinstance(last, AdaptiveHybridClassifier) and last._state.rare == data.rare:
+    if isinstance(last, AdaptiveHybridClassifier) and last._rare == data.rare:
         if last.threshold not in ("tune", None) or _tunes_f1(last):
             return fitted, float(last.threshold_)
         if last.threshold == "tune" and len(last.oof_proba_) == len(rows):

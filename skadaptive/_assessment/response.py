@@ -197,7 +197,7 @@ def positive_index(pos_label, classes, shares, estimator=None):
         return int(index[0])
     for layer in unwrap(estimator):
         if isinstance(layer, AdaptiveHybridClassifier):
-            return layer._state.rare
+            return layer._rare
         if getattr(layer, "pos_label", None) is not None:
             return classes.tolist().index(layer.pos_label)
     # The weights of rows of one class do not show which class is rare.
@@ -281,7 +281,7 @@ def find_threshold(estimator, index, proba, labels):
             continue
         of = 1
         if isinstance(layer, AdaptiveHybridClassifier):
-            of = layer._state.rare
+            of = layer._rare
         elif getattr(layer, "pos_label", None) is not None:
             of = layer.classes_.tolist().index(layer.pos_label)
         candidates.append(float(value if of == index else 1 - value))

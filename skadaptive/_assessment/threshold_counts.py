@@ -75,6 +75,36 @@ class ScoredRows:
             counts.append(above[np.searchsorted(proba[order], thresholds, "right")])
         return np.array(counts)
 
+    def counts(self, thresholds):
+        """Counts by threshold, as the functions of this module take them.
+
+        Parameters
+        ----------
+        thresholds : ndarray of shape (n_thresholds,)
+
+        Returns
+        -------
+        dict
+        """
+        tp, fp = self.above(thresholds)
+        rare, other = (float(self.weight[self.y == label].sum()) for label in (1, 0))
+        return {
+            "thresholds": thresholds,
+            "tp": tp,
+            "fp": fp,
+            "rare": rare,
+            "other": other,
+        }
+
+    def constant_counts(self):
+        """Counts of two predictions: all rows are rare, and no row is."""
+        counts = self.counts(np.array([0.0, 1.0]))
+        return {
+            **counts,
+            "tp": np.array([counts["rare"], 0.0]),
+            "fp": np.array([counts["other"], 0.0]),
+        }
+
 
 def label_scores(counts):
     """Precision, NaN where no row is predicted rare, recall and F1."""
@@ -88,6 +118,30 @@ def cost_by_threshold(counts, costs):
     total = counts["rare"] + counts["other"]
     missed = counts["rare"] - counts["tp"]
     return 1000 * (costs["miss"] * missed + costs["alarm"] * counts["fp"]) / total
+
+
+def least_cost(rows, costs):
+    """Find the threshold of the least cost.
+
+    Parameters
+    ----------
+    rows : ScoredRows
+    costs : dict of float
+
+    Returns
+    -------
+    threshold : float
+        Half-way between two probabilities of the rows, 0 or 1. The lowest one if
+        several cost the same.
+    cost : float
+        Cost per 1,000 rows.
+    """
+    distinct = np.unique(rows.proba)
+    between = (distinct[:-1] + distinct[1:]) / 2
+    thresholds = np.r_[0.0, between, 1.0]
+    cost = cost_by_threshold(rows.counts(thresholds), costs)
+    least = int(np.argmin(cost))
+    return float(thresholds[least]), float(cost[least])
 
 
 def cost_ceiling(counts, costs, cost):

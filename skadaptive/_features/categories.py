@@ -1,5 +1,6 @@
 """Categorical features: detection and one-hot encoding."""
 
+from dataclasses import dataclass
 from numbers import Integral
 from typing import Any
 
@@ -51,13 +52,103 @@ def make_encoder(categorical_features: Any, X: Table) -> ColumnTransformer | Non
             f"categorical_features names {len(categorical)} columns of a sparse table, "
             "which has numbers alone: one-hot encode them before, or pass a DataFrame."
         )
-    numeric = [i for i in range(n_features_of(X)) if i not in categorical]
+    return _unfitted(n_features_of(X), categorical).fit(X)
+
+
+def _unfitted(n_features: int, categorical: list[int]) -> ColumnTransformer:
+    numeric = [i for i in range(n_features) if i not in categorical]
     return ColumnTransformer(
         [
             ("numbers", FunctionTransformer(_as_numbers), numeric),
             ("categories", one_hot(), categorical),
         ]
-    ).fit(X)
+    )
+
+
+@dataclass(frozen=True)
+class FittedCategories:
+    """What an encoder of :func:`make_encoder` has learnt, as plain data.
+
+    Attributes
+    ----------
+    n_features : int
+        Columns of the table.
+    names : list of str or None
+        Their names, if all are strings.
+    categorical : list of int
+        The columns that are categories.
+    levels : list of ndarray of shape (n_levels,)
+        Categories of each of these columns, in the order of their indicators.
+    pooled : list of list of int
+        Indices of those levels of each that share an indicator.
+    """
+
+    n_features: int
+    names: list[str] | None
+    categorical: list[int]
+    levels: list[np.ndarray]
+    pooled: list[list[int]]
+
+    @classmethod
+    def of(cls, encoder: ColumnTransformer) -> "FittedCategories":
+        """What this encoder has learnt."""
+        names = getattr(encoder, "feature_names_in_", None)
+        columns = {name: columns for name, _, columns in encoder.transformers_}
+        one_hot_encoder = encoder.named_transformers_["categories"][-1]
+        levels = one_hot_encoder.categories_
+        pooled = [
+            _positions(rare, every)
+            for rare, every in zip(
+                one_hot_encoder.infrequent_categories_, levels, strict=True
+            )
+        ]
+        return cls(
+            encoder.n_features_in_,
+            None if names is None else list(names),
+            list(columns["categories"]),
+            levels,
+            pooled,
+        )
+
+    def encoder(self) -> ColumnTransformer:
+        """A fitted encoder that encodes as the one that this came from.
+
+        It is fitted to the numbers of the levels, in which pooled levels are rarer than
+        the others, and gets the levels in the end. So it has whatever attributes the
+        installed release of scikit-learn wants.
+        """
+        columns = [
+            _level_numbers(len(levels), pooled)
+            for levels, pooled in zip(self.levels, self.pooled, strict=True)
+        ]
+        table = np.zeros((max(map(len, columns)), self.n_features))
+        for column, numbers in zip(self.categorical, columns, strict=True):
+            # A level that is not pooled fills up the column.
+            table[:, column] = numbers[-1]
+            table[: len(numbers), column] = numbers
+        X = table if self.names is None else pd.DataFrame(table, columns=self.names)
+        encoder = _unfitted(self.n_features, self.categorical).fit(X)
+        encoder.named_transformers_["categories"][-1].categories_ = list(self.levels)
+        return encoder
+
+
+def _positions(some: Any, every: np.ndarray) -> list[int]:
+    """Positions of some categories among all, both in the same order; None for none."""
+    found: list[int] = []
+    for category in () if some is None else some:
+        start = found[-1] + 1 if found else 0
+        rest = enumerate(every[start:], start)
+        found.append(next(i for i, other in rest if _is_same(category, other)))
+    return found
+
+
+def _is_same(one: Any, other: Any) -> bool:
+    return one is other or one == other or (one != one and other != other)
+
+
+def _level_numbers(n_levels: int, pooled: list[int]) -> list[int]:
+    """Each number once, and again if it is not pooled; the last one is not pooled."""
+    return [*range(n_levels), *(i for i in range(n_levels) if i not in set(pooled))]
 
 
 def one_hot() -> Pipeline:

@@ -1,6 +1,7 @@
 """Free texts: which columns hold them, and numbers in their place."""
 
 import re
+from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
@@ -105,9 +106,7 @@ class TextEncoder(TransformerMixin, BaseEstimator):
         self, column: pd.Series
     ) -> tuple[TfidfVectorizer | None, TruncatedSVD | None]:
         """The fitted encoders of a column: none without terms, one with few."""
-        vectorizer = TfidfVectorizer(
-            analyzer="char_wb", ngram_range=(3, 4), max_features=_MOST_TERMS
-        )
+        vectorizer = _vectorizer()
         texts = _as_texts(column)
         if not any(text.strip() for text in texts):
             return None, None
@@ -161,6 +160,50 @@ class TextEncoder(TransformerMixin, BaseEstimator):
             for j in range(_n_columns(vectorizer, svd))
         ]
         return np.asarray(made, dtype=object)
+
+
+def _vectorizer() -> TfidfVectorizer:
+    return TfidfVectorizer(
+        analyzer="char_wb", ngram_range=(3, 4), max_features=_MOST_TERMS
+    )
+
+
+@dataclass(frozen=True)
+class FittedTexts:
+    """What a :class:`TextEncoder` has learnt of a column, as plain data.
+
+    Attributes
+    ----------
+    terms : list of str
+        In the order of their columns.
+    idf : ndarray of shape (n_terms,)
+        Inverse document frequencies.
+    components : ndarray of shape (n_components, n_terms) or None
+        Those of the truncated SVD; None if the terms are the columns.
+    """
+
+    terms: list[str]
+    idf: FloatArray
+    components: FloatArray | None
+
+    @classmethod
+    def of(cls, vectorizer: TfidfVectorizer, svd: TruncatedSVD | None) -> "FittedTexts":
+        """What these fitted encoders of a column have learnt."""
+        vocabulary = vectorizer.vocabulary_
+        terms = sorted(vocabulary, key=vocabulary.__getitem__)
+        return cls(terms, vectorizer.idf_, None if svd is None else svd.components_)
+
+    def encoders(self) -> tuple[TfidfVectorizer, TruncatedSVD | None]:
+        """Fitted encoders that encode as those that this came from."""
+        vectorizer = _vectorizer()
+        vectorizer.vocabulary_ = {term: i for i, term in enumerate(self.terms)}
+        vectorizer.idf_ = self.idf
+        if self.components is None:
+            return vectorizer, None
+        svd = TruncatedSVD(len(self.components), random_state=0)
+        svd.components_ = self.components
+        svd.n_features_in_ = len(self.terms)
+        return vectorizer, svd
 
 
 def _n_columns(vectorizer: TfidfVectorizer | None, svd: TruncatedSVD | None) -> int:

@@ -47,7 +47,7 @@ class _Wording:
     prior : str
         What to do if the share of the rare class has changed.
     costs : str
-        How to tune a threshold for costs in training.
+        What else chooses a threshold for costs.
     weights : str
         Where else the adaptation of the loss weights is shown.
     best : str
@@ -89,9 +89,9 @@ _WORDING = {
         cache="with --cache DIR",
         probabilities=" Do not take them for the chance that a row is rare.",
         prior="",
-        costs="",
+        costs=" For a saved model, skadaptive predict --costs finds it.",
         weights="",
-        best="To use {}: skadaptive compare --save FILE.skops writes it, fitted on all "
+        best="To use {}: skadaptive compare --save FILE writes it, fitted on all "
         "rows, to a file. Measure it on later rows with skadaptive evaluate, and apply "
         "it to new ones with skadaptive predict.",
         later="Evaluate again when new labels arrive.",

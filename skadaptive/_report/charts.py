@@ -236,15 +236,7 @@ def threshold(
         ``data``, from which the script computes.
     """
     thresholds = _grid(rows, marks)
-    tp, fp = rows.above(thresholds)
-    rare, other = (float(rows.weight[rows.y == label].sum()) for label in (1, 0))
-    counts = {
-        "thresholds": thresholds,
-        "tp": tp,
-        "fp": fp,
-        "rare": rare,
-        "other": other,
-    }
+    counts = rows.counts(thresholds)
     marked = {
         name: int(np.argmin(np.abs(thresholds - value)))
         for name, value in {"0.5": 0.5, **marks}.items()
@@ -253,13 +245,15 @@ def threshold(
     for name, i in marked.items():
         reasons[i].append("the default" if name == "0.5" else name)
     for recall in _RECALLS:
-        (reaching,) = np.nonzero(tp >= recall * rare * (1 - _ROUNDING))
+        (reaching,) = np.nonzero(
+            counts["tp"] >= recall * counts["rare"] * (1 - _ROUNDING)
+        )
         if reaching.size:
             reasons.setdefault(int(reaching[-1]), []).append(f"recall of {recall:.0%}")
     cost = cost_by_threshold(counts, costs)
     least = int(np.argmin(cost))
     reasons.setdefault(least, []).append("least cost")
-    constant = _constant_predictions(counts)
+    constant = rows.constant_counts()
     start = next(reversed(marked.values()))
     figure, positions = _threshold_figure(counts, marked, costs, start)
     shown = [threshold_text(value) for value in thresholds]
@@ -310,16 +304,6 @@ def _grid(rows: ScoredRows, marks: dict[str, float]) -> FloatArray:
     marked_texts = {threshold_text(value) for value in marked}
     rounded = {threshold_text(value) for value in steps} - marked_texts
     return np.unique([*map(float, rounded), *(m for m in marked if 0 < m < 1)])
-
-
-def _constant_predictions(counts: dict[str, Any]) -> dict[str, Any]:
-    """Counts of two predictions: all rows are rare, and no row is."""
-    return {
-        **counts,
-        "thresholds": np.array([0.0, 1.0]),
-        "tp": np.array([counts["rare"], 0.0]),
-        "fp": np.array([counts["other"], 0.0]),
-    }
 
 
 def _least_cost(threshold: str, least: float, all_rare: float, none: float) -> str:

@@ -142,6 +142,9 @@ def comparison_report(
         tests=_tests(comparison),
         curves=curves_figure(comparison),
         threshold=threshold(rows, {"tuned": tuned}, costs),
+        application=_application(
+            interface, "comparison.best_", comparison.classes_, comparison.pos_label_
+        ),
         calibration=calibration(rows, best),
         confusions=_confusions(comparison, tuned),
         adaptation=adaptation(comparison),
@@ -184,6 +187,7 @@ def evaluation_report(
     render = _renderer()
     costs = _mistake_costs(cost_matrix)
     path = _check_folder(path)
+    interface = _interface(source)
     name, used = evaluation.name, evaluation.threshold_
     rows = ScoredRows(
         evaluation.y_ == evaluation.pos_label_,
@@ -204,8 +208,11 @@ def evaluation_report(
         level=f"{100 * evaluation.confidence_level:g} %",
         curves=evaluation_curves(evaluation, rows) if both_classes else [],
         threshold=threshold(rows, marks, costs) if can_choose else None,
+        application=_application(
+            interface, "classifier", evaluation.classes_, evaluation.pos_label_
+        ),
         calibration=calibration(rows, name) if can_choose else None,
-        advice=evaluation_advice(evaluation, rows, can_choose, _interface(source)),
+        advice=evaluation_advice(evaluation, rows, can_choose, interface),
         footer={"Versions": _versions()},
     )
     return page if path is None else _write(page, path)
@@ -214,6 +221,16 @@ def evaluation_report(
 def _interface(source: Source | None) -> Interface:
     """What the advice names: functions, or options of the command that read a file."""
     return "python" if source is None else "command"
+
+
+def _application(
+    interface: Interface, name: str, classes: Any, pos_label: Label
+) -> str:
+    """What applies a threshold to new rows, up to the threshold itself."""
+    if interface == "command":
+        return "skadaptive predict MODEL FILE --threshold "
+    index = list(classes).index(pos_label)
+    return f"{name}.predict_proba(X)[:, {index}] > "
 
 
 def _renderer() -> Callable[..., str]:

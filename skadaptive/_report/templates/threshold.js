@@ -25,6 +25,8 @@
     const tp = data.tp[i], fp = data.fp[i];
     const precision = share(tp / (tp + fp)), recall = share(tp / data.rare);
     byId("threshold-value").textContent = data.shown[i];
+    byId("apply-threshold").textContent = data.shown[i];
+    byId("copied").textContent = "";
     byId("at-precision").textContent = precision;
     byId("at-recall").textContent = recall;
     byId("at-f1").textContent = share((2 * tp) / (tp + fp + data.rare));
@@ -77,7 +79,21 @@
     ceiling.textContent = amount(top);
   }
 
+  // Where a page may not write to the clipboard, the text is selected for the reader.
+  async function copyApplication() {
+    const code = byId("apply");
+    let told = "Copied";
+    try {
+      await navigator.clipboard.writeText(code.textContent);
+    } catch {
+      getSelection().selectAllChildren(code);
+      told = "Selected: copy it with the keyboard";
+    }
+    byId("copied").textContent = told;
+  }
+
   slider.addEventListener("input", showThreshold);
+  byId("copy").addEventListener("click", copyApplication);
   inputs.forEach((input) => input.addEventListener("input", updateCosts));
   document.querySelectorAll("button[data-at]").forEach((button) =>
     button.addEventListener("click", () => { slider.value = button.dataset.at; showThreshold(); })

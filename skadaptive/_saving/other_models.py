@@ -1,0 +1,156 @@
+"""Models of other packages, by skops, and the versions that they need.
+
+skops writes the attributes of objects; reading sets them again and calls no function
+that is not trusted. The names of these attributes change between releases, so that such
+a model opens only under the versions that wrote it.
+"""
+
+import io as streams
+import json
+import zipfile
+from typing import Any
+
+from .._packages import distribution, module_versions, require
+from .._typing import Estimator
+from .container import AGAIN
+
+# Types that a model may hold beside those that skops itself trusts, such as
+# scikit-learn's estimators: the parts of the default contenders, name by name. Trust in
+# whole packages would include functions that run any code they are given.
+TRUSTED = {
+    "collections.OrderedDict",
+    "imblearn.combine._smote_tomek.SMOTETomek",
+    "imblearn.ensemble._bagging.BalancedBaggingClassifier",
+    "imblearn.ensemble._forest.BalancedRandomForestClassifier",
+    "imblearn.over_sampling._adasyn.ADASYN",
+    "imblearn.over_sampling._random_over_sampler.RandomOverSampler",
+    "imblearn.over_sampling._smote.base.SMOTE",
+    "imblearn.pipeline.Pipeline",
+    "imblearn.under_sampling._prototype_selection._random_under_sampler."
+    "RandomUnderSampler",
+    "lightgbm.basic.Booster",
+    "lightgbm.sklearn.LGBMClassifier",
+    "numpy.dtype",
+    "skadaptive._features.categories._as_numbers",
+    "skadaptive._features.categories._na_to_nan",
+    "skadaptive._features.text.TextEncoder",
+    "skadaptive._features.text.text_columns",
+    "skadaptive.classifier.AdaptiveHybridClassifier",
+    "skadaptive.contenders.XGBoost",
+    "skadaptive.contenders._category_columns",
+    "skadaptive.contenders._date_columns",
+    "skadaptive.contenders._date_features",
+    "skadaptive.contenders._number_columns",
+    "skadaptive._committee.calibration.SigmoidCalibration",
+    "skadaptive._features.piecewise.PiecewiseLinearEncoding",
+    "skadaptive._committee.inference.Committee",
+    "skadaptive._features.scaling.RobustScaler",
+    "skadaptive._features.transform.InputTransform",
+    "skadaptive._committee.state.CommitteeState",
+    "skadaptive._committee.state.NetworkLayout",
+    "skadaptive._committee.state.NetworkOrigin",
+    "skadaptive._committee.state.OutOfFoldBuffer",
+    "skadaptive._committee.state.OutOfFoldRows",
+    "skadaptive._committee.state.Seeds",
+    "skadaptive._committee.state.TrainingState",
+    "sklearn._loss.link.Interval",
+    "sklearn._loss.link.LogitLink",
+    "sklearn._loss.loss.HalfBinomialLoss",
+    "sklearn.ensemble._hist_gradient_boosting.binning._BinMapper",
+    "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
+    "sklearn.neural_network._stochastic_optimizers.AdamOptimizer",
+    "sklearn.tree._tree.Tree",
+    "xgboost.core.Booster",
+    "xgboost.sklearn.XGBClassifier",
+}
+
+
+def dump_other(model: Estimator) -> bytes:
+    """A fitted model as the bytes of a skops file.
+
+    Raises
+    ------
+    ImportError
+        If skops is not installed.
+    ValueError
+        If the model has parts that :func:`load_other` would refuse.
+    """
+    require("skops", purpose="A model file of this contender")
+    from skops import io
+
+    data = io.dumps(model)
+    foreign = set(io.get_untrusted_types(data=data)) - TRUSTED
+    if foreign:
+        raise ValueError(
+            "Only default contenders can be written to a model file: "
+            f"{', '.join(sorted(foreign))} would not be read again. Use joblib."
+        )
+    return data
+
+
+def versions_needed(data: bytes) -> dict[str, str]:
+    """Versions of all packages whose types a skops file holds, by name to import."""
+    with zipfile.ZipFile(streams.BytesIO(data)) as archive:
+        schema = json.loads(archive.read("schema.json"))
+    return module_versions({"skadaptive", *_modules(schema)})
+
+
+def check_versions(needed: dict[str, str], path: Any) -> None:
+    """Refuse a model that was written with other versions than the installed ones.
+
+    Raises
+    ------
+    ValueError
+        It names each package whose version differs.
+    """
+    here = module_versions(needed)
+    differing = [
+        f"{distribution(name)} {version}, and this is {here.get(name, 'not installed')}"
+        for name, version in needed.items()
+        if here.get(name) != version
+    ]
+    if differing:
+        raise ValueError(
+            f"{path} was written with {'; '.join(differing)}. {AGAIN}, or install the "
+            "versions that wrote it."
+        )
+
+
+def load_other(data: bytes, path: Any) -> Estimator:
+    """The inverse of :func:`dump_other`.
+
+    Parameters
+    ----------
+    data : bytes
+    path : str or path-like
+        The file that the bytes come from, for messages.
+
+    Raises
+    ------
+    ImportError
+        If skops is not installed.
+    ValueError
+        If it holds types that no default contender has.
+    """
+    require("skops", purpose="A model file of this contender")
+    from skops import io
+
+    types = io.get_untrusted_types(data=data)
+    foreign = set(types) - TRUSTED
+    if foreign:
+        raise ValueError(
+            f"{path} holds types that this program does not trust: "
+            f"{', '.join(sorted(foreign))}. Was it written by 'skadaptive compare'?"
+        )
+    return io.loads(data, trusted=types)
+
+
+def _modules(schema: Any) -> set[str]:
+    """First parts of the names of all modules in a skops schema."""
+    if isinstance(schema, list):
+        return set().union(*map(_modules, schema))
+    if not isinstance(schema, dict):
+        return set()
+    found = set().union(*map(_modules, schema.values()))
+    module = schema.get("__module__")
+    return found | {module.partition(".")[0]} if isinstance(module, str) else found
