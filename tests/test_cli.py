@@ -1,10 +1,12 @@
 """The command: output, files, and messages for mistakes."""
 
+import io
 import json
 import os
 import re
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -19,6 +21,7 @@ from sklearn.preprocessing import FunctionTransformer
 
 from skadaptive import _packages, cli
 from skadaptive._io import atomic
+from skadaptive._io.columns import ColumnFormat
 from skadaptive._saving import model_files, other_models
 from skadaptive.comparison import compare
 from skadaptive.contenders import default_contenders, table_pipeline
@@ -302,6 +305,159 @@ def test_formats_of_the_training_are_in_the_model_file(here, capsys, one_contend
         X = one[["amount", *columns]].assign(amount=value)
         rare = list(saved.model.classes_).index("malignant")
         assert_allclose(printed, saved.model.predict_proba(X)[0, rare])
+
+
+@pytest.fixture(scope="module")
+def decided(tmp_path_factory):
+    """Rows with weights, a model file with a name of its own, and new rows."""
+    folder = tmp_path_factory.mktemp("decided")
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame({"y": np.where(rng.random(300) < 0.2, "yes", "no")})
+    frame["x"] = rng.normal(2 * (frame["y"] == "yes"), 1.5)
+    frame["city"] = rng.choice(["Rome", "Oslo"], 300)
+    frame["w"] = rng.integers(0, 4, 300)
+    frame.to_csv(folder / "rows.csv", index=False)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(
+            "skadaptive.comparison.default_contenders",
+            lambda X, **parameters: {"bayes": table_pipeline(GaussianNB())},
+        )
+        command = ["compare", str(folder / "rows.csv"), "--target", "y"]
+        command += ["--weight", "w", "--folds", "2"]
+        save = ["--save", str(folder / "my model.v2.csv")]
+        assert cli.main([*command, *save]) == 0
+        save = ["--save", str(folder / "bare"), "--no-reference"]
+        assert cli.main([*command, *save]) == 0
+    return folder
+
+
+@pytest.fixture
+def model(decided, monkeypatch):
+    pytest.importorskip("skops")
+    monkeypatch.chdir(decided)
+    return model_files.load_model("my model.v2.csv")
+
+
+def predicted(capsys, *options):
+    """Probabilities, predictions and notes of the command."""
+    arguments = ["predict", "my model.v2.csv", "rows.csv", "--drop", "w", *options]
+    assert cli.main(arguments) == 0
+    out, error = capsys.readouterr()
+    table = pd.read_csv(io.StringIO(out))
+    return table["probability"], table["prediction"] == "yes", error
+
+
+def test_a_model_is_saved_under_exactly_its_name(decided):
+    names = {path.name for path in decided.iterdir()}
+    assert names == {"rows.csv", "my model.v2.csv", "bare"}
+
+
+def test_a_row_is_rare_above_the_given_threshold(model, capsys):
+    probability, by_default, _ = predicted(capsys)
+    exactly = probability.iloc[7]
+    for threshold in (0, 0.31, exactly, 1):
+        again, is_rare, _ = predicted(capsys, "--threshold", repr(float(threshold)))
+        assert_array_equal(again, probability)
+        assert_array_equal(is_rare, probability > threshold)
+    assert by_default.any() and not by_default.all()
+
+
+@pytest.mark.parametrize(("alarm", "miss"), [(1, 20), (3, 1), (1, 1e9), (1e9, 1)])
+def test_costs_find_the_cheapest_threshold(model, capsys, alarm, miss):
+    """No threshold is cheaper on the weighted out-of-fold rows of the training."""
+    probability, is_rare, note = predicted(capsys, "--costs", str(alarm), str(miss))
+    found = re.search(r"--threshold (\S+) has the least cost", note)
+    threshold = float(found[1])
+    rows = model.out_of_fold
+
+    def cost(threshold):
+        called = rows.probability > threshold
+        each = np.where(rows.y == 1, miss * ~called, alarm * called)
+        return 1000 * np.average(each, weights=rows.sample_weight)
+
+    every = [0.0, *rows.probability, 1.0]
+    assert cost(threshold) == pytest.approx(min(map(cost, every)), rel=1e-9)
+    told = float(re.search(r"training: ([\d,.]+) per 1,000", note)[1].replace(",", ""))
+    assert told == pytest.approx(cost(threshold), rel=6e-3, abs=6e-3)
+    near = np.isclose(probability, threshold, rtol=1e-5)
+    assert_array_equal(is_rare[~near], (probability > threshold)[~near])
+
+
+def test_what_is_stored_of_the_training(model):
+    frame = pd.read_csv("rows.csv")
+    X = frame[["x", "city"]]
+    with_weight = frame["w"] > 0
+    rows = model.out_of_fold
+    assert len(rows.y) == with_weight.sum()
+    assert_array_equal(rows.y, frame["y"][with_weight] == "yes")
+    assert_array_equal(rows.sample_weight, frame["w"][with_weight])
+    assert len(model.background) == 200
+    merged = model.background.merge(frame, how="left", on=["x", "city"])
+    assert (merged["w"] > 0).all()
+    assert list(model.background) == list(X)
+    assert model.reference["n_rows"] == 300
+    assert model.reference["features"]["city"]["kind"] == "category"
+    bare = model_files.load_model("bare")
+    assert bare.background is None and bare.reference == model.reference
+    assert len(bare.out_of_fold.y) == len(rows.y)
+
+
+def test_info(model, capsys):
+    assert cli.main(["info", "my model.v2.csv"]) == 0
+    text = capsys.readouterr().out
+    for expected in ("bayes, which finds yes in y", "x     number", "background"):
+        assert expected in text
+    assert cli.main(["info", "my model.v2.csv", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["columns"] == {"x": "number", "city": "category"}
+    sizes = found["bytes"]
+    assert sizes.pop("file") == os.path.getsize("my model.v2.csv")
+    assert sum(sizes.values()) == os.path.getsize("my model.v2.csv")
+    assert cli.main(["info", "bare", "--json"]) == 0
+    assert set(sizes) - set(json.loads(capsys.readouterr().out)["bytes"]) == {
+        "background"
+    }
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ("--threshold 1.01", "1.01 is not from 0 to 1"),
+        ("--threshold nan", "nan is not from 0 to 1"),
+        ("--threshold high", "'high' is not a number"),
+        ("--costs 1 0", "0 is not positive and finite"),
+        ("--costs inf 1", "inf is not positive and finite"),
+        ("--costs 1", "expected 2 arguments"),
+        ("--costs 1 2 --threshold 0.5", "not allowed with argument"),
+    ],
+)
+def test_wrong_thresholds_and_costs(capsys, options, message):
+    """They are refused before any file is read."""
+    with pytest.raises(SystemExit) as exit:
+        cli.main(["predict", "none.model", "none.csv", *options.split()])
+    assert exit.value.code == 2
+    assert message in capsys.readouterr().err
+
+
+def test_decisions_that_a_model_cannot_make(model, capsys, quick, multiclass):
+    facts = replace(model.facts, positive="b")
+    X, y = multiclass
+    frame = pd.DataFrame(X, columns=list("uvwxyz"))
+    frame.to_csv("six.csv", index=False)
+    several = quick(max_epochs=1).fit(frame, np.array(["a", "b", "c"])[y])
+    columns = dict.fromkeys(frame, ColumnFormat("number"))
+    model_files.save_model("several", several, columns, facts)
+    for option in (["--threshold", "0.3"], ["--costs", "1", "2"]):
+        assert cli.main(["predict", "several", "six.csv", *option]) == 2
+        assert "two classes; bayes has 3" in capsys.readouterr().err
+    model_files.save_model("plain", model.model, model.columns, model.facts)
+    arguments = ["predict", "plain", "rows.csv", "--drop", "w", "--costs", "1", "2"]
+    assert cli.main(arguments) == 2
+    assert "holds no out-of-fold probabilities" in capsys.readouterr().err
+    for name in ("six.csv", "several", "plain"):
+        os.unlink(name)
+    assert cli.main(["compare", "--quick", "--no-reference"]) == 2
+    assert "--no-reference needs --save" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

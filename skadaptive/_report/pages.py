@@ -143,7 +143,11 @@ def comparison_report(
         curves=curves_figure(comparison),
         threshold=threshold(rows, {"tuned": tuned}, costs),
         application=_application(
-            interface, "comparison.best_", comparison.classes_, comparison.pos_label_
+            interface,
+            # An interrupted comparison has no best_.
+            "comparison.best_" if hasattr(comparison, "best_") else "classifier",
+            comparison.classes_,
+            comparison.pos_label_,
         ),
         calibration=calibration(rows, best),
         confusions=_confusions(comparison, tuned),

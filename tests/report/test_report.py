@@ -4,6 +4,7 @@ import json
 import re
 import shutil
 import sys
+import time
 from html import escape
 from html.parser import HTMLParser
 
@@ -612,6 +613,25 @@ def test_costs_and_title_are_those_given(comparison):
     assert Page(page).all("h1")[0][2] == Page(page).all("title")[0][2] == "<Tumours>"
 
 
+def test_what_applies_the_threshold(comparison, evaluation, pages):
+    """The option of the command where it has read the file, else Python."""
+    source = Source("later.csv", "diagnosis")
+    option = "skadaptive predict MODEL FILE --threshold "
+    made = {
+        comparison_report(comparison, source=source): option,
+        evaluation_report(evaluation, source=source): option,
+        pages["comparison"]: "comparison.best_.predict_proba(X)[:, 1] > ",
+        # The rare class comes first among the labels.
+        pages["evaluation"]: "classifier.predict_proba(X)[:, 0] > ",
+    }
+    for page, expected in made.items():
+        ((_, _, text, _),) = [
+            e for e in Page(page).all("code") if e[1].get("id") == "apply"
+        ]
+        (value,) = [e[2] for e in Page(page).all("output")]
+        assert text.strip() == expected + value.strip()
+
+
 def test_report_of_many_contenders_is_small():
     X, y = load_rare("breast_cancer", return_X_y=True)
     contenders = {
@@ -699,6 +719,7 @@ def assert_shown(browser, data, at, miss=10, alarm=1):
         shown = float(text_of(browser, f"at-{name}").replace(",", ""))
         assert shown == pytest.approx(value, rel=6e-3, abs=6e-4), name
     assert text_of(browser, "threshold-value") == data["shown"][at]
+    assert text_of(browser, "apply").endswith(f" {data['shown'][at]}")
     valuetext = browser.find_element("id", "threshold").get_attribute("aria-valuetext")
     assert f"precision {text_of(browser, 'at-precision')}, " in valuetext
 
@@ -720,6 +741,34 @@ def test_slider_counts(opened, pages, name):
     assert after - before == pytest.approx(moved, abs=1.5)
     browser.find_element("css selector", "button[data-at]").click()
     assert_shown(browser, data, data["thresholds"].index(0.5))
+
+
+def test_the_threshold_is_copied(opened):
+    """Into the clipboard, or selected where the page may not write there."""
+    browser = opened("comparison")
+    expected = text_of(browser, "apply")
+    for granted, said in (
+        (["clipboardReadWrite", "clipboardSanitizedWrite"], "Copied"),
+        ([], "Selected: copy it with the keyboard"),
+    ):
+        browser.execute_cdp_cmd("Browser.grantPermissions", {"permissions": granted})
+        browser.find_element("id", "copy").click()
+        for _ in range(50):
+            if text_of(browser, "copied"):
+                break
+            time.sleep(0.1)
+        assert text_of(browser, "copied") == said
+        if granted:
+            taken = browser.execute_async_script(
+                "navigator.clipboard.readText().then(arguments[0])"
+            )
+        else:
+            taken = browser.execute_script("return String(getSelection())")
+        assert taken.strip() == expected
+        browser.find_element("css selector", "button[data-at]").click()
+        assert not text_of(browser, "copied")
+        expected = text_of(browser, "apply")
+    browser.execute_cdp_cmd("Browser.resetPermissions", {})
 
 
 def test_costs_move_the_cheapest_threshold(opened, pages):
