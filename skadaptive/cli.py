@@ -576,7 +576,7 @@ def _threshold(options: argparse.Namespace, saved: SavedModel) -> float | None:
     threshold, cost = least_cost(rows, costs)
     every, none = cost_by_threshold(rows.constant_counts(), costs)
     _print_note(
-        f"note: --threshold {threshold:.6g} has the least cost on the {len(rows.y):,} "
+        f"note: --threshold {threshold} has the least cost on the {len(rows.y):,} "
         f"rows of the training: {amount(cost)} per 1,000 rows, if a false alarm costs "
         f"{alarm:g} and a miss {miss:g}. Predicting all rows rare costs "
         f"{amount(every)}, and predicting none {amount(none)}."

@@ -379,8 +379,9 @@ def test_costs_find_the_cheapest_threshold(model, capsys, alarm, miss):
     assert cost(threshold) == pytest.approx(min(map(cost, every)), rel=1e-9)
     told = float(re.search(r"training: ([\d,.]+) per 1,000", note)[1].replace(",", ""))
     assert told == pytest.approx(cost(threshold), rel=6e-3, abs=6e-3)
-    near = np.isclose(probability, threshold, rtol=1e-5)
-    assert_array_equal(is_rare[~near], (probability > threshold)[~near])
+    assert_array_equal(is_rare, probability > threshold)
+    again = predicted(capsys, "--threshold", found[1])[1]
+    assert_array_equal(again, is_rare)
 
 
 def test_what_is_stored_of_the_training(model):

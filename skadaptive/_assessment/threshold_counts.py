@@ -131,17 +131,33 @@ def least_cost(rows, costs):
     Returns
     -------
     threshold : float
-        Half-way between two probabilities of the rows, 0 or 1. The lowest one if
-        several cost the same.
+        0, 1, or a number with few digits between two probabilities of the rows. The
+        lowest one if several cost the same.
     cost : float
         Cost per 1,000 rows.
     """
     distinct = np.unique(rows.proba)
-    between = (distinct[:-1] + distinct[1:]) / 2
-    thresholds = np.r_[0.0, between, 1.0]
-    cost = cost_by_threshold(rows.counts(thresholds), costs)
+    # From each of these up to the next one, the same rows are above the threshold.
+    starts = np.r_[0.0, distinct]
+    cost = cost_by_threshold(rows.counts(starts), costs)
     least = int(np.argmin(cost))
-    return float(thresholds[least]), float(cost[least])
+    if least == 0:
+        threshold = 0.0
+    elif least == len(distinct):
+        threshold = 1.0
+    else:
+        threshold = _short_number_between(*starts[least : least + 2])
+    return threshold, float(cost[least])
+
+
+def _short_number_between(low, high):
+    """A number near the middle, of few digits, that is below ``high``."""
+    middle = (low + high) / 2
+    for digits in range(2, 18):
+        number = float(f"{middle:.{digits}g}")
+        if low <= number < high:
+            return number
+    return float(low)
 
 
 def cost_ceiling(counts, costs, cost):

@@ -138,10 +138,16 @@ def read_container(path: FilePath) -> tuple[dict[str, Any], Parts, dict[str, int
     covered, found = data[:-_N_DIGITS], data[-_N_DIGITS:]
     if not covered.endswith(_MARK) or found != _checksum(covered):
         raise ValueError(_what_is_wrong(path, data))
-    with zipfile.ZipFile(io.BytesIO(data)) as archive:
-        entries = {name: archive.read(name) for name in archive.namelist()}
-        sizes = dict(_sizes(archive))
-    first = Parts({_MANIFEST: entries.pop(_MANIFEST)})
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            entries = {name: archive.read(name) for name in archive.namelist()}
+            sizes = dict(_sizes(archive))
+        first = Parts({_MANIFEST: entries.pop(_MANIFEST)})
+    except (zipfile.BadZipFile, KeyError, NotImplementedError, RuntimeError) as error:
+        # Somebody has made it so, since the checksum fits.
+        raise ValueError(
+            f"{path} is not a model file of skadaptive. {AGAIN}."
+        ) from error
     return first.json(Path(_MANIFEST).stem), Parts(entries), sizes
 
 

@@ -10,7 +10,9 @@ from skadaptive._assessment.measures import _Counts, measures
 from skadaptive._assessment.threshold_counts import (
     ScoredRows,
     calibration_bins,
+    cost_by_threshold,
     label_scores,
+    least_cost,
 )
 from skadaptive._committee.threshold_tuning import (
     _confusion,
@@ -105,3 +107,23 @@ def test_calibration_counts_weights(rng):
     assert len(share) == 3
     share, mean = binned(np.r_[True, False, False], np.zeros(3), np.ones(3))
     assert share == pytest.approx([1 / 3]) and mean == [0.0]
+
+
+def test_least_cost_is_that_of_no_other_threshold(rng):
+    """Also with ties, certain rows and weights; and the number has few digits."""
+    for digits in (1, 2, 9):
+        y = np.r_[1, 0, (rng.random(80) < 0.3).astype(int)]
+        proba = np.clip(rng.normal(0.4 + 0.2 * y, 0.3), 0, 1).round(digits)
+        rows = ScoredRows(y, proba, rng.integers(0, 3, 82) + np.eye(82)[:2].sum(axis=0))
+        for miss in (1e-6, 1, 5, 1e6):
+            costs = {"miss": miss, "alarm": 1}
+            threshold, cost = least_cost(rows, costs)
+            tried = np.unique([0, *proba, *(proba + 1e-9).clip(0, 1), threshold])
+            every = cost_by_threshold(rows.counts(tried), costs)
+            assert cost == every.min() == every[tried == threshold]
+            assert 0 <= threshold <= 1 and len(repr(threshold)) <= 13
+    ties = ScoredRows([0, 1], [0.5, 0.5], None)
+    assert least_cost(ties, {"miss": 1, "alarm": 3})[0] == 1
+    assert least_cost(ties, {"miss": 3, "alarm": 1})[0] == 0
+    near = ScoredRows([0, 1], [0.5, np.nextafter(0.5, 1)], None)
+    assert least_cost(near, {"miss": 1, "alarm": 1}) == (0.5, 0)

@@ -80,11 +80,13 @@ def test_numbers(quick, binary, saved_again, parameters):
     X = X.copy()
     X[::5, 0] = np.nan
     X[:, 1] = np.sinh(3 * X[:, 1])  # heavy tails, which get normal scores
-    X[X[:, 2] < 0.5, 2] = 0.0  # a dominant value
+    X[X[:, 2] < np.quantile(X[:, 2], 0.8), 2] = 0.0  # a dominant value
     model = quick(**parameters).fit(X, y)
     again = saved_again(model)
     assert_same(model, again, X, y)
     assert again._committee.dtype == model._committee.dtype
+    scalers = [m._committee.transform.scaler for m in (again, model)]
+    assert scalers[0].dominant == scalers[1].dominant == [2]
     for name in ("history_", "best_score_", "best_epoch_", "n_iter_", "threshold_"):
         assert getattr(again, name) == getattr(model, name)
     ours, theirs = again.get_params(), model.get_params()
@@ -187,6 +189,10 @@ def test_dates_and_texts(quick, binary, saved_again, rng):
     )
     fixed.fit(X, y)
     assert_same(fixed, saved_again(fixed), X, y)
+    model.set_params(columntransformer__texts__n_components=5).fit(X, y)
+    again = saved_again(model)
+    assert repr(again) == repr(model)
+    assert_same(model, again, X, y)
     # Dates alone.
     X = X.drop(columns="note")
     model = raw_pipeline(X, quick()).fit(X, y)
