@@ -21,7 +21,7 @@ from .frames import read_frame, write_frame
 from .other_models import check_versions, dump_other, load_other, versions_needed
 from .plain_values import from_plain, to_plain
 from .reference import OutOfFold
-from .schema import SCHEMA, is_plain, read_model, write_model
+from .schema import SCHEMA, is_plain, parameters_left_out, read_model, write_model
 
 _OTHER = "model.skops"
 # Packages whose versions a file tells, whether or not they matter to it.
@@ -145,7 +145,7 @@ def save_model(
     }
     if is_plain(model):
         manifest["kind"] = "plain"
-        manifest["parameters_left_out"] = write_model(model, parts)
+        write_model(model, parts)
     else:
         data = dump_other(model)
         parts.add_bytes(_OTHER, data)
@@ -295,7 +295,7 @@ def describe_model(path: FilePath) -> FileContents:
     ValueError
         As :func:`load_model`, apart from versions and types.
     """
-    manifest, _, sizes = _read_known(path)
+    manifest, parts, sizes = _read_known(path)
     return FileContents(
         _facts(manifest),
         manifest["kind"],
@@ -305,7 +305,7 @@ def describe_model(path: FilePath) -> FileContents:
             name: ColumnFormat.from_json(column)
             for name, column in manifest["columns"].items()
         },
-        manifest.get("parameters_left_out", []),
+        parameters_left_out(parts),
         sizes,
     )
 

@@ -87,7 +87,7 @@ def is_plain(model: Estimator) -> bool:
     return pipeline is None or RawPreparation.of(pipeline) is not None
 
 
-def write_model(model: Estimator, parts: Parts) -> list[str]:
+def write_model(model: Estimator, parts: Parts) -> None:
     """Write a model for which :func:`is_plain` holds.
 
     Parameters
@@ -95,11 +95,6 @@ def write_model(model: Estimator, parts: Parts) -> list[str]:
     model : estimator
     parts : Parts
         The parts of the model are added.
-
-    Returns
-    -------
-    list of str
-        Parameters that JSON cannot hold, which are left out.
     """
     classifier, pipeline, fixed = _layers(model)
     if fixed is not None:
@@ -110,7 +105,7 @@ def write_model(model: Estimator, parts: Parts) -> list[str]:
     if classifier.feature_encoder_ is not None:
         _write_categories(classifier.feature_encoder_, parts)
     _write_committee(classifier._committee, parts)
-    return _write_classifier(classifier, parts)
+    _write_classifier(classifier, parts)
 
 
 def read_model(parts: Parts) -> Estimator:
@@ -131,6 +126,13 @@ def read_model(parts: Parts) -> Estimator:
         # The rows are not looked at, because the model inside is fitted.
         model.fit(np.zeros((2, 1)), classifier.classes_)
     return model
+
+
+def parameters_left_out(parts: Parts) -> list[str]:
+    """Parameters of the classifier that JSON cannot hold; none for other models."""
+    return (
+        parts.json("classifier")["parameters_left_out"] if "classifier" in parts else []
+    )
 
 
 def _layers(model: Any) -> tuple[Any, Any, Any]:
@@ -157,7 +159,7 @@ def _from_plain_values(values: dict[str, Any]) -> dict[str, Any]:
 # --------------------------------------------------------------------- the classifier
 
 
-def _write_classifier(classifier: AdaptiveHybridClassifier, parts: Parts) -> list[str]:
+def _write_classifier(classifier: AdaptiveHybridClassifier, parts: Parts) -> None:
     parameters, left_out = {}, []
     for name, value in classifier.get_params(deep=False).items():
         try:
@@ -174,7 +176,6 @@ def _write_classifier(classifier: AdaptiveHybridClassifier, parts: Parts) -> lis
         },
     }
     parts.add_json("classifier", content)
-    return left_out
 
 
 def _read_classifier(parts: Parts) -> AdaptiveHybridClassifier:
