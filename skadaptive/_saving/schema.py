@@ -80,9 +80,12 @@ def is_plain(model: Estimator) -> bool:
     classifier, pipeline, _ = _layers(model)
     if type(classifier) is not AdaptiveHybridClassifier:
         return False
+    encoder = classifier.feature_encoder_
+    levels = [] if encoder is None else FittedCategories.of(encoder).levels
     try:
-        to_plain(classifier.classes_)
-    except TypeError:
+        for labels in (classifier.classes_, *levels):
+            to_plain(labels)
+    except TypeError:  # labels such as dates
         return False
     return pipeline is None or RawPreparation.of(pipeline) is not None
 

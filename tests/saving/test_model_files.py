@@ -273,6 +273,17 @@ def test_ours_needs_no_skops_and_no_same_versions(quick, binary, tmp_path, monke
     assert_array_equal(load_model(tmp_path / "it").model.predict(X), model.predict(X))
 
 
+def test_labels_that_json_cannot_hold_are_left_to_skops(quick, binary, tmp_path):
+    pytest.importorskip("skops")
+    X = pd.DataFrame(binary[0][:, :5], columns=list("abcde"))
+    X["day"] = pd.Categorical(pd.date_range("2020", periods=2)[np.arange(400) % 2])
+    model = quick(max_epochs=1).fit(X, binary[1])
+    # skops does not take such labels either, and says so.
+    with pytest.raises(ValueError, match=r"Timestamp would not be read again\. Use"):
+        save_model(tmp_path / "it", model, {}, FACTS)
+    assert not (tmp_path / "it").exists()
+
+
 def test_later_schemas_are_refused(other):
     manifest, parts, _ = read_container(other)
     assert load_model(other).facts == FACTS
