@@ -194,6 +194,21 @@ def _add_compare(parser: argparse.ArgumentParser) -> None:
         "--quick", action="store_true", help="compare only seven quick classifiers"
     )
     parser.add_argument(
+        "--tuned",
+        nargs="?",
+        type=_trials,
+        const=20,
+        metavar="TRIALS",
+        help="add boosted trees tuned on inner folds, with so many settings each; "
+        "default: none, and 20 if TRIALS is left out",
+    )
+    parser.add_argument(
+        "--time-limit",
+        type=float,
+        metavar="SECONDS",
+        help="begin no further fold after this time, and compare what has finished",
+    )
+    parser.add_argument(
         "--save", metavar="FILE", help="save the best one, fitted on all rows"
     )
     parser.add_argument(
@@ -208,6 +223,15 @@ def _add_compare(parser: argparse.ArgumentParser) -> None:
         "--jobs", type=int, metavar="N", help="number of parallel fits; default: 1"
     )
     _add_results(parser)
+
+
+def _trials(text: str) -> int:
+    if text.isdecimal() and int(text) >= 2:
+        return int(text)
+    raise argparse.ArgumentTypeError(
+        f"TRIALS must be a number from 2 on; got {text!r}. Write FILE before --tuned, "
+        "which takes a number that follows it."
+    )
 
 
 def _add_predict(parser: argparse.ArgumentParser) -> None:
@@ -366,6 +390,11 @@ def _compare(options: argparse.Namespace) -> int:
         raise ValueError("--no-reference needs --save FILE: nothing is saved without.")
     if options.folds < 2:
         raise ValueError(f"--folds must be 2 or more; got {options.folds}.")
+    if options.time_limit is not None and not options.time_limit > 0:
+        raise ValueError(
+            "--time-limit must be a positive number of seconds; got "
+            f"{options.time_limit:g}."
+        )
     table = _read_training(options)
     for note in table.notes:
         _print_note(f"note: {note}")
@@ -380,6 +409,8 @@ def _compare(options: argparse.Namespace) -> int:
         groups=table.groups,
         sample_weight=table.sample_weight,
         pos_label=table.target.pos_label,
+        tuned=options.tuned,
+        time_limit=options.time_limit,
         n_jobs=options.jobs,
         random_state=options.seed,
         cache_dir=options.cache,
@@ -509,6 +540,9 @@ def _comparison_values(comparison: Comparison) -> dict[str, Any]:
         "tests": comparison.tests_.reset_index().to_dict("records"),
         "findings": [vars(finding) for finding in comparison.findings_],
         "failures": comparison.failures_,
+        "unfinished": comparison.unfinished_,
+        "time_limit": comparison.time_limit_,
+        "repeatable": not comparison.unfinished_,
         "summary": comparison.summary(),
         "seed": comparison.seed_,
     }

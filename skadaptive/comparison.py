@@ -2,8 +2,9 @@
 
 import html
 import pickle
+import time
 from collections.abc import Callable
-from numbers import Integral
+from numbers import Integral, Real
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import numpy as np
 import pandas as pd
 from sklearn.base import is_classifier
 from sklearn.metrics import get_scorer_names
+from sklearn.model_selection import TimeSeriesSplit
 from sklearn.utils import check_consistent_length, check_random_state
 from sklearn.utils.multiclass import type_of_target
 from sklearn.utils.validation import column_or_1d
@@ -18,6 +20,7 @@ from sklearn.utils.validation import column_or_1d
 from ._assessment.cross_validation import (
     COUNTS,
     LabelledRows,
+    Outcome,
     Protocol,
     collected_warnings,
     fit_and_tune,
@@ -49,7 +52,10 @@ from ._typing import (
     Table,
 )
 from ._warnings import warn
-from .contenders import OURS, default_contenders
+from .contenders import OURS, default_contenders, tuned_contenders
+
+# Rare rows are few: of three folds each still has some to score.
+_N_INNER_FOLDS = 3
 
 
 def compare(  # noqa: PLR0913 - as scikit-learn's cross_validate
@@ -62,6 +68,8 @@ def compare(  # noqa: PLR0913 - as scikit-learn's cross_validate
     groups: ArrayLike | None = None,
     sample_weight: ArrayLike | None = None,
     pos_label: Label | None = None,
+    tuned: int | None = None,
+    time_limit: float | None = None,
     n_jobs: int | None = None,
     random_state: RandomState = None,
     cache_dir: FilePath | None = None,
@@ -98,6 +106,18 @@ def compare(  # noqa: PLR0913 - as scikit-learn's cross_validate
         The positive class. None takes the rare class by the rule of
         :class:`AdaptiveHybridClassifier` and :func:`evaluate`: the second of the two in
         sorted order, unless the first has less than half of its weight.
+    tuned : int, default=None
+        An int adds boosted trees whose parameters are tuned on inner folds, with that
+        many settings each: :func:`skadaptive.contenders.tuned_contenders`. They are
+        tuned for ``scoring`` if it is a measure of probabilities, and for average
+        precision otherwise. The inner folds keep groups together; with a
+        ``TimeSeriesSplit`` for ``cv`` they are ordered in time, too.
+    time_limit : float, default=None
+        Seconds from the call after which no further fold is begun. Only contenders that
+        have finished all folds are compared; ``unfinished_`` has the others. Which
+        these are depends on the machine, so a comparison that its limit ended is not
+        repeatable. Folds that have begun are finished, and the best contender is still
+        fitted on all data.
     n_jobs : int, default=None
         Number of fits that run at a time, as in joblib.
     random_state : int, RandomState instance or None, default=None
@@ -117,13 +137,15 @@ def compare(  # noqa: PLR0913 - as scikit-learn's cross_validate
     Raises
     ------
     ValueError
-        If the data or a parameter is invalid, or if every contender failed.
+        If the data or a parameter is invalid, if every contender failed, or if none
+        finished within ``time_limit``.
 
     Warns
     -----
     UserWarning
-        If a contender failed. If the comparison was interrupted, or the best contender
-        cannot be fitted on all data: the result then has no ``best_``.
+        If a contender failed, or ``time_limit`` ended the comparison. If the comparison
+        was interrupted, or the best contender cannot be fitted on all data: the result
+        then has no ``best_``.
 
     Notes
     -----
@@ -131,7 +153,9 @@ def compare(  # noqa: PLR0913 - as scikit-learn's cross_validate
     rule of :class:`~skadaptive.AdaptiveHybridClassifier`. This classifier tunes it on
     the out-of-fold probabilities of its one fit. Any other is fitted on four fifths of
     the training part, tuned on the last fifth, and fitted again on the whole part; the
-    fit time includes both fits. An ``AdaptiveHybridClassifier`` with a number or a
+    fit time includes both fits. A contender that searches its parameters, such as
+    ``GridSearchCV``, does so once: the fit to four fifths has the parameters that were
+    found on the whole part. An ``AdaptiveHybridClassifier`` with a number or a
     criterion for its ``threshold`` keeps it. The fifth is a random sample of the
     training part, also with a time-ordered ``cv``.
 
@@ -152,6 +176,8 @@ def compare(  # noqa: PLR0913 - as scikit-learn's cross_validate
     >>> comparison.table.index.tolist()
     ['logistic', 'always']
     """
+    started = time.monotonic()
+    _check_time_limit(time_limit)
     X, y, sample_weight, groups = _check_data(X, y, sample_weight, groups)
     data = LabelledRows(X, y, sample_weight, groups, pos_label)
     if isinstance(random_state, Integral):
@@ -160,6 +186,22 @@ def compare(  # noqa: PLR0913 - as scikit-learn's cross_validate
         seed = int(check_random_state(random_state).randint(2**31 - 1))
     contenders = _check_contenders(contenders, X, seed)
     scoring = _check_scoring(scoring)
+    if tuned is not None:
+        added = tuned_contenders(
+            X,
+            tuned,
+            scoring=scoring if isinstance(scoring, str) else "average_precision",
+            cv=_inner_cv(cv),
+            pos_label=data.classes[data.rare],
+            random_state=seed,
+        )
+        taken = sorted(contenders.keys() & added)
+        if taken:
+            raise ValueError(
+                f"tuned adds contenders of names that are taken: {join_names(taken)}. "
+                "Rename yours, or leave tuned out."
+            )
+        contenders |= added
     if cache_dir is not None:
         _check_cacheable(contenders, scoring)
     folds = _folds(cv, data, seed)
@@ -167,27 +209,35 @@ def compare(  # noqa: PLR0913 - as scikit-learn's cross_validate
     texts = set(frame.columns[text_columns(frame)])
     findings = inspect_table(frame, data.rare_rows, folds, texts)
     protocol = Protocol(data, folds, scoring, seed)
-    results, failures, messages, interrupted = run_all(
-        contenders, protocol, n_jobs, cache_dir, verbose
-    )
-    for name, reason in failures.items():
+    deadline = np.inf if time_limit is None else started + time_limit
+    outcome = run_all(contenders, protocol, n_jobs, cache_dir, verbose, deadline)
+    for name, reason in outcome.failures.items():
         warn(f"{name} failed and is left out: {reason}")
-    finished = {name: r for name, r in results.items() if len(r) == len(folds)}
-    if interrupted:
-        if not finished:
-            raise KeyboardInterrupt
-        left = len(contenders) - len(finished) - len(failures)
-        warn(
-            f"Interrupted: contenders compared: {len(finished)}; not finished: {left}. "
-            "No contender was fitted on all rows.",
-        )
+    finished = {n: r for n, r in outcome.results.items() if len(r) == len(folds)}
+    unfinished = {
+        name: len(outcome.results.get(name, {}))
+        for name in contenders
+        if name not in finished and name not in outcome.failures
+    }
+    if outcome.interrupted and not finished:
+        raise KeyboardInterrupt
     if not finished:
-        raise ValueError(
-            "Every contender failed: "
-            + "; ".join(f"{name}: {reason}" for name, reason in failures.items())
-        )
-    comparison = Comparison(protocol, finished, findings, failures, messages)
-    if not interrupted:
+        raise ValueError(_why_nothing_finished(outcome, len(folds), time_limit))
+    counts = f"contenders compared: {len(finished)}; not finished: {len(unfinished)}."
+    if outcome.interrupted:
+        warn(f"Interrupted: {counts} No contender was fitted on all rows.")
+    elif outcome.out_of_time:
+        warn(f"The time limit of {time_limit:g} s was reached: {counts}")
+    comparison = Comparison(
+        protocol,
+        finished,
+        findings,
+        outcome.failures,
+        outcome.messages,
+        unfinished,
+        time_limit if outcome.out_of_time and not outcome.interrupted else None,
+    )
+    if not outcome.interrupted:
         best = comparison.best_name_
         try:
             comparison._fit_best(contenders[best], data)
@@ -236,12 +286,19 @@ class Comparison:
         times in seconds and the numbers of rows.
     failures_ : dict of str to str
         Reason of the failure, for each contender that failed.
+    unfinished_ : dict of str to int
+        Number of finished folds, for each contender that a time limit or an interrupt
+        has kept from finishing all. These contenders are in no table.
+    time_limit_ : float or None
+        The time limit in seconds, if it ended the comparison. The result is then not
+        repeatable.
     warnings_ : dict of str to list of str
         Messages of the warnings, for each contender that raised some.
     test_folds_ : list of ndarray
         Test rows of each fold.
     seed_ : int
-        Seed of the folds and of the contenders. As ``random_state`` it repeats them.
+        Seed of the folds and of the contenders. As ``random_state`` it repeats them,
+        but for which contenders a time limit leaves out.
     findings_ : list of skadaptive.comparison.Finding
         Properties of the table that can spoil a comparison.
     scoring_ : str
@@ -278,6 +335,8 @@ class Comparison:
         findings: list[Finding],
         failures: dict[str, str],
         messages: dict[str, list[str]],
+        unfinished: dict[str, int],
+        time_limit: float | None,
     ) -> None:
         data, folds = protocol.data, protocol.folds
         self.scoring_ = protocol.column
@@ -290,6 +349,8 @@ class Comparison:
         self.test_folds_ = [test for _, test in folds]
         self.findings_ = findings
         self.failures_ = failures
+        self.unfinished_ = unfinished
+        self.time_limit_ = time_limit
         self.warnings_ = messages
         rows = [
             {"contender": name, "fold": fold, **row}
@@ -474,8 +535,26 @@ class Comparison:
                 "Scores this near perfect are seldom real: look for a column that is "
                 "known only after the outcome is."
             )
+        if self.unfinished_:
+            lines.append(self._ended_early())
         lines += [f"{name} failed: {why}" for name, why in self.failures_.items()]
         return lines + [finding.message for finding in self.findings_]
+
+    def _ended_early(self) -> str:
+        """Which contenders are missing, why, and what that means for the result."""
+        n_folds = len(self.test_folds_)
+        names = [
+            f"{name} ({done} of {n_folds} folds)" if done else name
+            for name, done in self.unfinished_.items()
+        ]
+        left = f"{join_names(names)} did not finish and cannot be ranked."
+        if self.time_limit_ is None:
+            return f"An interrupt ended the comparison. {left}"
+        return (
+            f"The time limit of {self.time_limit_:g} s ended the comparison. {left} "
+            "Which contenders finish depends on the machine, so this result is not "
+            "repeatable."
+        )
 
     def _shown(self) -> pd.DataFrame:
         columns = list(dict.fromkeys([self.scoring_, *COLUMNS]))
@@ -684,6 +763,36 @@ def _check_contenders(contenders: Any, X: Any, seed: int) -> dict[str, Estimator
                 "threshold need. Put CalibratedClassifierCV around it."
             )
     return {str(name): model for name, model in contenders.items()}
+
+
+def _inner_cv(cv: Any) -> Any:
+    """Inner folds that respect the order of rows, if the outer ones do."""
+    if not isinstance(cv, TimeSeriesSplit):
+        return _N_INNER_FOLDS
+    return TimeSeriesSplit(_N_INNER_FOLDS, gap=cv.gap)
+
+
+def _check_time_limit(time_limit: Any) -> None:
+    is_number = isinstance(time_limit, Real) and not isinstance(time_limit, bool)
+    if time_limit is not None and not (is_number and time_limit > 0):
+        raise ValueError(
+            f"time_limit must be a positive number of seconds, or None for no limit; "
+            f"got {time_limit!r}."
+        )
+
+
+def _why_nothing_finished(
+    outcome: Outcome, n_folds: int, time_limit: float | None
+) -> str:
+    reasons = "; ".join(f"{name}: {why}" for name, why in outcome.failures.items())
+    if not outcome.out_of_time:
+        return f"Every contender failed: {reasons}"
+    failed = f" These failed: {reasons}." if reasons else ""
+    return (
+        f"No contender finished its {n_folds} folds within the time limit of "
+        f"{time_limit:g} s.{failed} Allow more time, ask for fewer folds, or compare "
+        "quicker contenders. A cache keeps finished folds for the next run."
+    )
 
 
 def _check_cacheable(contenders: dict[str, Estimator], scoring: Any) -> None:

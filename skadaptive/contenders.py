@@ -6,6 +6,7 @@ part of its pipeline, so it is learnt from the training rows of each fold alone.
 
 from dataclasses import dataclass
 from importlib.util import find_spec
+from numbers import Integral
 from typing import Any, Self
 
 import numpy as np
@@ -21,8 +22,9 @@ from sklearn.utils.validation import check_is_fitted
 
 from ._features.categories import categorical_columns, one_hot
 from ._features.text import FittedTexts, TextEncoder, text_columns
-from ._sklearn_compat import safe_indexing
-from ._typing import ArrayLike, Estimator, FloatArray, Table
+from ._sklearn_compat import effective_n_threads, safe_indexing
+from ._tuning import TunedTrees
+from ._typing import ArrayLike, Estimator, FloatArray, Label, Table
 from .classifier import AdaptiveHybridClassifier
 
 OURS = "AdaptiveHybridClassifier"
@@ -64,7 +66,12 @@ def default_contenders(
     Returns
     -------
     dict of str to classifier
-        The contenders. XGBoost and LightGBM are among them where they are installed.
+        The contenders. XGBoost, LightGBM and CatBoost are among them where they are
+        installed. CatBoost takes categories and missing values as they are.
+
+    See Also
+    --------
+    tuned_contenders : Boosted trees with tuned parameters.
     """
     from imblearn.combine import SMOTETomek
     from imblearn.ensemble import (
@@ -88,15 +95,15 @@ def default_contenders(
         "balanced random forest": table_pipeline(
             BalancedRandomForestClassifier(**seed), scale=False
         ),
-        "histogram boosting": _trees(HistGradientBoostingClassifier(**seed)),
+        **{
+            name: _prepared_trees(X, trees)
+            for name, trees in _installed_trees(random_state).items()
+        },
     }
     if find_spec("xgboost"):
-        made["XGBoost"] = _trees(XGBoost(**seed))
-        made["XGBoost (scale_pos_weight)"] = _trees(XGBoost(balanced=True, **seed))
-    if find_spec("lightgbm"):
-        from lightgbm import LGBMClassifier
-
-        made["LightGBM"] = _trees(LGBMClassifier(verbose=-1, **seed))
+        made["XGBoost (scale_pos_weight)"] = _prepared_trees(
+            X, XGBoost(balanced=True, **seed)
+        )
     made |= {
         "MLPClassifier": table_pipeline(MLPClassifier(**seed)),
         "Keras MLP (cross-entropy)": network(loss_weights=cross_entropy),
@@ -123,6 +130,93 @@ def default_contenders(
     return {name: made[name] for name in _QUICK} if quick else made
 
 
+def tuned_contenders(
+    X: Table,
+    n_trials: int = 20,
+    *,
+    scoring: str = "average_precision",
+    cv: Any = 3,
+    pos_label: Label | None = None,
+    random_state: int | None = None,
+) -> dict[str, Estimator]:
+    """Boosted trees whose parameters are tuned on inner folds, by name.
+
+    Each fit tries the default parameters of the library and ``n_trials - 1`` random
+    settings on the inner folds of its own training rows, and fits the best of them to
+    all of these. The preparation of the table is fitted once, before the inner folds;
+    it takes no labels.
+
+    Parameters
+    ----------
+    X : DataFrame or ndarray of shape (n_samples, n_features)
+        The table, of which only the dtypes are used, and which columns hold free text.
+    n_trials : int, default=20
+        Number of settings, from 2 on. More of them find better ones, and take as much
+        more time.
+    scoring : str, default="average_precision"
+        The score that chooses: "average_precision", "roc_auc", "brier_score",
+        "neg_brier_score" or "neg_log_loss". Any other name stands for average
+        precision, because a measure of predicted labels depends on a threshold, which
+        is tuned later.
+    cv : int or splitter, default=3
+        An int makes that many stratified, shuffled folds, which keep groups together.
+        ``TimeSeriesSplit`` suits rows in the order of time.
+    pos_label : label, default=None
+        The rare class. None finds it as :class:`AdaptiveHybridClassifier` does.
+    random_state : int or None, default=None
+        The seed of the trees, the settings and the inner folds.
+
+    Returns
+    -------
+    dict of str to classifier
+        "histogram boosting (tuned)", and "XGBoost (tuned)", "LightGBM (tuned)" and
+        "CatBoost (tuned)" where these are installed.
+
+    Raises
+    ------
+    ValueError
+        If ``n_trials`` is no int from 2 on.
+    """
+    if isinstance(n_trials, bool) or not isinstance(n_trials, Integral) or n_trials < 2:
+        raise ValueError(
+            "The number of settings to try must be an int from 2 on, of which the "
+            f"first is the library's defaults; got {n_trials!r}."
+        )
+    options: dict[str, Any] = {"scoring": scoring, "cv": cv, "pos_label": pos_label}
+    options |= {"n_trials": int(n_trials), "random_state": random_state}
+    return {
+        f"{name} (tuned)": _prepared_trees(X, trees, TunedTrees(trees, **options))
+        for name, trees in _installed_trees(random_state).items()
+    }
+
+
+def _installed_trees(random_state: int | None) -> dict[str, Estimator]:
+    """Boosted trees of each library that is installed, with default parameters."""
+    seed: dict[str, Any] = {"random_state": random_state}
+    made: dict[str, Estimator] = {
+        "histogram boosting": HistGradientBoostingClassifier(**seed)
+    }
+    if find_spec("xgboost"):
+        made["XGBoost"] = XGBoost(**seed)
+    if find_spec("lightgbm"):
+        from lightgbm import LGBMClassifier
+
+        made["LightGBM"] = LGBMClassifier(verbose=-1, **seed)
+    if find_spec("catboost"):
+        made["CatBoost"] = CatBoost(**seed)
+    return made
+
+
+def _prepared_trees(
+    X: Table, trees: Estimator, tuned: Estimator | None = None
+) -> Estimator:
+    """Trees, or a search around them, after the preparation that they need."""
+    classifier = trees if tuned is None else tuned
+    if isinstance(trees, CatBoost):
+        return raw_pipeline(X, classifier)
+    return table_pipeline(classifier, impute=False, scale=False)
+
+
 def _network(**parameters: Any) -> AdaptiveHybridClassifier:
     defaults = {
         "hidden_layer_sizes": (64, 32),
@@ -132,10 +226,6 @@ def _network(**parameters: Any) -> AdaptiveHybridClassifier:
         "calibration": None,
     }
     return AdaptiveHybridClassifier(**{**defaults, **parameters})
-
-
-def _trees(classifier: Estimator) -> Estimator:
-    return table_pipeline(classifier, impute=False, scale=False)
 
 
 # ------------------------------------------------------------------------ preparation
@@ -363,40 +453,28 @@ def _date_features(X: Any) -> pd.DataFrame:
     return pd.DataFrame(columns, index=X.index).astype(float)
 
 
-class XGBoost(ClassifierMixin, BaseEstimator):
-    """XGBClassifier that takes labels of any kind.
+# ------------------------------------------------------------ trees of other libraries
 
-    Parameters
-    ----------
-    balanced : bool, default=False
-        Whether ``scale_pos_weight`` is the weight of the class of index 0 in
-        ``classes_`` over that of the class of index 1, among the rows of ``fit``.
-        XGBoost's positive class is the class of index 1, whether or not it is the
-        rare one. True needs two classes.
-    random_state : int or None, default=None
-        The seed of XGBoost.
 
-    Attributes
-    ----------
-    classes_ : ndarray of shape (n_classes,)
-        The class labels, sorted.
-    booster_ : xgboost.XGBClassifier
-        The fitted classifier.
+class _ForeignTrees(ClassifierMixin, BaseEstimator):
+    """Boosted trees of a library that wants labels from 0 on: any labels will do here.
+
+    A subclass has ``_fit_trees`` and ``_as_input``.
     """
 
-    def __init__(self, balanced: bool = False, random_state: int | None = None) -> None:
-        self.balanced = balanced
-        self.random_state = random_state
+    classes_: np.ndarray
+    booster_: Any
 
     def fit(
         self, X: Table, y: ArrayLike, sample_weight: ArrayLike | None = None
     ) -> Self:
-        """Fit XGBoost to the rows.
+        """Fit the trees to the rows.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            The features, which are numbers, or NaN where missing.
+            The features, which are numbers, or NaN where missing. CatBoost also takes a
+            DataFrame with columns of strings and categories.
         y : array-like of shape (n_samples,)
             The class labels of the rows.
         sample_weight : array-like of shape (n_samples,), default=None
@@ -407,15 +485,8 @@ class XGBoost(ClassifierMixin, BaseEstimator):
         self
             The fitted classifier.
         """
-        from xgboost import XGBClassifier
-
         self.classes_, codes = np.unique(y, return_inverse=True)
-        options = {"random_state": self.random_state}
-        if self.balanced:
-            totals = np.bincount(codes, sample_weight)
-            options["scale_pos_weight"] = totals[0] / totals[1]
-        self.booster_ = XGBClassifier(**options)
-        self.booster_.fit(X, codes, sample_weight=sample_weight)
+        self._fit_trees(X, codes, sample_weight)
         return self
 
     def predict(self, X: Table) -> np.ndarray:
@@ -447,4 +518,123 @@ class XGBoost(ClassifierMixin, BaseEstimator):
             The probabilities, with columns in the order of ``classes_``.
         """
         check_is_fitted(self)
-        return self.booster_.predict_proba(X)
+        return self.booster_.predict_proba(self._as_input(X))
+
+    def _fit_trees(
+        self, X: Table, codes: np.ndarray, sample_weight: ArrayLike | None
+    ) -> None:
+        raise NotImplementedError
+
+    def _as_input(self, X: Table) -> Table:
+        """The rows in the form that the library takes."""
+        return X
+
+
+class XGBoost(_ForeignTrees):
+    """XGBClassifier that takes labels of any kind.
+
+    Parameters
+    ----------
+    balanced : bool, default=False
+        Whether ``scale_pos_weight`` is the weight of the class of index 0 in
+        ``classes_`` over that of the class of index 1, among the rows of ``fit``.
+        XGBoost's positive class is the class of index 1, whether or not it is the
+        rare one. True needs two classes.
+    random_state : int or None, default=None
+        The seed of XGBoost.
+    options : dict or None, default=None
+        Further parameters of ``XGBClassifier``, such as ``{"max_depth": 3}``.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        The class labels, sorted.
+    booster_ : xgboost.XGBClassifier
+        The fitted classifier.
+    """
+
+    def __init__(
+        self,
+        balanced: bool = False,
+        random_state: int | None = None,
+        options: dict[str, Any] | None = None,
+    ) -> None:
+        self.balanced = balanced
+        self.random_state = random_state
+        self.options = options
+
+    def _fit_trees(
+        self, X: Table, codes: np.ndarray, sample_weight: ArrayLike | None
+    ) -> None:
+        from xgboost import XGBClassifier
+
+        options = {"random_state": self.random_state}
+        if self.balanced:
+            totals = np.bincount(codes, sample_weight)
+            options["scale_pos_weight"] = totals[0] / totals[1]
+        self.booster_ = XGBClassifier(**options | (self.options or {}))
+        self.booster_.fit(X, codes, sample_weight=sample_weight)
+
+
+class CatBoost(_ForeignTrees):
+    """CatBoostClassifier that takes a table and labels as they are.
+
+    Columns of strings and categories are CatBoost's own categorical features, of which
+    a missing value is the category "". Missing numbers remain missing. CatBoost writes
+    neither files nor lines, and takes as many threads as scikit-learn's trees would
+    (``OMP_NUM_THREADS``).
+
+    Parameters
+    ----------
+    random_state : int or None, default=None
+        The seed of CatBoost.
+    options : dict or None, default=None
+        Further parameters of ``CatBoostClassifier``, such as ``{"depth": 3}``.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        The class labels, sorted.
+    categories_ : list of int
+        The columns of ``fit`` that held strings or categories.
+    booster_ : catboost.CatBoostClassifier
+        The fitted classifier.
+    """
+
+    def __init__(
+        self, random_state: int | None = None, options: dict[str, Any] | None = None
+    ) -> None:
+        self.random_state = random_state
+        self.options = options
+
+    def _fit_trees(
+        self, X: Table, codes: np.ndarray, sample_weight: ArrayLike | None
+    ) -> None:
+        from catboost import CatBoostClassifier
+
+        self.categories_ = categorical_columns(X)
+        options = {
+            "random_state": self.random_state,
+            "verbose": 0,
+            "allow_writing_files": False,
+            "thread_count": effective_n_threads(),
+        }
+        self.booster_ = CatBoostClassifier(**options | (self.options or {}))
+        self.booster_.fit(
+            self._as_input(X),
+            codes,
+            cat_features=self.categories_,
+            sample_weight=sample_weight,
+        )
+
+    def _as_input(self, X: Table) -> Table:
+        if not isinstance(X, pd.DataFrame):
+            return np.asarray(X, dtype=float)
+        columns = {}
+        for i, (name, column) in enumerate(X.items()):
+            if i in self.categories_:
+                texts = column.astype(object).where(column.notna(), "").map(str)
+                columns[name] = texts.astype(object)
+            else:
+                columns[name] = column.to_numpy(dtype=float, na_value=np.nan)
+        return pd.DataFrame(columns, index=X.index)

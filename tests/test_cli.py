@@ -24,7 +24,11 @@ from skadaptive._io import atomic
 from skadaptive._io.columns import ColumnFormat
 from skadaptive._saving import model_files, other_models
 from skadaptive.comparison import compare
-from skadaptive.contenders import default_contenders, table_pipeline
+from skadaptive.contenders import (
+    default_contenders,
+    table_pipeline,
+    tuned_contenders,
+)
 from skadaptive.datasets import load_rare
 from skadaptive.evaluation import evaluate
 
@@ -156,6 +160,87 @@ def test_one_rule_for_the_rare_class(
     assert comparison.pos_label_ == positive
     classifier = quick(cv=2, max_epochs=1).fit(frame[["x"]], y, sample_weight=weight)
     assert evaluate(classifier, frame[["x"]], y).pos_label_ == positive
+
+
+class Slow(GaussianNB):
+    """Each of its fits takes ten seconds of a clock that stands still otherwise."""
+
+    now = 0.0  # of the class: clones share it
+
+    def fit(self, X, y, sample_weight=None):
+        Slow.now += 10
+        return super().fit(X, y, sample_weight)
+
+
+@pytest.mark.filterwarnings("always:The time limit")
+def test_a_time_limit_is_told_wherever_the_result_is(here, capsys, monkeypatch):
+    monkeypatch.setattr(Slow, "now", 0.0)
+    monkeypatch.setattr("time.monotonic", lambda: Slow.now)
+    monkeypatch.setattr(
+        "skadaptive.comparison.default_contenders",
+        lambda X, **parameters: {
+            "first": table_pipeline(GaussianNB()),
+            "second": table_pipeline(Slow()),
+            "third": table_pipeline(GaussianNB()),
+        },
+    )
+    command = ["compare", "train.csv", "--target", "diagnosis", "--folds", "2"]
+    # The second contender begins one of its two folds.
+    limited = [*command, "--time-limit", "15"]
+    said = (
+        "The time limit of 15 s ended the comparison. second (1 of 2 folds) and third "
+    )
+    assert cli.main([*limited, "--report", "limited.html", "--json"]) == 0
+    out, error = capsys.readouterr()
+    assert "limit of 15 s was reached: contenders compared: 1; not finished: 2" in error
+    found = json.loads(out)
+    assert found["best"] == "first" and len(found["ranking"]) == 1
+    assert found["time_limit"] == 15 and found["repeatable"] is False
+    assert found["unfinished"] == {"second": 1, "third": 0}
+    assert any(said in line for line in found["summary"])
+    page = (here / "limited.html").read_text()
+    assert said in page and "not repeatable" in page and "15 seconds, reached" in page
+    assert "did not finish</h3>" in page and "1 of 2 folds" in page
+    assert "The time limit left out second and third. Run" in page
+    Slow.now = 0.0
+    assert cli.main([*limited, "--save", "limited.skops"]) == 0
+    out = capsys.readouterr().out
+    assert said in out and "not repeatable" in out and "limited.skops" in out
+    assert (here / "limited.skops").exists()
+    Slow.now = 0.0
+    assert cli.main([*command, "--time-limit", "1000", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["time_limit"] is None and found["repeatable"] is True
+    assert not any("limit" in line for line in found["summary"])
+
+
+@pytest.mark.parametrize(("given", "tuned"), [([], 20), (["3"], 3), (None, None)])
+def test_tuned_trees_are_asked_for(here, monkeypatch, one_contender, given, tuned):
+    asked = []
+    monkeypatch.setattr(
+        "skadaptive.comparison.tuned_contenders",
+        lambda X, n_trials, **options: asked.append((n_trials, options)) or {},
+    )
+    command = ["compare", "train.csv", "--target", "diagnosis", "--folds", "2"]
+    command += [] if given is None else ["--tuned", *given]
+    assert cli.main([*command, "--scoring", "roc_auc", "--seed", "5"]) == 0
+    assert [trials for trials, _ in asked] == ([] if tuned is None else [tuned])
+    for _, options in asked:
+        assert options == {
+            "scoring": "roc_auc",
+            "cv": 3,
+            "pos_label": "malignant",
+            "random_state": 5,
+        }
+
+
+@pytest.mark.parametrize("given", ["train.csv", "1", "-3", "2.5"])
+def test_a_number_of_trials_is_needed(capsys, given):
+    with pytest.raises(SystemExit) as exit:
+        cli.main(["compare", "--target", "diagnosis", "--tuned", given])
+    assert exit.value.code == 2
+    error = " ".join(capsys.readouterr().err.split())
+    assert "number from 2 on" in error and "FILE before --tuned" in error
 
 
 def test_no_hint_if_the_value_is_given(folder, capsys, one_contender):
@@ -475,6 +560,14 @@ def test_decisions_that_a_model_cannot_make(model, capsys, quick, multiclass):
         ("compare train.csv --target diagnosis --drop x", "no column x"),
         ("compare train.csv --target diagnosis --folds 1", "--folds must be 2"),
         ("compare train.csv --target diagnosis --scoring f11", "scoring must be"),
+        (
+            "compare train.csv --target diagnosis --time-limit 0",
+            "--time-limit must be a positive number of seconds; got 0",
+        ),
+        (
+            "compare train.csv --target diagnosis --quick --time-limit 1e-9",
+            "No contender finished its 5 folds within the time limit of 1e-09 s",
+        ),
         ("compare train.csv --target diagnosis --report no/r.html", "no folder"),
         (
             "compare train.csv --target diagnosis --time a --group b",
@@ -550,7 +643,10 @@ def test_every_default_contender_can_be_saved(here):
     frame = pd.read_csv("train.csv")
     frame["day"] = pd.date_range("2020-01-01", periods=len(frame))
     X, y = frame.drop(columns="diagnosis"), frame["diagnosis"]
-    for name, model in default_contenders(X, random_state=0).items():
+    made = default_contenders(X, random_state=0) | tuned_contenders(X, 2)
+    for name, model in made.items():
+        if name in ("histogram boosting (tuned)", "LightGBM (tuned)"):
+            continue  # the same types as without tuning, and XGBoost (tuned)
         if name.startswith("Keras MLP") and "(SMOTE)" not in name:
             continue  # the same types as with SMOTE
         fitted = model.fit(X, y)

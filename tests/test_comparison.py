@@ -14,6 +14,7 @@ from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import average_precision_score, f1_score, recall_score
 from sklearn.model_selection import (
+    GridSearchCV,
     StratifiedKFold,
     TimeSeriesSplit,
     cross_val_predict,
@@ -31,6 +32,8 @@ from skadaptive._committee.threshold_tuning import tune_threshold
 from skadaptive._parameters import rare_class
 from skadaptive.contenders import default_contenders, table_pipeline
 from skadaptive.thresholds import f1
+
+TUNED = "histogram boosting (tuned)"
 
 
 class Recorder(ClassifierMixin, BaseEstimator):
@@ -57,6 +60,22 @@ class Recorder(ClassifierMixin, BaseEstimator):
         # Some order, so that there is something to rank by.
         p = np.clip(np.asarray(X)[:, 1] / 10 + 0.5, 0, 1)
         return np.column_stack([1 - p, p])
+
+
+class Slow(GaussianNB):
+    """Each of its fits takes ten seconds of a clock that stands still otherwise."""
+
+    now = 0.0  # of the class: clones share it
+
+    def fit(self, X, y, sample_weight=None):
+        Slow.now += 10
+        return super().fit(X, y, sample_weight)
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    Slow.now = 0.0
+    monkeypatch.setattr("time.monotonic", lambda: Slow.now)
 
 
 def recall_of_ones(estimator, X, y):
@@ -264,7 +283,8 @@ def test_every_default_contender_works(mixed):
     made = default_contenders(X, random_state=0)
     found = compare(X, y, cv=2, random_state=0, verbose=0)
     assert not found.failures_
-    installed = 2 * bool(find_spec("xgboost")) + bool(find_spec("lightgbm"))
+    installed = sum(map(bool, map(find_spec, ["lightgbm", "catboost"])))
+    installed += 2 * bool(find_spec("xgboost"))
     assert sorted(found.table.index) == sorted(made) and len(made) == 19 + installed
     assert found.pos_label_ == "fraud"
     numbers = found.table.drop(columns=[c for c in found.table if "rank" in c])
@@ -425,6 +445,90 @@ def test_an_interrupt_keeps_what_is_finished(binary, folds, logistic):
         compare(*binary, contenders={"stopped": stopped}, cv=folds, verbose=0)
 
 
+def test_what_an_interrupt_left_out_is_told(binary, folds, logistic):
+    stopped = Recorder(fails_on=3, error=KeyboardInterrupt)
+    contenders = {"logistic": logistic, "stopped": stopped, "never begun": logistic}
+    with pytest.warns(UserWarning, match="Interrupted"):
+        found = compare(*binary, contenders=contenders, cv=folds, verbose=0)
+    assert found.unfinished_ == {"stopped": 1, "never begun": 0}
+    assert found.time_limit_ is None
+    (line,) = [line for line in found.summary() if "An interrupt ended" in line]
+    assert "stopped (1 of 4 folds) and never begun did not finish" in line
+
+
+@pytest.mark.parametrize("limit", [100, 139])
+def test_a_time_limit_keeps_what_is_finished(binary, folds, logistic, clock, limit):
+    """A fold of the slow ones takes 20 s: two fits."""
+    contenders = {"a": Slow(), "b": logistic, "c": Slow(), "d": logistic}
+    options = {"contenders": contenders, "cv": folds, "random_state": 0, "verbose": 0}
+    with pytest.warns(UserWarning, match=f"limit of {limit} s .* 2; not finished: 2"):
+        found = compare(*binary, time_limit=limit, **options)
+    assert sorted(found.table.index) == ["a", "b"] and len(found.folds_) == 8
+    begun = int(np.ceil((limit - 80) / 20))  # a fold that has begun is finished
+    assert found.unfinished_ == {"c": begun, "d": 0} and found.time_limit_ == limit
+    (line,) = [line for line in found.summary() if "time limit" in line]
+    assert f"c ({begun} of 4 folds) and d did not finish" in line
+    assert f"limit of {limit} s ended" in line and "not repeatable" in line
+    assert line in repr(found)
+    # Whatever is compared is what it is without a limit, and the best can be used.
+    whole = compare(*binary, **options)
+    drop = ["fit_time", "predict_time"]
+    same = whole.folds_[whole.folds_["contender"].isin(["a", "b"])]
+    pd.testing.assert_frame_equal(
+        found.folds_.drop(columns=drop), same.drop(columns=drop)
+    )
+    assert len(found.best_.predict(binary[0])) == len(binary[1])
+
+
+def test_a_limit_that_is_not_reached_changes_nothing(binary, folds, clock):
+    options = {"contenders": {"it": Slow()}, "cv": folds, "verbose": 0}
+    found = compare(*binary, time_limit=80, **options)  # reached, but nothing is left
+    assert found.time_limit_ is None and found.unfinished_ == {}
+    assert not any("limit" in line for line in found.summary())
+
+
+def test_a_limit_holds_for_other_processes(binary, folds, logistic):
+    contenders = {"it": logistic, "that": logistic}
+    options = {"contenders": contenders, "cv": folds, "n_jobs": 2, "verbose": 0}
+    found = compare(*binary, time_limit=3600, **options)
+    assert sorted(found.table.index) == ["it", "that"] and not found.unfinished_
+    with pytest.raises(ValueError, match="within the time limit of 1e-09 s"):
+        compare(*binary, time_limit=1e-9, **options)
+
+
+def test_a_limit_in_which_nothing_finishes(binary, folds, clock, tmp_path):
+    options = {"cv": folds, "verbose": 0, "random_state": 0, "cache_dir": tmp_path}
+    with pytest.raises(ValueError, match="No contender finished its 4 folds within"):
+        compare(*binary, contenders={"it": Slow()}, time_limit=60, **options)
+    # The three folds that were begun are not fitted again.
+    Slow.now = 0.0
+    found = compare(*binary, contenders={"it": Slow()}, time_limit=60, **options)
+    assert not found.unfinished_ and Slow.now == 20 + 20
+
+
+def test_failures_within_the_limit_are_told(binary, folds, monkeypatch):
+    times = iter([0.0, 0.0])  # of the call and of the first fold
+    monkeypatch.setattr("time.monotonic", lambda: next(times, 1.0))
+    contenders = {"broken": Recorder(fails_on=1), "it": Slow()}
+    options = {"contenders": contenders, "cv": folds, "verbose": 0}
+    message = "0.5 s. These failed: broken: .* Allow more"
+    with pytest.raises(ValueError, match=message), pytest.warns(match="broken failed"):
+        compare(*binary, time_limit=0.5, **options)
+
+
+def test_a_search_is_not_repeated_for_the_threshold(binary, folds):
+    search = GridSearchCV(Recorder(), {"error": [ValueError, TypeError]}, cv=3)
+    for contender in (search, table_pipeline(search, scale=False)):
+        Recorder.seen = []
+        found = compare(*binary, contenders={"it": contender}, cv=folds[:1], verbose=0)
+        # Six fits and that of the best, once more on four fifths, and all again.
+        sizes = [len(rows) for rows in Recorder.seen]
+        assert len(sizes) == 2 * (6 + 1 + 1)
+        assert sizes[6] == 300 and sizes[7] == 240
+        fitted = found.best_.estimator_.estimator
+        assert hasattr(getattr(fitted, "steps", [(0, fitted)])[-1][1], "cv_results_")
+
+
 def test_finished_folds_are_taken_up_again(binary, folds, tmp_path):
     X, y = binary
     options = {"cv": folds, "cache_dir": tmp_path, "random_state": 0, "verbose": 0}
@@ -512,6 +616,17 @@ def test_it_can_be_looked_at_and_pickled(binary, folds, logistic, capsys):
         ({"sample_weight": -np.ones(400)}, "Negative values"),
         ({"pos_label": 2}, "pos_label=2 is none of the classes, 0, 1"),
         ({"cv": 1}, "cv must be an int from 2 on"),
+        ({"time_limit": 0}, "time_limit must be a positive number of seconds, .* 0"),
+        ({"time_limit": float("nan")}, "time_limit must be a positive"),
+        ({"time_limit": True}, "time_limit must be a positive"),
+        ({"time_limit": "60"}, "time_limit must be a positive"),
+        ({"tuned": 1}, "settings to try must be an int from 2 on, .* 1"),
+        ({"tuned": True}, "settings to try must be an int from 2 on"),
+        ({"tuned": 2.0}, "settings to try must be an int from 2 on"),
+        (
+            {"tuned": 2, "contenders": {TUNED: DummyClassifier()}},
+            "names that are taken: histogram boosting",
+        ),
         ({"groups": [None, *range(399)]}, "groups has 1 missing"),
         ({"groups": np.zeros(400)}, "All rows are of one group"),
         ({"X": pd.DataFrame(np.zeros((400, 2)), columns=["a", "a"])}, "same name: 'a'"),

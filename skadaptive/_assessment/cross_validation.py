@@ -4,7 +4,7 @@ import contextlib
 import time
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import joblib
 import numpy as np
@@ -13,6 +13,7 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.metrics import confusion_matrix, get_scorer
 from sklearn.model_selection import FixedThresholdClassifier
 from sklearn.pipeline import Pipeline
+from sklearn.utils.validation import has_fit_parameter
 
 from .._committee.folds import NothingHeldOut, make_folds
 from .._committee.scoring import KnownPredictions
@@ -87,11 +88,12 @@ class Protocol:
         return joblib.hash((rows, self.folds, self.scoring, self.seed, __version__))
 
 
-def run_all(contenders, protocol, n_jobs=None, cache_dir=None, verbose=0):
-    """Fit and measure every contender on every fold.
+@dataclass
+class Outcome:
+    """What the fits of a comparison have given so far.
 
-    Returns
-    -------
+    Attributes
+    ----------
     results : dict of dict
         Results of ``_run_fold`` by contender and number of the fold.
     failures : dict of str
@@ -99,6 +101,37 @@ def run_all(contenders, protocol, n_jobs=None, cache_dir=None, verbose=0):
     messages : dict of list of str
         Warnings of each contender.
     interrupted : bool
+        Whether the user interrupted the comparison.
+    out_of_time : bool
+        Whether fits were left out, because the time was up.
+    """
+
+    results: dict[str, dict[int, tuple]] = field(default_factory=dict)
+    failures: dict[str, str] = field(default_factory=dict)
+    messages: dict[str, list[str]] = field(default_factory=dict)
+    interrupted: bool = False
+    out_of_time: bool = False
+
+
+def run_all(
+    contenders, protocol, n_jobs=None, cache_dir=None, verbose=0, deadline=np.inf
+):
+    """Fit and measure every contender on every fold.
+
+    Parameters
+    ----------
+    contenders : dict of str to classifier
+    protocol : Protocol
+    n_jobs : int, default=None
+    cache_dir : str or path-like, default=None
+    verbose : int, default=0
+    deadline : float, default=inf
+        Value of ``time.monotonic`` from which on no fold is begun. Those that have
+        begun are finished.
+
+    Returns
+    -------
+    Outcome
     """
     run, key = _run_fold, None
     if cache_dir is not None:
@@ -106,27 +139,38 @@ def run_all(contenders, protocol, n_jobs=None, cache_dir=None, verbose=0):
         # The key stands for the protocol, and is computed once instead of in each task.
         run, key = memory.cache(_run_fold, ignore=["protocol"]), protocol.key
     n_folds = len(protocol.folds)
-    tasks = (
-        joblib.delayed(_attempt)(run, name, model, protocol, fold, key)
-        for name, model in contenders.items()
-        for fold in range(n_folds)
-    )
-    results, failures, messages, interrupted = {}, {}, {}, False
-    with _progress(len(contenders) * n_folds, verbose) as advance:
-        parallel = joblib.Parallel(n_jobs, return_as="generator_unordered")
+    outcome = Outcome()
+    # With a deadline, joblib takes a task only when a process is free for it.
+    ahead = "2 * n_jobs" if deadline == np.inf else "n_jobs"
+    with _progress_bar(len(contenders) * n_folds, verbose) as show:
+
+        def tasks():
+            for name, model in contenders.items():
+                for fold in range(n_folds):
+                    if time.monotonic() >= deadline:
+                        outcome.out_of_time = True
+                        return
+                    show(f"{name}, fold {fold + 1}/{n_folds}")
+                    yield joblib.delayed(_attempt)(
+                        run, name, model, protocol, fold, key
+                    )
+
+        parallel = joblib.Parallel(
+            n_jobs, return_as="generator_unordered", pre_dispatch=ahead
+        )
         try:
-            for name, fold, result, warned, failure in parallel(tasks):
+            for name, fold, result, warned, failure in parallel(tasks()):
                 if failure:
-                    failures.setdefault(name, f"{failure} (fold {fold})")
+                    outcome.failures.setdefault(name, f"{failure} (fold {fold})")
                 else:
-                    results.setdefault(name, {})[fold] = result
-                known = messages.get(name, [])
+                    outcome.results.setdefault(name, {})[fold] = result
+                known = outcome.messages.get(name, [])
                 if known or warned:
-                    messages[name] = list(dict.fromkeys([*known, *warned]))
-                advance(f"{name}, fold {fold + 1}/{n_folds}")
+                    outcome.messages[name] = list(dict.fromkeys([*known, *warned]))
+                show(done=1)
         except KeyboardInterrupt:
-            interrupted = True
-    return results, failures, messages, interrupted
+            outcome.interrupted = True
+    return outcome
 
 
 def _attempt(run, name, model, protocol, fold, key):
@@ -240,7 +284,7 @@ def fit_and_tune(model, data, rows, seed):
             )
             test = rows[:0]
         if y[test].any() and not y[test].all():
-            first = _fit_on(model, data, rows[train])
+            first = _fit_on(_without_search(model, fitted), data, rows[train])
             proba = _probability(first, safe_indexing(data.X, rows[test]), data)
             threshold = _best_threshold(y[test], proba, weight[test])
     threshold = 0.5 if threshold is None else threshold
@@ -252,6 +296,17 @@ def fit_and_tune(model, data, rows, seed):
         response_method="predict_proba",
     )
     return decided.fit(safe_indexing(data.X, rows[:2]), data.y[rows[:2]]), threshold
+
+
+def _without_search(model, fitted):
+    """The contender with the parameters that its search has found, if it has one."""
+    last = fitted[-1] if isinstance(fitted, Pipeline) else fitted
+    found = getattr(last, "best_estimator_", None)
+    if found is None:
+        return model
+    if isinstance(model, Pipeline):
+        return clone(model).set_params(**{model.steps[-1][0]: clone(found)})
+    return found
 
 
 def _tunes_f1(classifier):
@@ -275,7 +330,7 @@ def _fit_on(model, data, rows):
     prefix = "" if last[0] is None else f"{last[0]}__"
     if data.sample_weight is not None:
         parameters[f"{prefix}sample_weight"] = data.weights(rows)
-    if data.groups is not None and isinstance(last[1], AdaptiveHybridClassifier):
+    if data.groups is not None and has_fit_parameter(last[1], "groups"):
         parameters[f"{prefix}groups"] = data.groups[rows]
     return clone(model).fit(safe_indexing(data.X, rows), data.y[rows], **parameters)
 
@@ -289,10 +344,13 @@ def _probability(fitted, X, data):
 
 
 @contextlib.contextmanager
-def _progress(total, verbose):
-    """Show a progress bar with the time left; yield a function to advance it."""
+def _progress_bar(total, verbose):
+    """Show a progress bar with the time left.
+
+    It yields a function of what has begun, as text, and of how much is done.
+    """
     if not verbose:
-        yield lambda description: None
+        yield lambda begun=None, done=0: None
         return
     require("rich", purpose="The progress bar", alternative="pass verbose=0")
     from rich.console import Console
@@ -310,4 +368,8 @@ def _progress(total, verbose):
     columns += [TextColumn("{task.description}")]
     with Progress(*columns, console=Console(stderr=True)) as progress:
         task = progress.add_task("starting", total=total)
-        yield lambda text: progress.update(task, advance=1, description=text)
+
+        def show(begun=None, done=0):
+            progress.update(task, advance=done, description=begun)
+
+        yield show

@@ -148,6 +148,11 @@ def advice(
     lines = []
     if not hasattr(comparison, "best_"):
         lines.append(f"The comparison was interrupted: run it again. {wording.resume}")
+    elif comparison.unfinished_:
+        lines.append(
+            f"The time limit left out {join_names(comparison.unfinished_)}. Run the "
+            f"comparison again with more time to rank them, too. {wording.resume}"
+        )
     harmless = ("constant", "missing_code")
     problems = [f for f in comparison.findings_ if f.kind not in harmless]
     if problems:

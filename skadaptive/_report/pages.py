@@ -67,6 +67,7 @@ _PACKAGES = (
     "xgboost",
     "xgboost-cpu",
     "lightgbm",
+    "catboost",
     "numpy",
     "pandas",
 )
@@ -493,12 +494,15 @@ def _footer(comparison: "Comparison") -> dict[str, str]:
     folds = comparison.folds_
     sizes = folds.groupby("fold")[["n_train", "n_test"]].first().mean()
     seconds = folds[["fit_time", "predict_time"]].sum().sum()
+    limit = comparison.time_limit_
+    ended = {} if limit is None else {"Time limit": f"{limit:g} seconds, reached"}
     return {
         "Ranked by": f"{measure_title(comparison.scoring_)} ({comparison.scoring_})",
         "Folds": f"{len(comparison.test_folds_)}, on average {sizes['n_train']:,.0f} "
         f"training rows and {sizes['n_test']:,.0f} test rows",
         "Seed": str(comparison.seed_),
         "Time": f"{duration(seconds)} of fitting and predicting, summed over all fits",
+        **ended,
         "Versions": _versions(),
     }
 

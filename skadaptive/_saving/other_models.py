@@ -18,6 +18,7 @@ from .container import AGAIN
 # scikit-learn's estimators: the parts of the default contenders, name by name. Trust in
 # whole packages would include functions that run any code they are given.
 TRUSTED = {
+    "catboost.core.CatBoostClassifier",
     "collections.OrderedDict",
     "imblearn.combine._smote_tomek.SMOTETomek",
     "imblearn.ensemble._bagging.BalancedBaggingClassifier",
@@ -35,7 +36,9 @@ TRUSTED = {
     "skadaptive._features.categories._na_to_nan",
     "skadaptive._features.text.TextEncoder",
     "skadaptive._features.text.text_columns",
+    "skadaptive._tuning.TunedTrees",
     "skadaptive.classifier.AdaptiveHybridClassifier",
+    "skadaptive.contenders.CatBoost",
     "skadaptive.contenders.XGBoost",
     "skadaptive.contenders._category_columns",
     "skadaptive.contenders._date_columns",
