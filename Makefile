@@ -16,7 +16,7 @@ ON_BACKEND = tests/training/test_program.py tests/training/test_loop.py \
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 DEMO ?=
 
-.PHONY: demo test test-fast test-jax test-oldest coverage lint speed clean
+.PHONY: demo test test-fast test-jax test-extras test-oldest coverage lint speed clean
 
 demo: $(VENV)/.ready  ## compare with baselines on real data; DEMO="FILE --target COLUMN"
 	$(VENV)/bin/skadaptive compare --report report.html $(DEMO)
@@ -44,6 +44,11 @@ test-jax: $(VENV)/.ready  ## the tests of what runs on a backend, on JAX
 	KERAS_BACKEND=jax SKADAPTIVE_TESTS_SEEDS=0 $(PYTEST) $(ON_BACKEND) \
 	  --deselect tests/test_callbacks.py::test_the_next_update_uses_the_new_mix
 
+# Only modules with such tests are collected: others import what is not installed there.
+test-extras: $(VENV)-extras/.ready  ## the tests beside heavier neighbours
+	KERAS_BACKEND=jax $(subst $(VENV)/,$(VENV)-extras/,$(PYTEST)) -m extras \
+	  $$(grep -rl --include="*.py" "mark.extras" tests)
+
 test-oldest: $(VENV)-oldest/.ready  ## run every test against the lower bounds
 	# Old releases among themselves use what is deprecated by now.
 	$(VENV)-oldest/bin/python -m pytest -W default::DeprecationWarning
@@ -53,6 +58,12 @@ $(VENV)/.ready: pyproject.toml
 	$(VENV)/bin/python -m pip install --quiet --editable ".[$(TENSORFLOW),dev]"
 	touch $@
 
+$(VENV)-extras/.ready: pyproject.toml tests/requirements-extras.txt
+	$(PYTHON) -m venv $(VENV)-extras
+	$(VENV)-extras/bin/python -m pip install --quiet --editable ".[jax,compare]" \
+	  -r tests/requirements-extras.txt
+	touch $@
+
 $(VENV)-oldest/.ready: pyproject.toml tests/requirements-oldest.txt
 	$(PYTHON) -m venv $(VENV)-oldest
 	$(VENV)-oldest/bin/python -m pip install --quiet -r tests/requirements-oldest.txt
@@ -60,4 +71,4 @@ $(VENV)-oldest/.ready: pyproject.toml tests/requirements-oldest.txt
 	touch $@
 
 clean:
-	rm -rf $(VENV) $(VENV)-oldest results report.html .coverage .*_cache
+	rm -rf $(VENV) $(VENV)-extras $(VENV)-oldest results report.html .coverage .*_cache
