@@ -201,7 +201,9 @@ def _installed_trees(random_state: int | None) -> dict[str, Estimator]:
     if find_spec("lightgbm"):
         from lightgbm import LGBMClassifier
 
-        made["LightGBM"] = LGBMClassifier(verbose=-1, **seed)
+        # Its default is a thread for every core, however many fits run at a time; with
+        # 0 it asks OpenMP, as the others do.
+        made["LightGBM"] = LGBMClassifier(n_jobs=0, verbose=-1, **seed)
     if find_spec("catboost"):
         made["CatBoost"] = CatBoost(**seed)
     return made

@@ -86,6 +86,14 @@ def test_a_saved_contender_reads_texts_as_before(complaints, tmp_path):
         assert (again.predict_proba(X) == model.predict_proba(X)).all()
 
 
+def test_lightgbm_takes_the_threads_that_it_may():
+    """Of OpenMP, which joblib tells how many there are for each of its processes."""
+    pytest.importorskip("lightgbm")
+    X = np.zeros((3, 2))
+    assert default_contenders(X)["LightGBM"][-1].n_jobs == 0
+    assert tuned_contenders(X)["LightGBM (tuned)"][-1].trees.n_jobs == 0
+
+
 @pytest.mark.parametrize("unit", ["s", "us", "ns"])
 def test_dates_of_any_year_become_numbers(unit):
     texts = ["2024-02-29T13:30", "1969-12-31T23:59", "NaT", "9999-12-31"]
