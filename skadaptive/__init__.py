@@ -9,12 +9,14 @@ from .classifier import AdaptiveHybridClassifier
 from .comparison import Comparison, compare
 from .display import AdaptationDisplay, ThresholdDisplay
 from .evaluation import Evaluation, evaluate
+from .explanation import Explanation, explain
 
 __all__ = [
     "AdaptationDisplay",
     "AdaptiveHybridClassifier",
     "Comparison",
     "Evaluation",
+    "Explanation",
     "ThresholdDisplay",
     "__version__",
     "adaptation",
@@ -23,5 +25,6 @@ __all__ = [
     "datasets",
     "drift",
     "evaluate",
+    "explain",
     "thresholds",
 ]

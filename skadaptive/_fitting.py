@@ -19,6 +19,7 @@ from ._committee.monitor import Adaptation, EarlierEpochs, Monitor
 from ._committee.resampling import resample
 from ._committee.rows import TrainingRows
 from ._committee.scoring import OutOfFoldScorer, can_be_weighted
+from ._committee.seen_rows import SeenRows
 from ._committee.state import CommitteeState, TrainingState
 from ._features.sparse import stacked
 from ._parameters import (
@@ -78,6 +79,9 @@ class FittedCommittee:
     decision : Decision
     oof_proba : ndarray of shape (n_samples, n_classes)
         Calibrated out-of-fold probabilities of the rows given.
+    seen : SeenRows or None
+        Which members held out which of the rows given. None: members may have trained
+        on these rows, or on others, in earlier calls.
     """
 
     committee: Committee
@@ -85,6 +89,7 @@ class FittedCommittee:
     monitor: Monitor
     decision: Decision
     oof_proba: np.ndarray
+    seen: SeenRows | None = None
 
 
 def fit_rows(estimator, given, validation, groups, state, transform):
@@ -119,6 +124,7 @@ def fit_rows(estimator, given, validation, groups, state, transform):
             "adaptation, no early stopping; training runs for max_epochs. A "
             "stratified splitter avoids this."
         )
+    seen = SeenRows.of(given.table, rows.folds)
     class_totals = state.class_totals
     if estimator.sampler is not None:
         rows = _resampled(estimator, rows, given, state)
@@ -133,7 +139,8 @@ def fit_rows(estimator, given, validation, groups, state, transform):
     buffer = _buffer(state, rows, trained)
     rule = _decision_rule(estimator, factors, state.rare)
     decision = decide(buffer, rule, held_out.scorer is not None)
-    return _result(trained, decision, buffer, state, len(given.y))
+    fitted = _result(trained, decision, buffer, state, len(given.y))
+    return replace(fitted, seen=seen)
 
 
 def fit_chunk(estimator, given, state, transform):

@@ -32,6 +32,7 @@ from ._committee.inference import (
     probabilities,
 )
 from ._committee.scoring import labels
+from ._committee.seen_rows import SeenRows, held_out_logits
 from ._committee.state import CommitteeState, OutOfFoldBuffer, Seeds
 from ._features.categories import make_encoder
 from ._features.sparse import canonical
@@ -416,6 +417,8 @@ class AdaptiveHybridClassifier(ClassifierMixin, BaseEstimator):
     _state: CommitteeState | None
     _rare: int  # index of the rare class
     _decision_offset: float | np.ndarray
+    #: For explanations; None after partial_fit, and for an estimator from a model file.
+    _seen_rows: SeenRows | None = None
 
     def __init__(  # noqa: PLR0913, PLR0917 - as people know them from scikit-learn
         self,
@@ -702,6 +705,16 @@ class AdaptiveHybridClassifier(ClassifierMixin, BaseEstimator):
         tags.input_tags.sparse = True
         return tags
 
+    def _members_that_held_out(self, X: Table) -> np.ndarray | None:
+        """Members that held out each row, if X is the table of the last ``fit``."""
+        seen = self._seen_rows
+        return None if seen is None else seen.match(self._as_numbers(X))
+
+    def _held_out_logits(self, X: Table, members: np.ndarray) -> FloatArray:
+        """Calibrated logits of rows by the members given, see ``seen_rows``."""
+        table = self._committee.transform.take(self._as_numbers(X))
+        return held_out_logits(self._committee, table, members)
+
     def _logits(self, X: Table) -> FloatArray:
         if not hasattr(self, "_committee"):
             check_is_fitted(self)  # raises an error
@@ -753,6 +766,9 @@ class AdaptiveHybridClassifier(ClassifierMixin, BaseEstimator):
             state,
             transform,
         )
+        if continues and fitted.seen is not None:
+            seen = fitted.seen.after(self._seen_rows)
+            fitted = dataclasses.replace(fitted, seen=seen)
         self._take_over(fitted, continues=self.warm_start)
         if self.cv is None and fitted.monitor.scorer is None:
             self._warn_of_nothing_held_out()
@@ -813,6 +829,7 @@ class AdaptiveHybridClassifier(ClassifierMixin, BaseEstimator):
         )
         self.threshold_ = decision.threshold
         self.oof_proba_ = fitted.oof_proba
+        self._seen_rows = fitted.seen
 
     def _new_state(self, class_totals: np.ndarray) -> CommitteeState:
         rng = check_random_state(self.random_state)

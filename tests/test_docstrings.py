@@ -54,7 +54,12 @@ def _methods(cls):
 
 
 #: Results, which a function makes and no user: they document attributes alone.
-RESULTS = {"skadaptive.comparison.Comparison", "skadaptive.evaluation.Evaluation"}
+RESULTS = {
+    "skadaptive.comparison.Comparison",
+    "skadaptive.evaluation.Evaluation",
+    "skadaptive.explanation.Contributions",
+    "skadaptive.explanation.Explanation",
+}
 
 
 @pytest.mark.parametrize("name", public_objects())
