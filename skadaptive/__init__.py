@@ -7,7 +7,12 @@ from . import adaptation, contenders, datasets, drift, thresholds
 from ._version import __version__
 from .classifier import AdaptiveHybridClassifier
 from .comparison import Comparison, compare
-from .display import AdaptationDisplay, ThresholdDisplay
+from .display import (
+    AdaptationDisplay,
+    EffectDisplay,
+    ImportanceDisplay,
+    ThresholdDisplay,
+)
 from .evaluation import Evaluation, evaluate
 from .explanation import Explanation, explain
 
@@ -15,8 +20,10 @@ __all__ = [
     "AdaptationDisplay",
     "AdaptiveHybridClassifier",
     "Comparison",
+    "EffectDisplay",
     "Evaluation",
     "Explanation",
+    "ImportanceDisplay",
     "ThresholdDisplay",
     "__version__",
     "adaptation",

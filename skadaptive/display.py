@@ -1,14 +1,15 @@
 """Pictures that scikit-learn does not draw, in the manner of its Display classes.
 
-They show how the loss weights followed the score, and which scores each threshold
-leads to. Scikit-learn itself draws the rest, such as precision-recall curves.
-Matplotlib is imported when something is drawn.
+They show how the loss weights followed the score, which scores each threshold leads
+to, and what :func:`skadaptive.explain` finds out. Scikit-learn itself draws the rest,
+such as precision-recall curves. Matplotlib is imported when something is drawn.
 """
 
 from numbers import Real
 from typing import Any, Self
 
 import numpy as np
+import pandas as pd
 from sklearn.metrics import precision_recall_curve
 from sklearn.utils.validation import check_is_fitted
 
@@ -28,6 +29,7 @@ from ._sklearn_compat import check_matplotlib_support
 from ._typing import ArrayLike, Estimator, FloatArray, Label, Table
 from .adaptation import TERM_TITLES
 from .classifier import AdaptiveHybridClassifier
+from .explanation import Effect, Explanation, explain
 from .thresholds import safe_ratio
 
 # Okabe & Ito's palette, which colour-blind people tell apart; the line styles and the
@@ -505,20 +507,407 @@ class ThresholdDisplay:
         return self
 
 
+class ImportanceDisplay:
+    """Permutation importance of the features, with 95 % intervals.
+
+    Use :meth:`from_estimator` or :meth:`from_explanation` to make one. The parameters
+    are kept as attributes.
+
+    Parameters
+    ----------
+    importances : DataFrame
+        ``importances_`` of an :class:`Explanation`.
+    score_name : str, default="score"
+        The name of the score that the importance is a loss of.
+    name : str, default=None
+        The estimator's name, which becomes the title. None draws no title.
+
+    Attributes
+    ----------
+    ax_ : matplotlib Axes
+        The axes that were drawn on.
+    figure_ : matplotlib Figure
+        The figure that holds ``ax_``.
+    errorbar_ : matplotlib ErrorbarContainer
+        The points and their intervals, the most important group at the top.
+
+    Examples
+    --------
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> from skadaptive import ImportanceDisplay, explain
+    >>> from skadaptive.datasets import load_rare
+    >>> X, y = load_rare("breast_cancer", return_X_y=True)
+    >>> model = LogisticRegression(max_iter=10_000).fit(X[::2, :3], y[::2])
+    >>> explanation = explain(model, X[1::2, :3], y[1::2], random_state=0)
+    >>> display = ImportanceDisplay.from_explanation(explanation)
+    >>> display.score_name
+    'average_precision'
+    """
+
+    def __init__(
+        self,
+        *,
+        importances: pd.DataFrame,
+        score_name: str = "score",
+        name: str | None = None,
+    ) -> None:
+        self.importances = importances
+        self.score_name = score_name
+        self.name = name
+
+    @classmethod
+    def from_estimator(
+        cls,
+        estimator: Estimator,
+        X: Table,
+        y: ArrayLike,
+        *,
+        max_groups: int = 20,
+        ax: Any = None,
+        name: str | None = None,
+        **parameters: Any,
+    ) -> Self:
+        """Draw the importance of the features on these rows.
+
+        Parameters
+        ----------
+        estimator : fitted classifier
+            See :func:`explain`.
+        X : array-like or DataFrame of shape (n_samples, n_features)
+            Rows that did not train the estimator, or those of its ``fit``; see
+            :func:`explain`.
+        y : array-like of shape (n_samples,)
+            Labels of the rows.
+        max_groups : int, default=20
+            Most groups of features to draw.
+        ax : matplotlib Axes, default=None
+            The axes to draw on. None makes a new figure.
+        name : str, default=None
+            The name becomes the title. None takes the class name of the estimator,
+            or of a pipeline's last step.
+        **parameters : dict
+            Further parameters of :func:`explain`, such as ``scoring``.
+
+        Returns
+        -------
+        ImportanceDisplay
+            The display after drawing.
+        """
+        check_matplotlib_support(f"{cls.__name__}.from_estimator")
+        explanation = explain(estimator, X, y, **parameters)
+        name = explanation.name_ if name is None else name
+        return cls.from_explanation(
+            explanation, max_groups=max_groups, ax=ax, name=name
+        )
+
+    @classmethod
+    def from_explanation(
+        cls,
+        explanation: Explanation,
+        *,
+        max_groups: int = 20,
+        ax: Any = None,
+        name: str | None = None,
+    ) -> Self:
+        """Draw the importance that an explanation has found.
+
+        Parameters
+        ----------
+        explanation : Explanation
+            Result of :func:`explain` with ``y``.
+        max_groups : int, default=20
+            Most groups of features to draw.
+        ax : matplotlib Axes, default=None
+            The axes to draw on. None makes a new figure.
+        name : str, default=None
+            The name becomes the title. None draws no title.
+
+        Returns
+        -------
+        ImportanceDisplay
+            The display after drawing.
+
+        Raises
+        ------
+        ValueError
+            If the explanation was made without ``y``.
+        """
+        check_matplotlib_support(f"{cls.__name__}.from_explanation")
+        if not hasattr(explanation, "importances_"):
+            raise ValueError(
+                "This explanation has no importances, because it was made without "
+                "labels: pass y to explain."
+            )
+        display = cls(
+            importances=explanation.importances_,
+            score_name=explanation.scoring_,
+            name=name,
+        )
+        return display.plot(ax=ax, max_groups=max_groups)
+
+    def plot(
+        self, ax: Any = None, *, max_groups: int = 20, name: str | None = None
+    ) -> Self:
+        """Draw.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, default=None
+            The axes to draw on. None makes a new figure.
+        max_groups : int, default=20
+            Most groups of features to draw, the most important ones.
+        name : str, default=None
+            The name becomes the title. None takes ``name`` of the display.
+
+        Returns
+        -------
+        self
+            The display holds what was drawn as attributes.
+        """
+        shown = self.importances[:max_groups][::-1]
+        size = (6.4, 1.2 + 0.3 * len(shown))
+        self.ax_, self.figure_ = _axes(self, ax, figsize=size)
+        places = np.arange(len(shown))
+        mean, low, high = shown[["importance", "low", "high"]].to_numpy(dtype=float).T
+        self.ax_.axvline(0, color="0.4", linewidth=1, linestyle=":")
+        self.errorbar_ = self.ax_.errorbar(
+            mean,
+            places,
+            xerr=[mean - low, high - mean],
+            fmt="o",
+            color=_STYLES[0]["color"],
+            capsize=3,
+        )
+        left_out = len(self.importances) - len(shown)
+        more = f"; {left_out} less important not shown" if left_out else ""
+        self.ax_.set_yticks(places, [_shortened(label) for label in shown.index])
+        self.ax_.set(
+            ylim=(-0.7, len(shown) - 0.3),
+            xlabel=f"loss of {self.score_name} if permuted,\n95 % interval{more}",
+        )
+        self.ax_.grid(axis="x", alpha=0.3)
+        name = self.name if name is None else name
+        if name is not None:
+            self.ax_.set_title(name)
+        return self
+
+
+class EffectDisplay:
+    """Partial dependence of the probability on a feature, and its distribution.
+
+    Use :meth:`from_estimator` or :meth:`from_explanation` to make one. The parameters
+    are kept as attributes.
+
+    Parameters
+    ----------
+    effect : Effect
+        Result of :meth:`Explanation.effect`.
+    name : str, default=None
+        The estimator's name, which becomes the title. None draws no title.
+
+    Attributes
+    ----------
+    ax_ : matplotlib Axes
+        These axes show the probability.
+    distribution_ax_ : matplotlib Axes
+        These axes, in the lowest fifth, show how many rows have which value.
+    figure_ : matplotlib Figure
+        The figure that holds ``ax_``.
+    line_ : matplotlib Line2D
+        The mean probability by value.
+    missing_line_ : matplotlib Line2D or None
+        The probability of a missing number or date. None if none is missing, and for
+        categories, of which "missing" is one.
+
+    Examples
+    --------
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> from skadaptive import EffectDisplay
+    >>> from skadaptive.datasets import load_rare
+    >>> X, y = load_rare("breast_cancer", return_X_y=True)
+    >>> model = LogisticRegression(max_iter=10_000).fit(X[:, :3], y)
+    >>> display = EffectDisplay.from_estimator(model, X[:, :3], 0)
+    >>> display.effect.feature
+    'x0'
+    """
+
+    def __init__(self, *, effect: Effect, name: str | None = None) -> None:
+        self.effect = effect
+        self.name = name
+
+    @classmethod
+    def from_estimator(
+        cls,
+        estimator: Estimator,
+        X: Table,
+        feature: str | int,
+        *,
+        ax: Any = None,
+        name: str | None = None,
+        **parameters: Any,
+    ) -> Self:
+        """Draw the effect of a feature on the probability of the rare class.
+
+        Parameters
+        ----------
+        estimator : fitted classifier with ``predict_proba``
+            See :func:`explain`.
+        X : array-like or DataFrame of shape (n_samples, n_features)
+            Rows over which the probability is averaged.
+        feature : str or int
+            Name or number of a column.
+        ax : matplotlib Axes, default=None
+            The axes to draw on. None makes a new figure.
+        name : str, default=None
+            The name becomes the title. None takes the class name of the estimator,
+            or of a pipeline's last step.
+        **parameters : dict
+            Further parameters of :func:`explain`, such as ``pos_label``.
+
+        Returns
+        -------
+        EffectDisplay
+            The display after drawing.
+        """
+        check_matplotlib_support(f"{cls.__name__}.from_estimator")
+        explanation = explain(estimator, X, **parameters)
+        name = explanation.name_ if name is None else name
+        return cls.from_explanation(explanation, feature, ax=ax, name=name)
+
+    @classmethod
+    def from_explanation(
+        cls,
+        explanation: Explanation,
+        feature: str | int,
+        *,
+        ax: Any = None,
+        name: str | None = None,
+    ) -> Self:
+        """Draw the effect of a feature in an explanation.
+
+        Parameters
+        ----------
+        explanation : Explanation
+            Result of :func:`explain`.
+        feature : str or int
+            Name or number of a column.
+        ax : matplotlib Axes, default=None
+            The axes to draw on. None makes a new figure.
+        name : str, default=None
+            The name becomes the title. None draws no title.
+
+        Returns
+        -------
+        EffectDisplay
+            The display after drawing.
+        """
+        check_matplotlib_support(f"{cls.__name__}.from_explanation")
+        return cls(effect=explanation.effect(feature), name=name).plot(ax=ax)
+
+    def plot(self, ax: Any = None, *, name: str | None = None) -> Self:
+        """Draw.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, default=None
+            The axes to draw on. None makes a new figure.
+        name : str, default=None
+            The name becomes the title. None takes ``name`` of the display.
+
+        Returns
+        -------
+        self
+            The display holds what was drawn as attributes.
+        """
+        self.ax_, self.figure_ = _axes(self, ax)
+        # The room below is for the distribution.
+        greatest = self.effect.table["probability"].max() or 1.0
+        self.ax_.set_ylim(-0.28 * greatest, 1.08 * greatest)
+        self.distribution_ax_ = self.ax_.twinx()
+        self.distribution_ax_.set_yticks([])
+        self.missing_line_ = None
+        if self.effect.is_ordered:
+            self._plot_numbers()
+        else:
+            self._plot_categories()
+        self.ax_.set_yticks([tick for tick in self.ax_.get_yticks() if tick >= 0])
+        self.ax_.set_ylim(-0.28 * greatest, 1.08 * greatest)
+        self.ax_.axhline(0, color="0.6", linewidth=0.8)
+        self.ax_.set(
+            xlabel=self.effect.feature,
+            ylabel=f"mean probability of {self.effect.pos_label}",
+        )
+        # The line stays in front of the bars.
+        self.ax_.set_zorder(self.distribution_ax_.get_zorder() + 1)
+        self.ax_.patch.set_visible(False)
+        name = self.name if name is None else name
+        if name is not None:
+            self.ax_.set_title(name)
+        return self
+
+    def _plot_numbers(self) -> None:
+        effect, missing = self.effect, self.effect.is_missing
+        table = effect.table[~missing]
+        x = table["value"].to_numpy()
+        x = x if x.dtype.kind == "M" else x.astype(float)
+        (self.line_,) = self.ax_.plot(
+            x, table["probability"], marker=".", label="mean probability", **_STYLES[0]
+        )
+        sample = effect.sample
+        sample = sample if sample.dtype.kind == "M" else sample.astype(float)
+        if len(x):
+            inside = sample[(sample >= x.min()) & (sample <= x.max())]
+            counts, *_ = self.distribution_ax_.hist(inside, bins=30, color="0.8")
+            self.distribution_ax_.set_ylim(0, 5 * max(1, counts.max()))
+        if missing.any():
+            row = effect.table[missing].iloc[0]
+            self.missing_line_ = self.ax_.axhline(
+                row["probability"],
+                label=f"missing, {row['share']:.1%} of the rows",
+                **_STYLES[1],
+            )
+            self.ax_.legend(loc="upper left", fontsize="small")
+
+    def _plot_categories(self) -> None:
+        table = self.effect.table
+        places = np.arange(len(table))
+        (self.line_,) = self.ax_.plot(
+            places, table["probability"], "o", color=_STYLES[0]["color"]
+        )
+        self.distribution_ax_.bar(places, table["share"], color="0.8")
+        self.distribution_ax_.set_ylim(0, 5 * table["share"].max())
+        labels = [
+            "missing" if is_missing else _shortened(str(value), 20)
+            for value, is_missing in zip(
+                table["value"], self.effect.is_missing, strict=True
+            )
+        ]
+        many = len(labels) > 5
+        turn = (
+            {"rotation": 45, "ha": "right", "rotation_mode": "anchor"} if many else {}
+        )
+        self.ax_.set_xticks(places, labels, **turn)
+
+
 _WRONG_THRESHOLD = (
     'threshold must be a probability in [0, 1], None, or with an estimator "auto"; '
     "got {!r}."
 )
 
 
-def _axes(display: Any, ax: Any) -> tuple[Any, Any]:
+def _axes(display: Any, ax: Any, **figure: Any) -> tuple[Any, Any]:
     """Return the axes to draw on, and their figure."""
     check_matplotlib_support(f"{type(display).__name__}.plot")
     if ax is None:
         import matplotlib.pyplot as plt
 
-        _, ax = plt.subplots(layout="constrained")
+        _, ax = plt.subplots(layout="constrained", **figure)
     return ax, ax.figure
+
+
+def _shortened(text: str, length: int = 40) -> str:
+    """The text, or its beginning if it would leave little room for the drawing."""
+    return text if len(text) <= length else f"{text[: length - 1]}…"
 
 
 def _finish(ax: Any, top: Any, handles: list, name: str | None) -> None:

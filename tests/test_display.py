@@ -6,8 +6,11 @@ matplotlib.use("Agg")  # before anything draws: there may be no screen
 
 import matplotlib.pyplot as plt  # noqa: E402
 import numpy as np  # noqa: E402
+import pandas as pd  # noqa: E402
 import pytest  # noqa: E402
 from sklearn.calibration import CalibratedClassifierCV  # noqa: E402
+from sklearn.compose import make_column_transformer  # noqa: E402
+from sklearn.ensemble import HistGradientBoostingClassifier  # noqa: E402
 from sklearn.exceptions import NotFittedError  # noqa: E402
 from sklearn.linear_model import LinearRegression, LogisticRegression  # noqa: E402
 from sklearn.metrics import f1_score, precision_score, recall_score  # noqa: E402
@@ -17,10 +20,17 @@ from sklearn.model_selection import (  # noqa: E402
     TunedThresholdClassifierCV,
 )
 from sklearn.pipeline import make_pipeline  # noqa: E402
-from sklearn.preprocessing import StandardScaler  # noqa: E402
+from sklearn.preprocessing import OneHotEncoder, StandardScaler  # noqa: E402
 from sklearn.svm import LinearSVC  # noqa: E402
 
-from skadaptive import AdaptationDisplay, AdaptiveHybridClassifier, ThresholdDisplay  # noqa: E402
+from skadaptive import (  # noqa: E402
+    AdaptationDisplay,
+    AdaptiveHybridClassifier,
+    EffectDisplay,
+    ImportanceDisplay,
+    ThresholdDisplay,
+    explain,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -281,3 +291,100 @@ def test_threshold_refuses_estimators(binary, multiclass):
     with pytest.raises(ValueError, match="got 'tune'"):
         ThresholdDisplay.from_estimator(wrapped, X, y, threshold="tune")
     assert ThresholdDisplay.from_estimator(wrapped, X, y).threshold == 0.5
+
+
+# ---------------------------------------------------------------- importance and effect
+
+
+@pytest.fixture(scope="module")
+def explained():
+    """An explanation of a classifier of one number, one category and one constant."""
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame(
+        {
+            "amount": rng.normal(size=300),
+            "color": rng.choice(["red", "green"], 300),
+            "same": 1.0,
+        }
+    )
+    y = (frame["amount"] + (frame["color"] == "red") > 1).to_numpy().astype(int)
+    frame.loc[::10, ["amount", "color"]] = None
+    encoder = make_column_transformer(
+        (OneHotEncoder(sparse_output=False), ["color"]), remainder="passthrough"
+    )
+    model = make_pipeline(encoder, HistGradientBoostingClassifier(max_iter=20))
+    return explain(model.fit(frame, y), frame, y, random_state=0)
+
+
+def test_importance_draws_the_intervals_in_their_order(explained):
+    display = ImportanceDisplay.from_explanation(explained, name="trees")
+    table = explained.importances_
+    points, _, (bars,) = display.errorbar_
+    x, y = line_data(points)
+    np.testing.assert_array_equal(x, table["importance"][::-1])
+    np.testing.assert_array_equal(y, range(3))
+    ends = np.array([segment[:, 0] for segment in bars.get_segments()])
+    np.testing.assert_allclose(ends, table[["low", "high"]].to_numpy()[::-1])
+    labels = [text.get_text() for text in display.ax_.get_yticklabels()]
+    assert labels == table.index[::-1].tolist()
+    assert display.ax_.get_title() == "trees"
+    assert "average_precision" in display.ax_.get_xlabel()
+
+
+def test_importance_of_the_most_important_groups_alone(explained):
+    display = ImportanceDisplay.from_explanation(explained, max_groups=2)
+    labels = [text.get_text() for text in display.ax_.get_yticklabels()]
+    assert labels == explained.importances_.index[:2][::-1].tolist()
+    assert "1 less important not shown" in display.ax_.get_xlabel()
+
+
+def test_importance_of_an_estimator(binary):
+    X, y = binary
+    model = LogisticRegression().fit(X, y)
+    _, ax = plt.subplots()
+    display = ImportanceDisplay.from_estimator(
+        model, X, y, scoring="roc_auc", random_state=0, ax=ax
+    )
+    assert display.ax_ is ax and display.score_name == "roc_auc"
+    assert ax.get_title() == "LogisticRegression"
+    with pytest.raises(ValueError, match="without labels: pass y"):
+        ImportanceDisplay.from_explanation(explain(model, X))
+
+
+def test_effect_of_a_number_with_its_distribution(explained):
+    display = EffectDisplay.from_explanation(explained, "amount", name="trees")
+    table = display.effect.table
+    x, y = line_data(display.line_)
+    np.testing.assert_array_equal(x, table["value"][:-1])
+    np.testing.assert_array_equal(y, table["probability"][:-1])
+    assert set(display.missing_line_.get_ydata()) == {table["probability"].iloc[-1]}
+    assert "10.0% of the rows" in display.missing_line_.get_label()
+    heights = [bar.get_height() for bar in display.distribution_ax_.patches]
+    inside = (display.effect.sample >= x.min()) & (display.effect.sample <= x.max())
+    assert sum(heights) == inside.sum()
+    # The distribution stays below the axis of the probability.
+    assert display.ax_.get_ylim()[0] < 0 and min(display.ax_.get_yticks()) == 0
+    assert max(heights) <= 0.21 * display.distribution_ax_.get_ylim()[1]
+
+
+def test_effect_of_a_category_with_the_missing_one(explained):
+    display = EffectDisplay.from_explanation(explained, "color")
+    assert display.missing_line_ is None
+    labels = [text.get_text() for text in display.ax_.get_xticklabels()]
+    assert sorted(labels) == ["green", "missing", "red"]
+    shares = [bar.get_height() for bar in display.distribution_ax_.patches]
+    np.testing.assert_allclose(shares, display.effect.table["share"])
+
+
+def test_effect_of_an_estimator(binary):
+    X, y = binary
+    model = LogisticRegression().fit(X, y)
+    display = EffectDisplay.from_estimator(model, X, 2, pos_label=0)
+    assert display.effect.feature == "x2" and display.ax_.get_xlabel() == "x2"
+    assert "probability of 0" in display.ax_.get_ylabel()
+    assert EffectDisplay.from_explanation(explain(model, X), "x1").line_ is not None
+
+
+def test_effect_of_a_constant(explained):
+    display = EffectDisplay.from_explanation(explained, "same")
+    assert len(line_data(display.line_)[0]) == 1
