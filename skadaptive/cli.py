@@ -17,6 +17,7 @@ import numpy as np
 import pandas as pd
 from sklearn.model_selection import TimeSeriesSplit
 
+from ._assessment.response import without_seen_rows
 from ._assessment.threshold_counts import ScoredRows, cost_by_threshold, least_cost
 from ._io import dates
 from ._io.atomic import replace_atomically
@@ -444,15 +445,16 @@ def _compare(options: argparse.Namespace) -> int:
         background = None
         if not options.no_reference:
             background = background_rows(table.X, table.sample_weight, options.seed)
-        save_model(
-            options.save,
-            comparison.best_,
-            without_texts(table.formats, table.X),
-            facts,
-            background=background,
-            out_of_fold=out_of_fold,
-            reference=reference_distributions(table.X, out_of_fold),
-        )
+        with without_seen_rows(comparison.best_) as model:
+            save_model(
+                options.save,
+                model,
+                without_texts(table.formats, table.X),
+                facts,
+                background=background,
+                out_of_fold=out_of_fold,
+                reference=reference_distributions(table.X, out_of_fold),
+            )
         written["model"] = options.save
     if options.json:
         values = _comparison_values(comparison)

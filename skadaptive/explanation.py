@@ -130,6 +130,8 @@ def explain(  # noqa: PLR0913 - as scikit-learn's permutation_importance
     up to the last underscore. The 95 % interval is a jackknife over 20 blocks of rows,
     or 10 for other scores than average precision. Every row has permuted values of its
     own, so that the interval allows for the choice of the rows and the permutations.
+    Where the rows are those of ``fit``, the variance over the permutations is added,
+    because every row has trained the members that predict others.
     It takes the classifier as given: another fit may use other features. It assumes
     that rows are independent. An importance below 0 is chance: the permuted values fit
     better.

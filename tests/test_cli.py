@@ -20,6 +20,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
 from skadaptive import _packages, cli
+from skadaptive._assessment.response import without_seen_rows
 from skadaptive._io import atomic
 from skadaptive._io.columns import ColumnFormat
 from skadaptive._saving import model_files, other_models
@@ -276,6 +277,16 @@ def test_predict(here, capsys):
     arguments = ["predict", "model.skops", "later.parquet", "--out", "p.parquet"]
     assert cli.main(arguments) == 0
     assert_allclose(pd.read_parquet("p.parquet")["probability"], found["probability"])
+
+
+def test_model_files_hold_no_record_of_the_rows(tmp_path, quick, binary):
+    X, y = binary
+    model = make_pipeline(quick().fit(X, y))
+    with without_seen_rows(model) as stripped:
+        model_files.save_model(tmp_path / "one.skops", stripped, {}, FACTS)
+    again = model_files.load_model(tmp_path / "one.skops").model
+    assert again[-1]._seen_rows is None and model[-1]._seen_rows is not None
+    assert_array_equal(again.predict_proba(X), model.predict_proba(X))
 
 
 def test_evaluate(here, capsys):

@@ -4,6 +4,7 @@ The functions find its rare class, the probabilities of that class, the predicte
 and the decision threshold.
 """
 
+from contextlib import contextmanager
 from numbers import Real
 
 import numpy as np
@@ -48,6 +49,34 @@ def unwrap(estimator):
             estimator = getattr(estimator, "estimator_", None)
         if estimator is None:
             return
+
+
+@contextmanager
+def without_seen_rows(estimator):
+    """Yield the estimator without the record of the rows that it was fitted to.
+
+    A model file has no use for it: an estimator from a file meets new rows. The record
+    is back after the block.
+
+    Parameters
+    ----------
+    estimator : estimator
+
+    Yields
+    ------
+    estimator
+        The same object.
+    """
+    kept = [
+        (layer, vars(layer).pop("_seen_rows"))
+        for layer in unwrap(estimator)
+        if "_seen_rows" in vars(layer)
+    ]
+    try:
+        yield estimator
+    finally:
+        for layer, seen in kept:
+            layer._seen_rows = seen
 
 
 def estimator_name(estimator):

@@ -10,6 +10,12 @@ Bootstrap", Springer 1995): the rows are dealt into blocks, and the difference o
 is computed without each block in turn. A row keeps its original and its permuted
 predictions, so that the spread over blocks holds both the choice of the rows and that
 of the permutations.
+
+Rows that are held out from one member train the others. If a feature without effect
+happens to go with the class in all rows, all members learn that, and all held-out rows
+bear it out: a pair of rows counts twice, once with each of them as the training row. So
+the variance of the score that is due to chance alone doubles, of which the jackknife
+sees one half. The variance over the permutations is the other half.
 """
 
 from dataclasses import dataclass
@@ -106,6 +112,8 @@ def permutation_importance(scored, groups, n_repeats, rng):
     n_blocks = len(original) - 1
     importances = np.empty((len(groups), n_repeats))
     half_width = np.empty(len(groups))
+    members = scored.members
+    are_cross_fitted = members is not None and np.unique(members[:, 0]).size > 1
     quantile = student.ppf((1 + _LEVEL) / 2, n_blocks - 1)
     for group, columns in enumerate(groups):
         permuted = np.empty((n_repeats, n_blocks + 1))
@@ -114,8 +122,10 @@ def permutation_importance(scored, groups, n_repeats, rng):
             permuted[repeat] = score(scored.rows, dict.fromkeys(columns, others))
         importances[group] = original[0] - permuted[:, 0]
         difference = (original - permuted.mean(axis=0))[1:]
-        error = np.sqrt((n_blocks - 1) * np.mean((difference - difference.mean()) ** 2))
-        half_width[group] = quantile * error
+        variance = (n_blocks - 1) * difference.var()
+        if are_cross_fitted and n_repeats > 1:
+            variance += permuted[:, 0].var(ddof=1)
+        half_width[group] = quantile * np.sqrt(variance)
     return float(original[0]), importances, half_width
 
 

@@ -49,6 +49,7 @@ TRUSTED = {
     "skadaptive._committee.inference.Committee",
     "skadaptive._features.scaling.RobustScaler",
     "skadaptive._features.transform.InputTransform",
+    "skadaptive._committee.seen_rows.SeenRows",
     "skadaptive._committee.state.CommitteeState",
     "skadaptive._committee.state.NetworkLayout",
     "skadaptive._committee.state.NetworkOrigin",
