@@ -40,19 +40,21 @@ from ._features.text import text_columns
 from ._io.columns import quoted
 from ._io.findings import Finding, inspect_table
 from ._report.formatting import join_names, shown_decimals
-from ._sklearn_compat import check_sample_weight
+from ._sklearn_compat import check_sample_weight, safe_indexing
 from ._typing import (
     ArrayLike,
     Estimator,
     FilePath,
     FloatArray,
     Fold,
+    IntArray,
     Label,
     RandomState,
     Table,
 )
 from ._warnings import warn
 from .contenders import OURS, default_contenders, tuned_contenders
+from .explanation import Explanation, explain
 
 # Rare rows are few: of three folds each still has some to score.
 _N_INNER_FOLDS = 3
@@ -240,7 +242,7 @@ def compare(  # noqa: PLR0913 - as scikit-learn's cross_validate
     if not outcome.interrupted:
         best = comparison.best_name_
         try:
-            comparison._fit_best(contenders[best], data)
+            comparison._fit_best(contenders[best], protocol)
         except (Exception, KeyboardInterrupt) as error:
             # The folds are done, and may have taken hours.
             reason = str(error) or "interrupted"
@@ -488,13 +490,67 @@ class Comparison:
         decimals = shown_decimals(means)
         return means.map(f"{{:.{decimals}f}}".format)
 
-    def _fit_best(self, model: Estimator, data: LabelledRows) -> None:
-        rows = np.arange(len(self.y_))
+    def _fit_best(self, model: Estimator, protocol: Protocol) -> None:
+        data, rows = protocol.data, np.arange(len(self.y_))
+        self._contender, self._protocol = model, protocol
         with collected_warnings() as messages:
             self.best_, _ = fit_and_tune(model, data, rows, self.seed_)
         if messages:
             known = self.warnings_.get(self.best_name_, [])
             self.warnings_[self.best_name_] = list(dict.fromkeys([*known, *messages]))
+
+    # ------------------------------------------------------------- what drives the best
+
+    def explain(self, **parameters: Any) -> Explanation:
+        """Explain the best contender on rows that did not train it.
+
+        An :class:`AdaptiveHybridClassifier` is ``best_``, explained on the whole table:
+        each row goes through the members that did not train on it. Any other contender
+        is fitted once more, to the training rows of the last fold, and explained on its
+        test rows.
+
+        Parameters
+        ----------
+        **parameters : dict
+            Parameters of :func:`skadaptive.explain`, such as ``scoring`` or
+            ``feature_groups``. The seed is that of the comparison, unless
+            ``random_state`` is given.
+
+        Returns
+        -------
+        Explanation
+            The importances, and methods for effects and contributions.
+
+        Raises
+        ------
+        ValueError
+            If the best contender was not fitted on all rows, as after an interrupt.
+        """
+        return self._explain(**parameters)[0]
+
+    def _explain(self, **parameters: Any) -> tuple[Explanation, IntArray]:
+        """Explain the best contender; the numbers of the explained rows, as well."""
+        if not hasattr(self, "best_"):
+            raise ValueError(
+                f"{self.best_name_} was not fitted on all rows, because the comparison "
+                "was interrupted or the fit failed. Compare again to explain it."
+            )
+        protocol = self._protocol
+        data, model = protocol.data, self.best_
+        rows: IntArray = np.arange(len(self.y_))
+        if explain(model, data.X, pos_label=self.pos_label_).rows_ != "out of fold":
+            train, rows = protocol.folds[-1]
+            with collected_warnings():  # those of the folds are known
+                model, _ = fit_and_tune(self._contender, data, train, self.seed_)
+        explanation = explain(
+            model,
+            safe_indexing(data.X, rows),
+            data.y[rows],
+            sample_weight=data.weights(rows),
+            pos_label=self.pos_label_,
+            **{"random_state": self.seed_, **parameters},
+        )
+        return explanation, rows
 
     # --------------------------------------------------------------------- how it looks
 

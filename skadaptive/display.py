@@ -832,7 +832,7 @@ class EffectDisplay:
             self._plot_categories()
         self.ax_.set_yticks([tick for tick in self.ax_.get_yticks() if tick >= 0])
         self.ax_.set_ylim(-0.28 * greatest, 1.08 * greatest)
-        self.ax_.axhline(0, color="0.6", linewidth=0.8)
+        self.ax_.axhline(0, color="0.4", linewidth=0.8)
         self.ax_.set(
             xlabel=self.effect.feature,
             ylabel=f"mean probability of {self.effect.pos_label}",
@@ -857,7 +857,7 @@ class EffectDisplay:
         sample = sample if sample.dtype.kind == "M" else sample.astype(float)
         if len(x):
             inside = sample[(sample >= x.min()) & (sample <= x.max())]
-            counts, *_ = self.distribution_ax_.hist(inside, bins=30, color="0.8")
+            counts, *_ = self.distribution_ax_.hist(inside, bins=30, color="#b0b0b0")
             self.distribution_ax_.set_ylim(0, 5 * max(1, counts.max()))
         if missing.any():
             row = effect.table[missing].iloc[0]
@@ -874,7 +874,7 @@ class EffectDisplay:
         (self.line_,) = self.ax_.plot(
             places, table["probability"], "o", color=_STYLES[0]["color"]
         )
-        self.distribution_ax_.bar(places, table["share"], color="0.8")
+        self.distribution_ax_.bar(places, table["share"], color="#b0b0b0")
         self.distribution_ax_.set_ylim(0, 5 * table["share"].max())
         labels = [
             "missing" if is_missing else _shortened(str(value), 20)

@@ -92,6 +92,6 @@ def value_text(value):
 def _times(factor):
     if factor > _MOST:
         return f"more than {_MOST:,}"
-    if factor < 2:
-        return f"{factor:.2g}" if factor >= 1.095 else f"{factor:.2f}"
-    return f"{factor:.1f}" if factor < 10 else f"{factor:,.0f}"
+    if factor < 10:
+        return f"{factor:.1f}" if factor >= 1.095 else f"{factor:.2f}"
+    return f"{factor:,.0f}"

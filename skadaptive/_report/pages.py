@@ -38,6 +38,7 @@ from .charts import (
     ranking_figure,
     threshold,
 )
+from .drivers import drivers
 from .formatting import (
     capital,
     duration,
@@ -152,6 +153,7 @@ def comparison_report(
         ),
         calibration=calibration(rows, best),
         confusions=_confusions(comparison, tuned),
+        drivers=drivers(comparison, tuned),
         adaptation=adaptation(comparison),
         advice=advice(comparison, rows, tuned, interface),
         n_folds=len(comparison.test_folds_),

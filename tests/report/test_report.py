@@ -1,5 +1,6 @@
 """The reports: content, accessibility, and behaviour in a browser."""
 
+import copy
 import json
 import re
 import shutil
@@ -866,3 +867,71 @@ def test_without_javascript_controls_stay_hidden(opened, browser):
         browser.execute_cdp_cmd(
             "Emulation.setScriptExecutionDisabled", {"value": False}
         )
+
+
+# ------------------------------------------------------------------------ explanations
+
+
+@pytest.mark.parametrize("name", ["comparison", "behind"])
+def test_importances_are_those_of_the_winner_on_rows_that_did_not_train_it(
+    pages, name, request
+):
+    comparison = request.getfixturevalue(name)
+    explanation = comparison.explain()
+    rows = rows_of(pages[name], "Permutation importance")
+    table = explanation.importances_[:12]
+    assert list(rows) == table.index.tolist()
+    for group, cells in rows.items():
+        numbers = [float(cell.replace("\u2212", "-")) for cell in cells[:3]]
+        row = table.loc[group]
+        expected = row[["importance", "low", "high"]].to_numpy(dtype=float)
+        assert_allclose(numbers, expected, atol=6e-4)
+        features = row["features"]
+        assert cells[3] == (", ".join(features) if len(features) > 1 else "")
+    text = section(pages[name], "drivers")
+    if name == "comparison":
+        assert explanation.rows_ == "out of fold"
+        assert "387 rows" in text and "committee members" in text
+    else:
+        n_test = len(comparison.test_folds_[-1])
+        assert "fitted once more" in text and f"these {n_test} rows" in text
+        assert len(explanation.proba_) == n_test
+
+
+@pytest.mark.parametrize("name", ["comparison", "behind"])
+def test_instructive_rows_are_the_greatest_mistakes(pages, name, request):
+    comparison = request.getfixturevalue(name)
+    proba = comparison.explain().proba_
+    rows = np.arange(len(comparison.y_))
+    if name == "behind":
+        rows = comparison.test_folds_[-1]
+    rare = comparison.y_[rows] == 1
+    alarm = rows[~rare][np.argmax(proba[~rare])]
+    miss = rows[rare][np.argmin(proba[rare])]
+    text = section(pages[name], "drivers")
+    for row in (alarm, miss):
+        assert f"Row {row + 1} of the table is" in text
+    assert text.count(" the odds ") >= 4
+
+
+def test_a_winner_that_cannot_be_explained_leaves_the_rest_of_the_page(comparison):
+    class Broken:
+        def __getattr__(self, name):
+            raise ValueError("it <broke>")
+
+    broken = copy.copy(comparison)
+    broken._protocol = Broken()
+    page = comparison_report(broken)
+    assert "could not be explained: it <broke>" in section(page, "drivers")
+    assert section(page, "ranking")
+    wide = copy.copy(comparison)
+    wide.n_features_in_ = 1001
+    assert "has 1,001 features" in section(comparison_report(wide), "drivers")
+
+
+def test_a_winner_that_was_not_fitted_is_not_explained(comparison):
+    interrupted = copy.copy(comparison)
+    del interrupted.best_
+    assert "#drivers" not in comparison_report(interrupted)
+    with pytest.raises(ValueError, match="not fitted on all rows"):
+        interrupted.explain()
