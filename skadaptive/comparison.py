@@ -242,7 +242,7 @@ def compare(  # noqa: PLR0913 - as scikit-learn's cross_validate
     if not outcome.interrupted:
         best = comparison.best_name_
         try:
-            comparison._fit_best(contenders[best], protocol)
+            comparison._fit_best(contenders[best], data, folds[-1])
         except (Exception, KeyboardInterrupt) as error:
             # The folds are done, and may have taken hours.
             reason = str(error) or "interrupted"
@@ -490,9 +490,10 @@ class Comparison:
         decimals = shown_decimals(means)
         return means.map(f"{{:.{decimals}f}}".format)
 
-    def _fit_best(self, model: Estimator, protocol: Protocol) -> None:
-        data, rows = protocol.data, np.arange(len(self.y_))
-        self._contender, self._protocol = model, protocol
+    def _fit_best(self, model: Estimator, data: LabelledRows, fold: Fold) -> None:
+        rows = np.arange(len(self.y_))
+        # For explanations, on rows that did not train the contender.
+        self._contender, self._data, self._fold = model, data, fold
         with collected_warnings() as messages:
             self.best_, _ = fit_and_tune(model, data, rows, self.seed_)
         if messages:
@@ -535,11 +536,10 @@ class Comparison:
                 f"{self.best_name_} was not fitted on all rows, because the comparison "
                 "was interrupted or the fit failed. Compare again to explain it."
             )
-        protocol = self._protocol
-        data, model = protocol.data, self.best_
+        data, model = self._data, self.best_
         rows: IntArray = np.arange(len(self.y_))
         if explain(model, data.X, pos_label=self.pos_label_).rows_ != "out of fold":
-            train, rows = protocol.folds[-1]
+            train, rows = self._fold
             with collected_warnings():  # those of the folds are known
                 model, _ = fit_and_tune(self._contender, data, train, self.seed_)
         explanation = explain(

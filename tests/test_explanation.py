@@ -3,6 +3,8 @@
 import numpy as np
 import pandas as pd
 import pytest
+from imblearn.over_sampling import RandomOverSampler
+from imblearn.pipeline import make_pipeline as sampling_pipeline
 from scipy.sparse import csr_array
 from scipy.special import expit, logit
 from sklearn.calibration import CalibratedClassifierCV
@@ -203,6 +205,33 @@ def test_an_estimator_that_changes_the_probabilities_is_taken_as_it_is(binary, q
     explanation = explain(model, X)
     assert explanation.rows_ == "taken as new"
     np.testing.assert_array_equal(explanation.proba_, model.predict_proba(X)[:, 1])
+
+
+def test_a_sampler_in_the_pipeline_has_no_part_in_predictions(binary, quick):
+    X, y = binary
+    steps = FunctionTransformer(), RandomOverSampler(random_state=0), quick()
+    model = sampling_pipeline(*steps).fit(X, y)
+    explanation = explain(model, X)
+    assert explanation.rows_ == "taken as new"  # the members saw other rows
+    np.testing.assert_allclose(explanation.proba_, model.predict_proba(X)[:, 1])
+
+
+def test_a_dense_table_matches_the_sparse_one_of_the_fit(binary, quick):
+    X, y = binary
+    X = np.where(X > 0, X, 0.0)
+    model = quick().fit(csr_array(X), y)
+    explanation = explain(model, X)
+    assert explanation.rows_ == "out of fold"
+    np.testing.assert_allclose(explanation.proba_, model.oof_proba_[:, 1], atol=1e-6)
+
+
+def test_an_estimator_without_its_training_state_is_explained(binary, quick):
+    X, y = binary
+    model = quick().fit(X, y)
+    before = explain(model, X, y, random_state=0)
+    after = explain(model.drop_training_state(), X, y, random_state=0)
+    assert after.pos_label_ == before.pos_label_
+    pd.testing.assert_frame_equal(after.importances_, before.importances_)
 
 
 def test_only_rows_that_were_held_out_are_scored(binary, quick):

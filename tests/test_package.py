@@ -49,7 +49,10 @@ def test_lower_bounds_are_those_that_are_tested():
             assert tested == bound or tested.startswith(f"{bound}."), name
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/pitfalls.md"])
+PAGES = ["README.md", "docs/explanations.md", "docs/pitfalls.md"]
+
+
+@pytest.mark.parametrize("page", PAGES)
 def test_code_in_the_pages_runs(page):
     """And prints what stands below it, in the pages that show what is printed."""
     text = (ROOT / page).read_text()

@@ -185,7 +185,10 @@ class ExplainedModel:
                     f"{self.classes.tolist()[0]!r}, for example."
                 )
             return int(np.argmin(np.where(shares > 0, shares, np.inf)))
-        return positive_index(pos_label, self.classes, shares, self.estimator)
+        # After drop_training_state ours no longer knows which class was rare.
+        knows_more = knows or self._ours is None
+        estimator = self.estimator if knows_more else None
+        return positive_index(pos_label, self.classes, shares, estimator)
 
 
 def _route(estimator):
@@ -198,8 +201,9 @@ def _route(estimator):
         if isinstance(layer, AdaptiveHybridClassifier):
             return steps, layer
         if hasattr(layer, "steps"):
-            if len(layer.steps) > 1:
-                steps.append(layer[:-1])
+            # Samplers of imbalanced-learn have no part in predictions.
+            before = [step for _, step in layer.steps[:-1]]
+            steps += [step for step in before if hasattr(step, "transform")]
         elif not (
             isinstance(
                 layer,

@@ -130,6 +130,10 @@ def _effects(explanation: Explanation) -> list[tuple[str, Any]]:
             for name, columns in explanation.units_.items()
             if set(columns) <= set(features)
         ]
+        # Most values of a free text occur once.
+        found = [e for e in found if e.is_ordered or e.table["share"].sum() > 0.5]
+        if not found:
+            continue
         effect = max(found, key=lambda effect: np.ptp(effect.table["probability"]))
         name, proba = effect.feature, effect.table["probability"]
         with Figure(f"effect-{place}", (4.6, 3.4)) as drawing:

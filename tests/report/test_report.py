@@ -920,7 +920,7 @@ def test_a_winner_that_cannot_be_explained_leaves_the_rest_of_the_page(compariso
             raise ValueError("it <broke>")
 
     broken = copy.copy(comparison)
-    broken._protocol = Broken()
+    broken._data = Broken()
     page = comparison_report(broken)
     assert "could not be explained: it <broke>" in section(page, "drivers")
     assert section(page, "ranking")
