@@ -6,7 +6,7 @@ import numpy as np
 
 from ..display import EffectDisplay, ImportanceDisplay
 from ..explanation import Explanation
-from .formatting import capital, number, shown_decimals, threshold_text
+from .formatting import number, shown_decimals, threshold_text
 from .svg import Figure
 
 if TYPE_CHECKING:
@@ -111,7 +111,11 @@ def _importance_table(explanation: Explanation) -> dict[str, Any]:
         {
             "name": name,
             "features": ", ".join(row["features"]) if len(row["features"]) > 1 else "",
-            **{c: number(row[c], decimals) for c in ("importance", "low", "high")},
+            # Adding 0 turns -0.0 into 0.0.
+            **{
+                column: number(round(row[column], decimals) + 0.0, decimals)
+                for column in ("importance", "low", "high")
+            },
         }
         for name, row in table[:_MOST_GROUPS].iterrows()
     ]
@@ -146,7 +150,7 @@ def _effects(explanation: Explanation) -> list[tuple[str, Any]]:
         others = "; the features shuffled together with it keep theirs"
         effects.append(
             (
-                f"{capital(name)}: mean probability if all rows had this value"
+                f"Mean probability if all rows had this value of {name}"
                 f"{others if len(found) > 1 else ''}.",
                 svg,
             )
