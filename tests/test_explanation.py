@@ -381,6 +381,7 @@ def test_effects_of_categories_and_missing_values(mixed):
     assert effect.table["value"].tolist()[:3] == counts.index.tolist()
     np.testing.assert_allclose(effect.table["share"][:3], counts / len(frame))
     assert effect.is_missing.tolist() == [False, False, False, True]
+    assert effect.table["share"].sum() == pytest.approx(1)
     probability = effect.table.set_index("value")["probability"]
     assert probability["red"] > probability["green"]
     amount = explanation.effect("amount")

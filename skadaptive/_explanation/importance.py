@@ -75,6 +75,12 @@ class ScoredTable:
         members = self.model.members
         return None if members is None else members[self.rows]
 
+    @property
+    def is_cross_fitted(self):
+        """Whether rows that are held out from one member have trained another."""
+        members = self.members
+        return members is not None and np.unique(members).size > 1
+
     def permutation(self, rng):
         """Positions of the rows in random order, each within its fold."""
         order = np.arange(len(self.rows))
@@ -112,8 +118,6 @@ def permutation_importance(scored, groups, n_repeats, rng):
     n_blocks = len(original) - 1
     importances = np.empty((len(groups), n_repeats))
     half_width = np.empty(len(groups))
-    members = scored.members
-    are_cross_fitted = members is not None and np.unique(members[:, 0]).size > 1
     quantile = student.ppf((1 + _LEVEL) / 2, n_blocks - 1)
     for group, columns in enumerate(groups):
         permuted = np.empty((n_repeats, n_blocks + 1))
@@ -122,11 +126,25 @@ def permutation_importance(scored, groups, n_repeats, rng):
             permuted[repeat] = score(scored.rows, dict.fromkeys(columns, others))
         importances[group] = original[0] - permuted[:, 0]
         difference = (original - permuted.mean(axis=0))[1:]
-        variance = (n_blocks - 1) * difference.var()
-        if are_cross_fitted and n_repeats > 1:
+        variance = jackknife_variance(difference)
+        if scored.is_cross_fitted and n_repeats > 1:
             variance += permuted[:, 0].var(ddof=1)
         half_width[group] = quantile * np.sqrt(variance)
     return float(original[0]), importances, half_width
+
+
+def jackknife_variance(without):
+    """Variance of a statistic, from its values without each block of rows in turn.
+
+    Parameters
+    ----------
+    without : ndarray of shape (n_blocks,)
+
+    Returns
+    -------
+    float
+    """
+    return (len(without) - 1) * np.var(without)
 
 
 def draw_rows(is_class, weight, candidates, max_samples, scoring, rng):

@@ -2,9 +2,18 @@
 
 import numpy as np
 import pytest
+from scipy.stats import t as student
 from sklearn.metrics import average_precision_score
 
-from skadaptive._explanation.importance import average_precision_without, draw_rows
+from skadaptive._explanation.importance import (
+    ScoredTable,
+    average_precision_without,
+    draw_rows,
+    jackknife_variance,
+    permutation_importance,
+)
+from skadaptive._explanation.models import ExplainedModel
+from skadaptive._explanation.tables import MixableTable
 
 
 def test_average_precision_without_each_block_is_that_of_the_other_rows(rng):
@@ -38,3 +47,45 @@ def test_a_scorer_without_weights_gets_a_plain_sample(rng):
     is_class = np.arange(1000) % 2 == 0
     rows, drawn = draw_rows(is_class, np.ones(1000), np.arange(1000), 200, scorer, rng)
     assert len(rows) == 200 and (drawn == 1).all()
+
+
+def test_the_jackknife_of_a_mean_has_its_variance(rng):
+    values = rng.normal(size=50)
+    without = (values.sum() - values) / 49
+    assert jackknife_variance(without) == pytest.approx(values.var(ddof=1) / 50)
+
+
+def scored_table(estimator, X, y):
+    model = ExplainedModel(estimator, X, y, None)
+    rows = np.arange(len(y))
+    if model.held_out is not None:
+        rows = rows[model.held_out]
+    weight = np.ones(len(rows))
+    return ScoredTable(model, MixableTable(X), rows, y[rows], weight, "roc_auc")
+
+
+def test_rows_are_cross_fitted_if_they_train_the_members_of_others(binary, quick):
+    X, y = binary
+    fitted = quick().fit(X, y)
+    assert scored_table(fitted, X, y).is_cross_fitted
+    assert not scored_table(fitted, X[::-1], y[::-1]).is_cross_fitted
+    assert not scored_table(quick(cv=0.25).fit(X, y), X, y).is_cross_fitted
+
+
+def test_chance_counts_twice_where_rows_are_cross_fitted(binary, quick):
+    """The same scores and permutations, with and without the second variance."""
+
+    class TakenAsApart(ScoredTable):
+        is_cross_fitted = False
+
+    X, y = binary
+    scored = scored_table(quick().fit(X, y), X, y)
+    apart = TakenAsApart(*(vars(scored).values()))
+    columns = [[0], [3]]
+    rngs = [np.random.default_rng(0) for _ in range(2)]
+    _, drops, half = permutation_importance(scored, columns, 4, rngs[0])
+    _, same, narrow = permutation_importance(apart, columns, 4, rngs[1])
+    np.testing.assert_array_equal(drops, same)
+    quantile = student.ppf(0.975, 9)  # of ten blocks
+    added = (half / quantile) ** 2 - (narrow / quantile) ** 2
+    np.testing.assert_allclose(added, drops.var(axis=1, ddof=1))
