@@ -6,6 +6,7 @@ import json
 import os
 import shlex
 import sys
+import time
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -35,7 +36,7 @@ from ._io.training_table import (
     read_weights,
 )
 from ._packages import require
-from ._report.formatting import amount
+from ._report.formatting import amount, duration
 from ._report.pages import comparison_report, evaluation_report
 from ._report.source import Source, describe_columns
 from ._saving.model_files import (
@@ -53,10 +54,12 @@ from ._saving.reference import (
     without_texts,
 )
 from ._training.backend import training_backend
+from ._typing import Label
 from ._version import __version__
 from .comparison import Comparison, compare
 from .datasets import load_rare
 from .evaluation import evaluate
+from .explanation import explain
 
 __all__ = ["main"]
 
@@ -71,6 +74,7 @@ examples:
   skadaptive compare customers.csv --target churned --save churn.model
   skadaptive predict churn.model new.csv --out scores.csv
   skadaptive predict churn.model new.csv --costs 1 20
+  skadaptive predict churn.model new.csv --explain 3
   skadaptive evaluate churn.model later.csv --target churned
   skadaptive info churn.model
 """
@@ -264,6 +268,12 @@ def _add_predict(parser: argparse.ArgumentParser) -> None:
         metavar=("FALSE_ALARM", "MISS"),
         help="use the threshold of least cost on the rows of the training, by their "
         "out-of-fold probabilities",
+    )
+    parser.add_argument(
+        "--explain",
+        type=int,
+        metavar="N",
+        help="add the N greatest reasons for each row, as columns reason_1 to reason_N",
     )
 
 
@@ -555,6 +565,8 @@ def _comparison_values(comparison: Comparison) -> dict[str, Any]:
 
 def _predict(options: argparse.Namespace) -> int:
     _check_outputs([options.file, options.model], options.out)
+    if options.explain is not None and options.explain < 1:
+        raise ValueError(f"--explain must be 1 or more; got {options.explain}.")
     if options.out is not None:
         _writer(options.out)
     saved, table = _read_model_and_table(options, as_written=[options.id])
@@ -575,6 +587,9 @@ def _predict(options: argparse.Namespace) -> int:
             probability > threshold, classes[index], classes[1 - index]
         )
     result = pd.DataFrame({"probability": probability, "prediction": prediction})
+    if options.explain is not None:
+        reasons = _reasons(saved, X, classes[index], options.explain)
+        result = pd.concat([result, reasons], axis=1)
     name = options.id or saved.facts.id_column
     if name in frame:
         result.insert(0, name, frame[name].to_numpy())
@@ -618,6 +633,33 @@ def _threshold(options: argparse.Namespace, saved: SavedModel) -> float | None:
         f"{amount(every)}, and predicting none {amount(none)}."
     )
     return threshold
+
+
+# Rows that are explained before the time of the others is told, and the seconds from
+# which on that is worth a note.
+_FIRST_ROWS, _LONG = 20, 10
+
+
+def _reasons(
+    saved: SavedModel, X: pd.DataFrame, label: Label, n_reasons: int
+) -> pd.DataFrame:
+    """The greatest contributions to the odds of each row, in words."""
+    background = saved.background
+    if background is None:
+        background = X
+        _print_note(
+            "note: the model file holds no rows of the training to compare with. The "
+            "reasons say how a row differs from the others of this table."
+        )
+    explanation = explain(saved.model, X, pos_label=label, random_state=0)
+    parts, start = [], time.perf_counter()
+    for rows in np.array_split(np.arange(len(X)), range(_FIRST_ROWS, len(X), 1000)):
+        contributions = explanation.contributions(rows, background=background)
+        parts.append(contributions.reasons(n_reasons))
+        seconds = (time.perf_counter() - start) * (len(X) / len(rows) - 1)
+        if len(parts) == 1 and seconds > _LONG:
+            _print_note(f"The reasons take about {duration(seconds)}.")
+    return pd.concat(parts, ignore_index=True)
 
 
 _WRITERS: dict[str, Callable[[pd.DataFrame, Path], Any]] = {

@@ -32,6 +32,7 @@ from skadaptive.contenders import (
 )
 from skadaptive.datasets import load_rare
 from skadaptive.evaluation import evaluate
+from skadaptive.explanation import explain
 
 # Points and commas of a number exchanged.
 SWAPPED = str.maketrans(".,", ",.")
@@ -277,6 +278,46 @@ def test_predict(here, capsys):
     arguments = ["predict", "model.skops", "later.parquet", "--out", "p.parquet"]
     assert cli.main(arguments) == 0
     assert_allclose(pd.read_parquet("p.parquet")["probability"], found["probability"])
+
+
+def test_predict_gives_reasons(here, capsys):
+    """In words, of the features of each row, beside the same predictions."""
+    pd.read_csv("later.csv.gz").head(25).to_csv("few.csv", index=False)
+    assert cli.main(["predict", "model.skops", "few.csv"]) == 0
+    plain = pd.read_csv(io.StringIO(capsys.readouterr().out))
+    assert cli.main(["predict", "model.skops", "few.csv", "--explain", "2"]) == 0
+    printed = capsys.readouterr()
+    found = pd.read_csv(io.StringIO(printed.out), keep_default_na=False)
+    assert "holds no rows of the training" in printed.err
+    pd.testing.assert_frame_equal(found.iloc[:, :2], plain)
+    assert list(found) == ["probability", "prediction", "reason_1", "reason_2"]
+    columns = "|".join(pd.read_csv("few.csv").columns)
+    pattern = rf"(?:(?:{columns}) \S+ (?:raises|lowers) the odds \S+ times)?"
+    assert found["reason_1"].str.fullmatch(pattern).all()
+    assert (found["reason_1"] != "").mean() > 0.8
+    # The greatest probability is explained by what raises it.
+    assert "raises" in found["reason_1"][found["probability"].idxmax()]
+
+
+def test_reasons_compare_with_the_rows_of_the_model_file(here, capsys, monkeypatch):
+    later = pd.read_csv("later.csv.gz")
+    later.head(1).to_csv("one.csv", index=False)
+    saved = model_files.load_model("model.skops")
+    background = later[list(saved.columns)]
+    with_rows = replace(saved, background=background)
+    monkeypatch.setattr(cli, "load_model", lambda path: with_rows)
+    assert cli.main(["predict", "model.skops", "one.csv", "--explain", "1"]) == 0
+    printed = capsys.readouterr()
+    assert "holds no rows" not in printed.err
+    (reason,) = pd.read_csv(io.StringIO(printed.out))["reason_1"]
+    explanation = explain(saved.model, background[:1], random_state=0)
+    expected = explanation.contributions(background=background).reasons(1)
+    assert reason == expected["reason_1"].iloc[0] != ""
+
+
+def test_the_number_of_reasons_is_checked(here, capsys):
+    assert cli.main(["predict", "model.skops", "later.csv.gz", "--explain", "0"]) == 2
+    assert "--explain must be 1 or more; got 0" in capsys.readouterr().err
 
 
 def test_model_files_hold_no_record_of_the_rows(tmp_path, quick, binary):
