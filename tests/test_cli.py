@@ -288,7 +288,7 @@ def test_predict_gives_reasons(here, capsys):
     assert cli.main(["predict", "model.skops", "few.csv", "--explain", "2"]) == 0
     printed = capsys.readouterr()
     found = pd.read_csv(io.StringIO(printed.out), keep_default_na=False)
-    assert "holds no rows of the training" in printed.err
+    assert "holds no rows of the training" not in printed.err
     pd.testing.assert_frame_equal(found.iloc[:, :2], plain)
     assert list(found) == ["probability", "prediction", "reason_1", "reason_2"]
     columns = "|".join(pd.read_csv("few.csv").columns)
@@ -299,20 +299,25 @@ def test_predict_gives_reasons(here, capsys):
     assert "raises" in found["reason_1"][found["probability"].idxmax()]
 
 
-def test_reasons_compare_with_the_rows_of_the_model_file(here, capsys, monkeypatch):
+def test_reasons_compare_with_the_rows_of_the_model_file(here, capsys):
     later = pd.read_csv("later.csv.gz")
     later.head(1).to_csv("one.csv", index=False)
     saved = model_files.load_model("model.skops")
-    background = later[list(saved.columns)]
-    with_rows = replace(saved, background=background)
-    monkeypatch.setattr(cli, "load_model", lambda path: with_rows)
     assert cli.main(["predict", "model.skops", "one.csv", "--explain", "1"]) == 0
-    printed = capsys.readouterr()
-    assert "holds no rows" not in printed.err
-    (reason,) = pd.read_csv(io.StringIO(printed.out))["reason_1"]
-    explanation = explain(saved.model, background[:1], random_state=0)
-    expected = explanation.contributions(background=background).reasons(1)
+    (reason,) = pd.read_csv(io.StringIO(capsys.readouterr().out))["reason_1"]
+    explanation = explain(saved.model, later[list(saved.columns)][:1], random_state=0)
+    expected = explanation.contributions(background=saved.background).reasons(1)
     assert reason == expected["reason_1"].iloc[0] != ""
+
+
+def test_without_rows_of_the_training_the_rows_of_the_table_are_compared(here, capsys):
+    saved = model_files.load_model("model.skops")
+    model_files.save_model("bare.model", saved.model, saved.columns, saved.facts)
+    pd.read_csv("later.csv.gz").head(5).to_csv("few.csv", index=False)
+    assert cli.main(["predict", "bare.model", "few.csv", "--explain", "1"]) == 0
+    printed = capsys.readouterr()
+    assert "holds no rows of the training" in printed.err
+    assert printed.out.count("the odds") > 2
 
 
 def test_the_number_of_reasons_is_checked(here, capsys):

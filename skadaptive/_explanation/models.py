@@ -176,8 +176,7 @@ class ExplainedModel:
             shares = np.zeros(len(self.classes))
         else:
             shares = np.array([np.mean(y == label) for label in self.classes])
-        knows = self._ours is not None and self._ours._state is not None
-        if pos_label is None and len(self.classes) > 2 and not knows:
+        if pos_label is None and len(self.classes) > 2 and self._ours is None:
             if y is None:
                 raise ValueError(
                     f"{type(self.estimator).__name__} has {len(self.classes)} classes. "
@@ -185,10 +184,7 @@ class ExplainedModel:
                     f"{self.classes.tolist()[0]!r}, for example."
                 )
             return int(np.argmin(np.where(shares > 0, shares, np.inf)))
-        # After drop_training_state ours no longer knows which class was rare.
-        knows_more = knows or self._ours is None
-        estimator = self.estimator if knows_more else None
-        return positive_index(pos_label, self.classes, shares, estimator)
+        return positive_index(pos_label, self.classes, shares, self.estimator)
 
 
 def _route(estimator):
