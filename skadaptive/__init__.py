@@ -15,6 +15,7 @@ from .display import (
 )
 from .evaluation import Evaluation, evaluate
 from .explanation import Explanation, explain
+from .export import register_onnx_converter, to_onnx
 
 __all__ = [
     "AdaptationDisplay",
@@ -33,5 +34,7 @@ __all__ = [
     "drift",
     "evaluate",
     "explain",
+    "register_onnx_converter",
     "thresholds",
+    "to_onnx",
 ]

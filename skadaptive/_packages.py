@@ -17,17 +17,21 @@ _DISTRIBUTIONS = {
 }
 
 
-def require(*packages: str, purpose: str, alternative: str = "") -> None:
+def require(
+    *packages: str, purpose: str, alternative: str = "", extra: str = "compare"
+) -> None:
     """Raise an ImportError that says what to install, unless all packages are there.
 
     Parameters
     ----------
     *packages : str
-        Names to import, of packages that the extra ``compare`` brings.
+        Names to import, of packages that the extra brings.
     purpose : str
         What needs them; the subject of the sentence.
     alternative : str, default=""
         What to do instead of installing them.
+    extra : str, default="compare"
+        Extra of this package.
 
     Raises
     ------
@@ -38,7 +42,7 @@ def require(*packages: str, purpose: str, alternative: str = "") -> None:
     if missing:
         raise ImportError(
             f"{purpose} needs {' and '.join(missing)}: "
-            f'pip install "skadaptive[compare]"{alternative and f", or {alternative}"}.'
+            f'pip install "skadaptive[{extra}]"{alternative and f", or {alternative}"}.'
         )
 
 

@@ -37,6 +37,7 @@ __all__ = [
     "n_samples_of",
     "safe_indexing",
     "takes_sample_weight",
+    "tuned_class",
     "validate_params",
 ]
 
@@ -163,3 +164,20 @@ def takes_sample_weight(scorer):
     """
     metric = getattr(scorer, "_score_func", scorer)
     return "sample_weight" in inspect.signature(metric).parameters
+
+
+def tuned_class(classifier):
+    """The class whose threshold a fitted ``TunedThresholdClassifierCV`` has chosen.
+
+    Its scorer says it, and no public attribute does.
+
+    Parameters
+    ----------
+    classifier : TunedThresholdClassifierCV
+
+    Returns
+    -------
+    label or None
+        None stands for the second class.
+    """
+    return classifier._curve_scorer._get_pos_label()

@@ -60,6 +60,7 @@ from .comparison import Comparison, compare
 from .datasets import load_rare
 from .evaluation import evaluate
 from .explanation import explain
+from .export import to_onnx
 
 __all__ = ["main"]
 
@@ -77,6 +78,7 @@ examples:
   skadaptive predict churn.model new.csv --explain 3
   skadaptive evaluate churn.model later.csv --target churned
   skadaptive info churn.model
+  skadaptive export churn.model --onnx churn.onnx
 """
 
 
@@ -153,6 +155,11 @@ def _parser() -> argparse.ArgumentParser:
         commands.add_parser("evaluate", help="measure a saved model on labelled rows")
     )
     _add_info(commands.add_parser("info", help="list what a saved model's file holds"))
+    _add_export(
+        commands.add_parser(
+            "export", help="write a saved model for programs without Python"
+        )
+    )
     return parser
 
 
@@ -286,6 +293,17 @@ def _add_evaluate(parser: argparse.ArgumentParser) -> None:
     _add_columns(parser)
     parser.add_argument("--out", metavar="DIR", help="write metrics.json and plots")
     _add_results(parser)
+
+
+def _add_export(parser: argparse.ArgumentParser) -> None:
+    parser.set_defaults(run=_export)
+    parser.add_argument("model", metavar="MODEL", help="file of compare --save")
+    parser.add_argument(
+        "--onnx",
+        metavar="FILE.onnx",
+        required=True,
+        help="write an ONNX graph, from the columns to the probabilities",
+    )
 
 
 def _add_model_and_file(parser: argparse.ArgumentParser) -> None:
@@ -760,6 +778,26 @@ def _features(
     ignored = {*ignore, *saved.facts.unused_columns}
     extra = [name for name in frame if name in ignored and name not in saved.columns]
     return features_of(frame.drop(columns=extra), saved)
+
+
+# ----------------------------------------------------------------------------- export
+
+
+def _export(options: argparse.Namespace) -> int:
+    _check_outputs([options.model], options.onnx)
+    saved = load_model(options.model)
+    model = to_onnx(saved.model)
+    with replace_atomically(options.onnx) as temporary:
+        temporary.write_bytes(model.SerializeToString())
+    properties = {entry.key: entry.value for entry in model.metadata_props}
+    _print_note(
+        f"The graph has {len(model.graph.input)} inputs, one for each column, and one "
+        f"output, the probabilities of the classes {properties['classes']}. A row is "
+        f"{properties['rare_class']} if that probability is above "
+        f"{properties['threshold']}."
+    )
+    _print_written({"ONNX model": options.onnx})
+    return 0
 
 
 # ----------------------------------------------------------------------------- checks

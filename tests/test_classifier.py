@@ -97,6 +97,26 @@ def test_keras_model_agrees_with_predict_proba(
             assert_allclose(copy(X), model.predict_proba(X), atol=2e-6)
 
 
+def test_saved_model_agrees_with_predict_proba(quick, binary, tmp_path):
+    """TensorFlow's own format, of a table with categories."""
+    import keras
+
+    if keras.backend.backend() != "tensorflow":
+        pytest.skip("Keras's other backends write no SavedModel of float64")
+    import tensorflow as tf
+
+    numbers, y = binary
+    X = pd.DataFrame(numbers + 1.7e9).rename(columns="x{}".format)
+    X["kind"] = np.where(y + numbers[:, 0] > 1, "a", "b")
+    model = quick().fit(X, y)
+    model.model_.export(tmp_path / "saved", verbose=False)
+    served = tf.saved_model.load(tmp_path / "saved").signatures["serving_default"]
+    features = model.feature_encoder_.transform(X)
+    for rows in (features, features[:1]):
+        (proba,) = served(tf.constant(rows)).values()
+        assert_allclose(proba, model.predict_proba(X)[: len(rows)], atol=2e-6)
+
+
 def test_one_row_or_the_table(quick, binary):
     X, y = binary
     model = quick(cv=5).fit(X, y)

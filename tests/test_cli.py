@@ -644,6 +644,9 @@ def test_decisions_that_a_model_cannot_make(model, capsys, quick, multiclass):
         ("predict model.skops texts.csv", "mean radius held numbers in training"),
         ("evaluate model.skops later.csv.gz --target x", "no column x"),
         ("evaluate model.skops odd.csv --target diagnosis", "labels that are not know"),
+        ("export none.skops --onnx new.onnx", "no model file"),
+        ("export model.skops --onnx model.skops", "it is a file that is read"),
+        ("export model.skops --onnx no/new.onnx", "there is no folder"),
     ],
 )
 def test_mistakes(here, capsys, monkeypatch, arguments, message):
@@ -674,7 +677,7 @@ def test_mistakes(here, capsys, monkeypatch, arguments, message):
     }
     arguments = arguments.split()
     if "--report" not in arguments:
-        arguments += outputs[arguments[0]]
+        arguments += outputs.get(arguments[0], [])
     for name in ("kept.html", "kept.skops", "kept.csv"):
         (here / name).write_text("here before")
     before = sorted(path.name for path in here.iterdir())
@@ -710,6 +713,32 @@ def test_every_default_contender_can_be_saved(here):
         model_files.save_model("one.skops", fitted, {}, FACTS)
         again = model_files.load_model("one.skops").model
         assert_array_equal(again.predict_proba(X), fitted.predict_proba(X))
+
+
+def test_export_gives_the_probabilities_of_predict(here, capsys):
+    onnxruntime = pytest.importorskip("onnxruntime")
+    assert cli.main(["export", "model.skops", "--onnx", "model.onnx"]) == 0
+    printed = capsys.readouterr()
+    assert "The ONNX model was written to model.onnx." in printed.out
+    assert 'probabilities of the classes ["benign", "malignant"]' in printed.err
+    assert 'A row is "malignant" if that probability is above 0.' in printed.err
+    session = onnxruntime.InferenceSession(
+        "model.onnx", providers=["CPUExecutionProvider"]
+    )
+    rows = pd.read_csv("later.csv.gz")
+    inputs = {
+        column.name: rows[[column.name]].to_numpy(
+            object if "string" in column.type else np.float32
+        )
+        for column in session.get_inputs()
+    }
+    assert list(inputs) == list(rows.drop(columns="diagnosis"))
+    (proba,) = session.run(["probabilities"], inputs)
+    rows.to_csv("rows.csv", index=False)
+    assert cli.main(["predict", "model.skops", "rows.csv", "--out", "out.csv"]) == 0
+    predicted = pd.read_csv("out.csv")
+    # The numbers of the file are rounded to float32 when they enter the graph.
+    assert_allclose(proba[:, 1], predicted["probability"], atol=1e-4)
 
 
 def test_unknown_option():

@@ -40,7 +40,10 @@ LATE = {
     "jinja2",
     "keras",
     "matplotlib",
+    "onnx",
+    "onnxruntime",
     "rich",
+    "skl2onnx",
     "skops",
     "tensorflow",
 }

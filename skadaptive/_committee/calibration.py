@@ -29,9 +29,9 @@ class Calibration(Protocol):
         """Calibrate tensors, with ``keras.ops``."""
 
 
-# Rise of an isotonic calibration within its steps, as a share of the logit. Chosen by
-# judgement: small against any slope that matters.
-_STEP_SLOPE = 1e-3
+#: Rise of an isotonic calibration within its steps, as a share of the logit. Chosen by
+#: judgement: small against any slope that matters.
+STEP_SLOPE = 1e-3
 
 # Pulls the slope towards 1, in nats per squared unit of its logarithm: where the
 # classes are separated, maximum likelihood alone would make it infinite.
@@ -143,7 +143,7 @@ class IsotonicCalibration:
 
     def __call__(self, logits):
         columns = [
-            np.interp(column, *knots) + _STEP_SLOPE * column
+            np.interp(column, *knots) + STEP_SLOPE * column
             for column, knots in zip(logits.T, self.knots, strict=True)
         ]
         return np.stack(columns, axis=1)
@@ -153,7 +153,7 @@ class IsotonicCalibration:
         columns = []
         for index, knots in enumerate(self.knots):
             column = logits[:, index : index + 1]
-            columns.append(interpolate(column, *knots, ops) + _STEP_SLOPE * column)
+            columns.append(interpolate(column, *knots, ops) + STEP_SLOPE * column)
         return ops.concatenate(columns, axis=1)
 
 

@@ -1,0 +1,233 @@
+"""Whole models, from raw tables to decisions."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from scipy.sparse import csr_matrix
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.exceptions import NotFittedError
+from sklearn.frozen import FrozenEstimator
+from sklearn.linear_model import LinearRegression, LogisticRegression
+from sklearn.model_selection import (
+    FixedThresholdClassifier,
+    GridSearchCV,
+    TunedThresholdClassifierCV,
+)
+
+from skadaptive import AdaptiveHybridClassifier, to_onnx
+from skadaptive._assessment.cross_validation import LabelledRows, fit_and_tune
+from skadaptive.contenders import default_contenders, raw_pipeline, table_pipeline
+
+pytest.importorskip("onnxruntime")
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def one_rng():
+    """One seed where fits take time."""
+    return np.random.default_rng(0)
+
+
+def labels(rng, X):
+    score = np.nan_to_num(X["normal"]) + (X["city"] == "Rome") + X["is new"]
+    return (score + 0.5 * rng.normal(size=len(X)) > 1.8).astype(int)
+
+
+def properties(model):
+    return {entry.key: json.loads(entry.value) for entry in model.metadata_props}
+
+
+def decided(model, proba):
+    """Labels by the metadata of a model, as a server would decide."""
+    facts = properties(model)
+    classes = np.array(facts["classes"])
+    if len(classes) > 2:
+        return classes[(proba * facts["class_weights"]).argmax(axis=1)]
+    rare = facts["classes"].index(facts["rare_class"])
+    return classes[np.where(proba[:, rare] > facts["threshold"], rare, 1 - rare)]
+
+
+def check(model, X, run_onnx, atol=1e-5):
+    graph = to_onnx(model)
+    proba = run_onnx(graph, X)
+    assert proba.dtype == np.float32 and proba.shape == (len(X), len(model.classes_))
+    assert [output.name for output in graph.graph.output] == ["probabilities"]
+    assert_allclose(proba, model.predict_proba(X), atol=atol)
+    assert_array_equal(decided(graph, proba), model.predict(X))
+    return graph
+
+
+@pytest.mark.parametrize(
+    "parameters, make",
+    [
+        ({}, lambda y: y),
+        ({"batch_size": 300}, lambda y: 1 - y),  # trained in float64
+        ({"class_weight": "balanced"}, lambda y: np.array(["no", "so", "yes"])[y]),
+        ({"activation": "gelu", "n_bins": None}, lambda y: y == 1),
+    ],
+    ids=["float32", "float64", "three classes", "gelu"],
+)
+def test_raw_tables(parameters, make, quick, draw_table, run_onnx, rng):
+    X, new = draw_table(rng, 300), draw_table(rng, 200, n_levels=150)
+    y = labels(rng, X)
+    if parameters.get("class_weight"):
+        y = y + (X["grade"].astype(int) > 4) * (y == 1)
+    model = quick(**parameters).fit(X, make(y))
+    wanted = "float64" if "batch_size" in parameters else "float32"
+    assert model._committee.dtype == wanted
+    graph = check(model, new, run_onnx)
+    names = [column.name for column in graph.graph.input]
+    assert names == list(X.columns)
+    shapes = {
+        tuple(size.dim_param or size.dim_value for size in i.type.tensor_type.shape.dim)
+        for i in graph.graph.input
+    }
+    assert shapes == {("n", 1)}
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_quick_contenders_as_compare_wraps_them(draw_table, run_onnx, one_rng):
+    X, new = draw_table(one_rng, 300), draw_table(one_rng, 100, n_levels=150)
+    X["one"] = np.nan  # a column without any value
+    y = np.array(["bad", "good"])[1 - labels(one_rng, X)]
+    data = LabelledRows(X, y, None, None)
+    small = {"hidden_layer_sizes": (8,), "batch_size": 64, "max_epochs": 3}
+    for name, model in default_contenders(X, quick=True, random_state=0).items():
+        last = model[-1] if hasattr(model, "steps") else model
+        if isinstance(last, AdaptiveHybridClassifier):
+            last.set_params(**small)
+        if name == "MLPClassifier":
+            last.set_params(max_iter=5)
+        fitted, threshold = fit_and_tune(model, data, np.arange(300), 0)
+        graph = check(fitted, new, run_onnx)
+        facts = properties(graph)
+        assert facts["classes"] == ["bad", "good"] and facts["rare_class"] == "bad"
+        assert facts["threshold"] == threshold
+        assert len(graph.graph.input) == X.shape[1]
+
+
+def test_tables_without_names(quick, draw_numbers, run_onnx, one_rng):
+    X = draw_numbers(one_rng, 300)
+    y = (np.nan_to_num(X[:, 0]) > 1).astype(int)
+    graph = check(quick(categorical_features=[3]).fit(X, y), X[:100], run_onnx)
+    (column,) = graph.graph.input
+    assert column.name == "X" and column.type.tensor_type.shape.dim[1].dim_value == 9
+    texts = X[:, :3].astype(object)
+    texts[:, 1] = np.where(X[:, 0] > 0, "a", "b")
+    graph = check(quick(categorical_features=[1]).fit(texts, y), texts, run_onnx)
+    assert [column.name for column in graph.graph.input] == ["x0", "x1", "x2"]
+
+
+def test_a_sparse_table_becomes_a_dense_input(quick, run_onnx, one_rng):
+    X = (one_rng.random((300, 2500)) < 0.02).astype(float)
+    y = (X[:, :20].sum(axis=1) > 0).astype(int)
+    model = quick(max_epochs=1).fit(csr_matrix(X), y)
+    assert model._committee.transform.columns is not None
+    check(model, X[:50], run_onnx)
+
+
+def test_names_of_columns_may_be_anything(quick, run_onnx, one_rng):
+    names = ["probabilities", "constant_1", "Cast_2", "Größe (m)", "X"]
+    X = pd.DataFrame(one_rng.normal(size=(200, 5)).astype(np.float32), columns=names)
+    model = LogisticRegression().fit(X, X["X"] > 1)
+    graph = to_onnx(model)
+    assert [column.name for column in graph.graph.input] == names
+    assert_allclose(run_onnx(graph, X), model.predict_proba(X), atol=1e-6)
+
+
+def test_the_outermost_threshold_counts(draw_table, run_onnx, one_rng):
+    X = draw_table(one_rng, 200)
+    y = labels(one_rng, X)
+    pipeline = table_pipeline(LogisticRegression(max_iter=1000))
+    tuned = TunedThresholdClassifierCV(pipeline, scoring="f1", cv=2).fit(X, y)
+    assert tuned.best_threshold_ != 0.5
+    fixed = FixedThresholdClassifier(
+        FrozenEstimator(tuned), threshold=0.3, pos_label=0
+    ).fit(X, y)
+    plain = pipeline.fit(X, y)
+    search = GridSearchCV(pipeline, {"logisticregression__C": [0.1, 1]}, cv=2).fit(X, y)
+    for model in (tuned, fixed, plain, search):
+        check(model, X, run_onnx)
+    facts = properties(to_onnx(fixed))
+    assert facts["rare_class"] == 0
+    assert_allclose(facts["threshold"], 0.3)
+    assert properties(to_onnx(plain))["threshold"] == 0.5
+
+
+def test_decisions_do_not_need_the_training_state(quick, binary, run_onnx):
+    X, y = binary
+    X = X.astype(np.float32).astype(float)
+    for target in (y, 1 - y):
+        model = quick().fit(X, target)
+        before = properties(to_onnx(model))
+        assert before["threshold"] != 0.5
+        assert properties(to_onnx(model.drop_training_state())) == before
+        check(model, X, run_onnx)
+
+
+# ----------------------------------------------------------------------------- refusals
+
+
+def dates_and_texts(rng):
+    X = pd.DataFrame({"opened": pd.date_range("2024-01-01", periods=60), "n": 1.0})
+    X["n"] = rng.normal(size=60)
+    words = ["".join(rng.choice(list("abcde"), 5)) for _ in range(50)]
+    X["note"] = [" ".join(rng.choice(words, 6)) for _ in range(60)]
+    return X, np.arange(60) % 2
+
+
+@pytest.mark.parametrize(
+    "columns, message",
+    [
+        (["n", "opened"], "Columns with dates cannot be exported to ONNX: 'opened'"),
+        (["n", "note"], "Columns with free text cannot be exported to ONNX: 'note'"),
+    ],
+)
+@pytest.mark.parametrize("kind", ["table", "raw"])
+def test_dates_and_texts_are_refused_by_name(columns, message, kind, quick, one_rng):
+    X, y = dates_and_texts(one_rng)
+    if kind == "table":
+        model = table_pipeline(LogisticRegression())
+    else:
+        model = raw_pipeline(X[columns], quick(max_epochs=1))
+    with pytest.raises(ValueError, match=message):
+        to_onnx(model.fit(X[columns], y))
+
+
+@pytest.mark.parametrize("package", ["lightgbm", "xgboost"])
+def test_other_contenders_are_refused_by_name(package, draw_table, one_rng):
+    pytest.importorskip(package)
+    X = draw_table(one_rng, 100)
+    name = {"lightgbm": "LightGBM", "xgboost": "XGBoost"}[package]
+    model = default_contenders(X, random_state=0)[name]
+    if name == "LightGBM":
+        model[-1].set_params(n_estimators=2)
+    model.fit(X, labels(one_rng, X))
+    shown = {"LightGBM": "LGBMClassifier", "XGBoost": "XGBoost"}[name]
+    with pytest.raises(ValueError, match=f"The classifier {shown} cannot be exported"):
+        to_onnx(model)
+
+
+def test_what_is_no_fitted_classifier(quick, binary):
+    X, y = binary
+    with pytest.raises(NotFittedError):
+        to_onnx(quick())
+    for other in (LinearRegression().fit(X, y), RandomForestClassifier, "model.skops"):
+        with pytest.raises(ValueError, match="Only fitted classifiers can be exported"):
+            to_onnx(other)
+    decided = FixedThresholdClassifier(
+        LogisticRegression(), response_method="decision_function"
+    )
+    with pytest.raises(ValueError, match="whose threshold is a probability"):
+        to_onnx(decided.fit(X, y))
+
+
+def test_says_what_to_install(monkeypatch, binary):
+    from skadaptive import _packages
+
+    monkeypatch.setattr(_packages, "find_spec", lambda name: None)
+    with pytest.raises(ImportError, match=r'needs onnx: .*"skadaptive\[onnx\]"'):
+        to_onnx(LogisticRegression().fit(*binary))
