@@ -100,9 +100,7 @@ def to_onnx(estimator: Estimator) -> Any:
     if names is None:
         graph, proba = _from_unnamed(estimator)
     else:
-        graph = Graph(inputs={str(name): (None, 1) for name in names})
-        columns = [RawColumn(str(name)) for name in names]
-        proba = probabilities(estimator, Table(graph, columns))
+        graph, proba = _from_named(estimator, [str(name) for name in names])
     n_classes = len(estimator.classes_)
     rounded = graph.cast(proba, np.float32)
     model = graph.model(rounded, n_classes, "probabilities")
@@ -112,12 +110,21 @@ def to_onnx(estimator: Estimator) -> Any:
     return model
 
 
+def _from_named(estimator: Estimator, names: list[str]) -> tuple[Graph, str]:
+    """The graph with an input for each column, and its output."""
+    if "" in names:
+        raise ValueError(
+            "A column has the empty name, which an input of a graph cannot have. Give "
+            "it a name, and fit again."
+        )
+    graph = Graph(inputs=dict.fromkeys(names, (None, 1)))
+    return graph, probabilities(estimator, Table(graph, [*map(RawColumn, names)]))
+
+
 def _from_unnamed(estimator: Estimator) -> tuple[Graph, str]:
     """The graph of an estimator whose columns have no names, and its output."""
     n_columns = estimator.n_features_in_
-    names = [f"x{i}" for i in range(n_columns)]
-    graph = Graph(inputs=dict.fromkeys(names, (None, 1)))
-    proba = probabilities(estimator, Table(graph, [RawColumn(name) for name in names]))
+    graph, proba = _from_named(estimator, [f"x{i}" for i in range(n_columns)])
     if any(kind == "text" for kind, _ in graph.inputs.values()):
         return graph, proba
     graph = Graph(inputs={"X": ("number", n_columns)})

@@ -152,7 +152,11 @@ def _tanh(graph: Graph, x: str, dtype: np.dtype) -> str:
 
 
 def _silu(graph: Graph, x: str, dtype: np.dtype) -> str:
-    return graph.op("Mul", x, graph.op("Sigmoid", x))
+    if dtype == np.float32:
+        return graph.op("Mul", x, graph.op("Sigmoid", x))
+    # onnxruntime 1.20 takes the product above for an operator of float32 alone.
+    falling = graph.op("Exp", graph.op("Neg", x))
+    return graph.op("Div", x, graph.op("Add", falling, dtype.type(1.0)))
 
 
 def _gelu(graph: Graph, x: str, dtype: np.dtype) -> str:

@@ -6,6 +6,7 @@ column, a missing category is the text "nan", and the columns of an imputer that
 what was missing are left out.
 """
 
+import warnings
 from collections.abc import Callable
 from numbers import Real
 from typing import Any, NoReturn
@@ -118,7 +119,10 @@ def _indices(columns: Any, n_columns: int, names: Any) -> list[int]:
     if isinstance(columns, slice):
         labels = [columns.start, columns.stop]
     else:
-        labels = columns = np.atleast_1d(columns).tolist()
+        with warnings.catch_warnings():
+            # scikit-learn 1.6 announces another form of remaining columns.
+            warnings.simplefilter("ignore", FutureWarning)
+            labels = columns = np.atleast_1d(columns).tolist()
     by_name = any(isinstance(label, str) for label in labels)
     return (places.loc[columns] if by_name else places.iloc[columns]).tolist()
 

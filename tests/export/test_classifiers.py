@@ -13,7 +13,7 @@ from sklearn.ensemble import (
 from sklearn.linear_model import LogisticRegression
 from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import MinMaxScaler, StandardScaler
 from sklearn.tree import DecisionTreeClassifier
 
 from skadaptive import to_onnx
@@ -53,6 +53,14 @@ def test_thresholds_between_neighbours_of_float32(model, run_onnx, rng):
     X = np.repeat(values, 3)[:, None].astype(float)
     y = np.repeat(rng.integers(2, size=200), 3)
     model.fit(X, y)
+    assert_allclose(run_onnx(to_onnx(model), X), model.predict_proba(X), atol=1e-6)
+
+
+def test_forests_round_to_float32(run_onnx, rng):
+    """Where these scaled values have a resolution of 1/16."""
+    X = np.repeat(np.arange(200.0), 3)[:, None]
+    y = np.repeat(rng.integers(2, size=200), 3)
+    model = make_pipeline(MinMaxScaler((1e6, 1e6 + 20)), FOREST).fit(X, y)
     assert_allclose(run_onnx(to_onnx(model), X), model.predict_proba(X), atol=1e-6)
 
 

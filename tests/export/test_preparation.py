@@ -145,7 +145,7 @@ def test_transformers_within_each_other(draw_table, run_onnx, rng):
         remainder="passthrough",
     )
     second = make_column_transformer(
-        (MinMaxScaler(), [1, 4, 0]), ("passthrough", [3, 2])
+        (MinMaxScaler(), [1, 4, 0, 5, 3, 2]), ("passthrough", [3, 2])
     )
     check(make_pipeline(first, second), X, new, run_onnx)
 

@@ -129,13 +129,19 @@ def test_a_sparse_table_becomes_a_dense_input(quick, run_onnx, one_rng):
     check(model, X[:50], run_onnx)
 
 
-def test_names_of_columns_may_be_anything(quick, run_onnx, one_rng):
-    names = ["probabilities", "constant_1", "Cast_2", "Größe (m)", "X"]
-    X = pd.DataFrame(one_rng.normal(size=(200, 5)).astype(np.float32), columns=names)
-    model = LogisticRegression().fit(X, X["X"] > 1)
-    graph = to_onnx(model)
-    assert [column.name for column in graph.graph.input] == names
-    assert_allclose(run_onnx(graph, X), model.predict_proba(X), atol=1e-6)
+def test_names_of_columns_may_be_anything(run_onnx, one_rng):
+    """Those of the output and of the tensors inside the graph, too."""
+    X = pd.DataFrame(one_rng.normal(size=(200, 5)).astype(np.float32))
+    y = X[4] > 1
+    names = ["X", "Größe (m)", "probabilities", "a/b", " "]
+    for _ in range(3):
+        X.columns = names
+        model = LogisticRegression().fit(X, y)
+        graph = to_onnx(model)
+        assert [column.name for column in graph.graph.input] == names
+        assert_allclose(run_onnx(graph, X), model.predict_proba(X), atol=1e-6)
+        inside = [node.output[0] for node in graph.graph.node]
+        names = [*inside[:3], *(tensor.name for tensor in graph.graph.initializer)][:5]
 
 
 def test_the_outermost_threshold_counts(draw_table, run_onnx, one_rng):
@@ -166,6 +172,9 @@ def test_decisions_do_not_need_the_training_state(quick, binary, run_onnx):
         assert before["threshold"] != 0.5
         assert properties(to_onnx(model.drop_training_state())) == before
         check(model, X, run_onnx)
+    # At 0.5 the decision does not tell which class is rare, and the state does.
+    model = quick(threshold=0.5).fit(X, 1 - y)
+    assert properties(to_onnx(model))["rare_class"] == 0
 
 
 # ----------------------------------------------------------------------------- refusals
@@ -218,6 +227,8 @@ def test_what_is_no_fitted_classifier(quick, binary):
     for other in (LinearRegression().fit(X, y), RandomForestClassifier, "model.skops"):
         with pytest.raises(ValueError, match="Only fitted classifiers can be exported"):
             to_onnx(other)
+    with pytest.raises(ValueError, match="A column has the empty name"):
+        to_onnx(LogisticRegression().fit(pd.DataFrame({"": X[:, 0]}), y))
     decided = FixedThresholdClassifier(
         LogisticRegression(), response_method="decision_function"
     )
