@@ -793,7 +793,7 @@ def _export(options: argparse.Namespace) -> int:
     _print_note(
         f"The graph has {len(model.graph.input)} inputs, one for each column, and one "
         f"output, the probabilities of the classes {properties['classes']}. A row is "
-        f"{properties['rare_class']} if that probability is above "
+        f"{properties['rare_class']} if the probability of this class is above "
         f"{properties['threshold']}."
     )
     _print_written({"ONNX model": options.onnx})

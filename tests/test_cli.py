@@ -721,7 +721,7 @@ def test_export_gives_the_probabilities_of_predict(here, capsys):
     printed = capsys.readouterr()
     assert "The ONNX model was written to model.onnx." in printed.out
     assert 'probabilities of the classes ["benign", "malignant"]' in printed.err
-    assert 'A row is "malignant" if that probability is above 0.' in printed.err
+    assert 'A row is "malignant" if the probability of this class' in printed.err
     session = onnxruntime.InferenceSession(
         "model.onnx", providers=["CPUExecutionProvider"]
     )

@@ -89,8 +89,9 @@ def _of_linear(classifier: LogisticRegression, table: Table) -> str:
         and (n_classes == 2 or classifier.solver == "liblinear")
     )
     if len(classifier.coef_) == 1:
-        both = graph.op("Concat", graph.op("Neg", logits), logits, axis=1)
-        return graph.op("Sigmoid" if by_class else "Softmax", both)
+        # The softmax of -d and d is the logistic function of 2 d.
+        logits = logits if by_class else graph.op("Mul", logits, 2.0)
+        return graph.both_classes(logits)
     if not by_class:
         return graph.op("Softmax", logits, axis=1)
     each = graph.op("Sigmoid", logits)
@@ -107,8 +108,7 @@ def _of_network(classifier: MLPClassifier, table: Table) -> str:
         x = _layer(graph, x, coefficients, intercepts)
     if classifier.out_activation_ == "softmax":
         return graph.op("Softmax", x, axis=1)
-    # Both classes have a column, as in predict_proba.
-    return graph.op("Sigmoid", graph.op("Concat", graph.op("Neg", x), x, axis=1))
+    return graph.both_classes(x)
 
 
 _MLP_ACTIVATIONS = {"identity": None, "logistic": "Sigmoid", "relu": "Relu"}
@@ -256,8 +256,7 @@ def _of_boosting(classifier: HistGradientBoostingClassifier, table: Table) -> st
     logits = trees.sums(graph, table.numbers(), base)
     if len(base) > 1:
         return graph.op("Softmax", logits, axis=1)
-    both = graph.op("Concat", graph.op("Neg", logits), logits, axis=1)
-    return graph.op("Sigmoid", both)
+    return graph.both_classes(logits)
 
 
 _CONVERTED: dict[type, Callable[[Any, Table], str]] = {

@@ -47,10 +47,9 @@ def committee_probabilities(graph: Graph, committee: Committee, x: str) -> str:
         x = graph.op("Add", graph.op("MatMul", x, kernel), bias[:, None])
     x = graph.cast(x, float)
     if committee.calibration is not None:
-        x = _calibrated(graph, committee.calibration, x, committee.n_outputs)
+        x = _calibrated(graph, committee.calibration, x)
     if committee.n_outputs == 1:
-        both = graph.op("Concat", graph.op("Neg", x), x, axis=-1)
-        members = graph.op("Sigmoid", both)
+        members = graph.both_classes(x)
     else:
         members = graph.op("Softmax", x, axis=-1)
     return graph.op("ReduceMean", members, [0], keepdims=0)
@@ -103,18 +102,18 @@ def interpolated(graph: Graph, x: str, knots: FloatArray, values: FloatArray) ->
     ----------
     graph : Graph
     x : str
-        A float64 tensor of shape (n, 1).
+        A float64 tensor of shape (..., 1).
     knots, values : ndarray of shape (n_knots,)
         Increasing, and the values there.
 
     Returns
     -------
     str
-        A float64 tensor of shape (n, 1); of no meaning where x is NaN.
+        A float64 tensor of shape (..., 1); of no meaning where x is NaN.
     """
     # The number of knots at or below x, by which slope, knot and value are looked up.
     reached = graph.cast(graph.op("GreaterOrEqual", x, knots[None]), np.int32)
-    place = graph.op("ReduceSum", reached, [1], keepdims=1)
+    place = graph.op("ReduceSum", reached, [-1], keepdims=1)
     slopes = np.diff(values) / np.diff(knots)
     slope = graph.op("Gather", np.r_[0.0, slopes, 0.0], place)
     knot = graph.op("Gather", np.r_[knots[0], knots], place)
@@ -127,20 +126,19 @@ def interpolated(graph: Graph, x: str, knots: FloatArray, values: FloatArray) ->
 # ------------------------------------------------------------------ after the products
 
 
-def _calibrated(graph: Graph, calibration: object, logits: str, n_outputs: int) -> str:
+def _calibrated(graph: Graph, calibration: object, logits: str) -> str:
     """Calibrated logits, (n_members, n, n_outputs)."""
     if isinstance(calibration, SigmoidCalibration):
         steep = graph.op("Mul", logits, calibration.slope)
         return graph.op("Add", steep, calibration.intercept)
     assert isinstance(calibration, IsotonicCalibration)
-    rows = graph.op("Reshape", logits, [-1, n_outputs])
     columns = []
     for output, (knots, values) in enumerate(calibration.knots):
-        column = graph.op("Gather", rows, [output], axis=1)
+        column = graph.op("Gather", logits, [output], axis=-1)
         steps = interpolated(graph, column, knots, values)
         rise = graph.op("Mul", column, STEP_SLOPE)
         columns.append(graph.op("Add", steps, rise))
-    return graph.op("Reshape", graph.joined(columns), graph.op("Shape", logits))
+    return graph.joined(columns)
 
 
 def _relu(graph: Graph, x: str, dtype: np.dtype) -> str:

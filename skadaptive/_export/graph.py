@@ -93,8 +93,12 @@ class Graph:
         return self.op("Cast", x, to=to)
 
     def joined(self, tensors: list[str]) -> str:
-        """Tensors of shape (n, ...) side by side."""
-        return tensors[0] if len(tensors) == 1 else self.op("Concat", *tensors, axis=1)
+        """Columns side by side."""
+        return tensors[0] if len(tensors) == 1 else self.op("Concat", *tensors, axis=-1)
+
+    def both_classes(self, logits: str) -> str:
+        """Probabilities of two classes, (..., 2), from the logits of the second."""
+        return self.op("Sigmoid", self.joined([self.op("Neg", logits), logits]))
 
     def read(self, name: str, kind: str) -> str:
         """Note what an input is read as.

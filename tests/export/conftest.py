@@ -58,7 +58,7 @@ def _feed(model, X):
 
 
 def _run(model, X):
-    """The only output of a model for a table, the same for a row alone."""
+    """The only output of a model for a table, the same for one row, and for none."""
     onnx = pytest.importorskip("onnx")
     onnxruntime = pytest.importorskip("onnxruntime")
     onnx.checker.check_model(model, full_check=True)
@@ -69,6 +69,8 @@ def _run(model, X):
     (output,) = session.run(None, fed)
     (one,) = session.run(None, {name: values[:1] for name, values in fed.items()})
     np.testing.assert_allclose(one, output[:1], atol=1e-6)
+    (none,) = session.run(None, {name: values[:0] for name, values in fed.items()})
+    assert none.shape == (0, output.shape[1])
     return output
 
 

@@ -70,9 +70,9 @@ def check(model, X, run_onnx, atol=1e-5):
     ],
     ids=["float32", "float64", "three classes", "gelu"],
 )
-def test_raw_tables(parameters, make, quick, draw_table, run_onnx, rng):
-    X, new = draw_table(rng, 300), draw_table(rng, 200, n_levels=150)
-    y = labels(rng, X)
+def test_raw_tables(parameters, make, quick, draw_table, run_onnx, one_rng):
+    X, new = draw_table(one_rng, 300), draw_table(one_rng, 200, n_levels=150)
+    y = labels(one_rng, X)
     if parameters.get("class_weight"):
         y = y + (X["grade"].astype(int) > 4) * (y == 1)
     model = quick(**parameters).fit(X, make(y))
