@@ -314,6 +314,7 @@ class AdaptiveHybridClassifier(ClassifierMixin, BaseEstimator):
     --------
     skadaptive.compare : Comparison with other classifiers on the same folds.
     skadaptive.evaluate : Measures with intervals on new rows.
+    skadaptive.to_onnx : A graph of the fitted classifier for programs without Python.
     sklearn.neural_network.MLPClassifier : Networks trained on cross-entropy alone.
     imblearn.ensemble.BalancedBaggingClassifier : Resampling around any classifier.
 
