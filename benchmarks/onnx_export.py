@@ -31,7 +31,7 @@ from skadaptive.contenders import OURS, default_contenders
 
 # Largest difference that is promised on numbers exact in float32.
 _PROMISED = 1e-5
-_KINDS = ("normal", "heavy", "time", "integer", "flag", "dominant", "tiny", "text")
+_KINDS = ("normal", "heavy", "time", "integer", "flag", "dominant", "tiny")
 _LEVELS = {"few": 3, "many": 150}
 
 
@@ -63,7 +63,7 @@ def print_differences(n_tables):
 def differences(seed):
     """Differences of the models of one table."""
     rng = np.random.default_rng(seed)
-    kinds = [*rng.choice(_KINDS, rng.integers(3, 10)), "normal"]
+    kinds = [*rng.choice([*_KINDS, "decimal", "text"], rng.integers(3, 10)), "normal"]
     n_levels = rng.choice(list(_LEVELS.values()))
     n_rows = int(rng.choice([150, 400, 800]))
     X = draw_table(rng, kinds, n_rows, n_levels)
@@ -108,6 +108,7 @@ def draw_table(rng, kinds, n_rows, n_levels):
             "flag": normal > 1,
             "dominant": np.where(normal > 0.5, normal, 0.0),
             "tiny": 1e-9 * normal,
+            "decimal": np.round(20 * normal, 1),
             "text": rng.integers(n_levels, size=n_rows),
         }[kind]
         column = pd.Series(column, dtype=float)
@@ -129,7 +130,7 @@ def exact(X):
 
 def print_sizes_and_times(n_rounds):
     rng = np.random.default_rng(0)
-    kinds = [*rng.choice(_KINDS[:-1], 26), *["text"] * 4]
+    kinds = [*rng.choice(_KINDS, 26), *["text"] * 4]
     X = exact(draw_table(rng, kinds, 2_000, 20))
     score = X.iloc[:, :5].rank(pct=True).sum(axis=1)
     y = (score + rng.normal(size=len(X)) > 3.8).astype(int)

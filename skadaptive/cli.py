@@ -785,6 +785,7 @@ def _features(
 
 def _export(options: argparse.Namespace) -> int:
     _check_outputs([options.model], options.onnx)
+    _check_packages(options)
     saved = load_model(options.model)
     model = to_onnx(saved.model)
     with replace_atomically(options.onnx) as temporary:
@@ -833,10 +834,12 @@ def _check_packages(options: argparse.Namespace) -> None:
     """Refuse before the work what packages are missing for."""
     if options.command == "compare":
         require("rich", purpose="compare")
-    if options.report or getattr(options, "out", None):
+    if getattr(options, "report", None) or getattr(options, "out", None):
         require("jinja2", "matplotlib", purpose="A report")
     if getattr(options, "save", None):
         require("skops", purpose="--save")
+    if getattr(options, "onnx", None):
+        require("onnx", purpose="--onnx", extra="onnx")
 
 
 # ---------------------------------------------------------------------------- helpers

@@ -128,7 +128,7 @@ def _from_unnamed(estimator: Estimator) -> tuple[Graph, str]:
     if any(kind == "text" for kind, _ in graph.inputs.values()):
         return graph, proba
     graph = Graph(inputs={"X": ("number", n_columns)})
-    columns = Numbers(graph.cast("X", float), n_columns)
+    columns = Numbers(graph.cast("X", float), n_columns, is_float32=True)
     return graph, probabilities(estimator, Table(graph, [columns]))
 
 

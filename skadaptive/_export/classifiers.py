@@ -27,6 +27,9 @@ from .graph import Graph
 from .preparation import refuse, through_steps, transformed
 from .table import Table
 
+# Significant bits of the mean of two float32 numbers, one up to 32,768 times the other.
+_MEAN_BITS = 40
+
 _THRESHOLDS = (FixedThresholdClassifier, TunedThresholdClassifierCV)
 
 
@@ -239,13 +242,15 @@ def _of_boosting(classifier: HistGradientBoostingClassifier, table: Table) -> st
             "one behind a OneHotEncoder, such as skadaptive.contenders.table_pipeline "
             "has",
         )
-    graph, trees = table.graph, _Trees()
+    graph, trees, is_float32 = table.graph, _Trees(), np.array(table.are_float32)
     for iteration in classifier._predictors:
         for target, predictor in enumerate(iteration):
             nodes = predictor.nodes
+            feature, threshold = nodes["feature_idx"], nodes["num_threshold"]
+            rounded = _rounded_thresholds(threshold)
             trees.add(
-                nodes["feature_idx"],
-                nodes["num_threshold"],
+                feature,
+                np.where(is_float32[feature], rounded, threshold),
                 (nodes["left"], nodes["right"]),
                 nodes["missing_go_to_left"],
                 nodes["is_leaf"].astype(bool),
@@ -257,6 +262,22 @@ def _of_boosting(classifier: HistGradientBoostingClassifier, table: Table) -> st
     if len(base) > 1:
         return graph.op("Softmax", logits, axis=1)
     return graph.both_classes(logits)
+
+
+def _rounded_thresholds(thresholds: FloatArray) -> FloatArray:
+    """Thresholds for numbers that were rounded to float32.
+
+    The mean of two neighbouring values that are exact in float32 has few significant
+    bits. It is rounded down, which compares exact numbers as before. Any other
+    threshold comes from numbers such as 0.1, and may be one of them, so that it has to
+    be rounded as they are.
+    """
+    with np.errstate(over="ignore"):
+        nearest = thresholds.astype(np.float32)
+    below = np.nextafter(nearest, np.float32(-np.inf))
+    bits = np.ldexp(np.frexp(thresholds)[0], _MEAN_BITS)
+    has_few_bits = bits == np.floor(bits)
+    return np.where(has_few_bits & (nearest > thresholds), below, nearest).astype(float)
 
 
 _CONVERTED: dict[type, Callable[[Any, Table], str]] = {

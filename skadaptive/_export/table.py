@@ -25,10 +25,14 @@ class RawColumn:
 
 @dataclass(frozen=True)
 class Numbers:
-    """Computed columns, a float64 tensor of shape (n, width)."""
+    """Columns as a float64 tensor of shape (n, width).
+
+    ``is_float32`` says that they are numbers of an input, which float32 holds.
+    """
 
     tensor: str
     width: int
+    is_float32: bool = False
 
 
 Part: TypeAlias = RawColumn | Numbers
@@ -52,6 +56,16 @@ class Table:
         """Number of columns."""
         return sum(_width(part) for part in self.parts)
 
+    @property
+    def are_float32(self) -> list[bool]:
+        """Whether each column holds the numbers of an input."""
+        parts = ((part, _width(part)) for part in self.parts)
+        return [
+            isinstance(part, RawColumn) or part.is_float32
+            for part, width in parts
+            for _ in range(width)
+        ]
+
     def take(self, columns: list[int]) -> "Table":
         """Some of the columns, in the given order."""
         if columns == list(range(self.n_columns)):
@@ -64,7 +78,7 @@ class Table:
             part, inside = self.parts[number], [i for _, i in group]
             if isinstance(part, Numbers):
                 tensor = self.graph.op("Gather", part.tensor, inside, axis=1)
-                taken.append(Numbers(tensor, len(inside)))
+                taken.append(replace(part, tensor=tensor, width=len(inside)))
             else:
                 taken += [part] * len(inside)
         return replace(self, parts=taken)

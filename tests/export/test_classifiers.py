@@ -56,6 +56,17 @@ def test_thresholds_between_neighbours_of_float32(model, run_onnx, rng):
     assert_allclose(run_onnx(to_onnx(model), X), model.predict_proba(X), atol=1e-6)
 
 
+@pytest.mark.parametrize("with_names", [True, False])
+@pytest.mark.parametrize("model", [BOOSTING, FOREST], ids=["boosting", "forest"])
+def test_decimal_numbers(model, with_names, run_onnx, rng):
+    """A threshold may be one of them; float32 rounds half of them up."""
+    X = np.round(rng.normal(scale=20, size=(2000, 2)), 1)
+    y = (X[:, 0] + X[:, 1] + rng.normal(size=2000) > 20).astype(int)
+    X = pd.DataFrame(X, columns=["a", "b"]) if with_names else X
+    model.fit(X, y)
+    assert_allclose(run_onnx(to_onnx(model), X), model.predict_proba(X), atol=1e-6)
+
+
 def test_forests_round_to_float32(run_onnx, rng):
     """Where these scaled values have a resolution of 1/16."""
     X = np.repeat(np.arange(200.0), 3)[:, None]
