@@ -114,8 +114,12 @@ def _of_network(classifier: MLPClassifier, table: Table) -> str:
     return graph.both_classes(x)
 
 
-_MLP_ACTIVATIONS = {"identity": None, "logistic": "Sigmoid", "relu": "Relu"}
-_MLP_ACTIVATIONS["tanh"] = "Tanh"
+_MLP_ACTIVATIONS = {
+    "identity": None,
+    "logistic": "Sigmoid",
+    "relu": "Relu",
+    "tanh": "Tanh",
+}
 
 
 def _layer(graph: Graph, x: str, coefficients: FloatArray, intercept: Any) -> str:
@@ -231,8 +235,10 @@ def _of_forest(classifier: RandomForestClassifier, table: Table) -> str:
         )
     # scikit-learn compares float32 with thresholds in float64.
     x = graph.cast(graph.cast(table.numbers(), np.float32), float)
-    sums = trees.sums(graph, x, np.zeros(max(1, n_classes if n_classes > 2 else 1)))
-    return sums if n_classes > 2 else graph.joined([graph.op("Sub", 1.0, sums), sums])
+    if n_classes != 2:
+        return trees.sums(graph, x, np.zeros(n_classes))
+    second = trees.sums(graph, x, np.zeros(1))
+    return graph.joined([graph.op("Sub", 1.0, second), second])
 
 
 def _of_boosting(classifier: HistGradientBoostingClassifier, table: Table) -> str:
