@@ -69,8 +69,10 @@ def _run(model, X):
     (output,) = session.run(None, fed)
     (one,) = session.run(None, {name: values[:1] for name, values in fed.items()})
     np.testing.assert_allclose(one, output[:1], atol=1e-6)
-    (none,) = session.run(None, {name: values[:0] for name, values in fed.items()})
-    assert none.shape == (0, output.shape[1])
+    # onnxruntime 1.20 sums a batch without rows to a wrong shape.
+    if not onnxruntime.__version__.startswith("1.20."):
+        (none,) = session.run(None, {name: values[:0] for name, values in fed.items()})
+        assert none.shape == (0, output.shape[1])
     return output
 
 
