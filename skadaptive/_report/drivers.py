@@ -142,7 +142,7 @@ def _effects(explanation: Explanation) -> list[tuple[str, Any]]:
         name, proba = effect.feature, effect.table["probability"]
         with Figure(f"effect-{place}", (4.6, 3.4)) as drawing:
             EffectDisplay(effect=effect).plot(ax=drawing.ax)
-            drawing.ax.set_xlabel(f"{name}, and how many rows have which value")
+            drawing.ax.set_xlabel(f"{name}; bars: number of rows")
             svg = drawing.svg(
                 f"Mean probability by {name}: from {proba.min():.3f} to "
                 f"{proba.max():.3f}."
