@@ -23,6 +23,8 @@ from skadaptive import AdaptiveHybridClassifier as Ours
 OURS = "skadaptive"
 #: Ours where label measures are balanced accuracy.
 OURS_BALANCED = f"{OURS}, balanced accuracy"
+#: The mean of the probabilities of both.
+OURS_AND_CATBOOST = f"{OURS} and CatBoost"
 
 
 @dataclass(frozen=True)
@@ -141,6 +143,16 @@ def contenders(n_jobs, tuning_seconds=20.0):
                 [
                     (name, boosted(name, s, n_jobs))
                     for name in ("CatBoostClassifier", "LGBMClassifier")
+                ],
+                voting="soft",
+            ),
+            "catboost",
+        ),
+        OURS_AND_CATBOOST: Contender(
+            lambda s: VotingClassifier(
+                [
+                    ("ours", Ours(random_state=s)),
+                    ("catboost", boosted("CatBoostClassifier", s, n_jobs)),
                 ],
                 voting="soft",
             ),
