@@ -3,6 +3,7 @@
 ``docs/export.md`` has the whole way from a fit to a server.
 """
 
+from collections import Counter
 from typing import Any
 
 import numpy as np
@@ -58,8 +59,8 @@ def to_onnx(estimator: Estimator) -> Any:
     ImportError
         If onnx is not installed.
     ValueError
-        If the estimator, or a part of its pipeline, is none of these, or if it reads
-        dates or free text.
+        If the estimator, or a part of its pipeline, is none of these, if it reads
+        dates or free text, or if it knows a single class.
     NotFittedError
         If the estimator is not fitted.
 
@@ -97,6 +98,7 @@ def to_onnx(estimator: Estimator) -> Any:
             "classifier, or a pipeline that ends in one."
         )
     check_is_fitted(estimator)
+    _check_classes(estimator)
     names = getattr(estimator, "feature_names_in_", None)
     if names is None:
         graph, proba = _from_unnamed(estimator)
@@ -111,12 +113,34 @@ def to_onnx(estimator: Estimator) -> Any:
     return model
 
 
+def _check_classes(estimator: Estimator) -> None:
+    """Refuse what predicts nothing, or nothing else than one class."""
+    classes = getattr(estimator, "classes_", None)
+    if classes is None:
+        raise ValueError(
+            f"This {type(estimator).__name__} has no classes_, although it is fitted. "
+            "Fit a search with refit=True, or pass the classifier inside."
+        )
+    if len(classes) < 2:
+        raise ValueError(
+            f"This {type(estimator).__name__} was fitted to the single class "
+            f"{classes.tolist()[0]!r}; a graph needs two or more. Fit it to rows of "
+            "several."
+        )
+
+
 def _from_named(estimator: Estimator, names: list[str]) -> tuple[Graph, str]:
     """The graph with an input for each column, and its output."""
     if "" in names:
         raise ValueError(
             "A column has the empty name, which an input of a graph cannot have. Give "
             "it a name, and fit again."
+        )
+    twice = [name for name, count in Counter(names).items() if count > 1]
+    if twice:
+        raise ValueError(
+            f"Several columns have the name {twice[0]!r}, but each input of a graph "
+            "needs a name of its own. Rename them, and fit again."
         )
     graph = Graph(inputs=dict.fromkeys(names, (None, 1)))
     return graph, probabilities(estimator, Table(graph, [*map(RawColumn, names)]))

@@ -102,6 +102,8 @@ def _of_linear(classifier: LogisticRegression, table: Table) -> str:
 
 
 def _of_network(classifier: MLPClassifier, table: Table) -> str:
+    if classifier.out_activation_ == "logistic" and classifier.n_outputs_ > 1:
+        refuse("An MLPClassifier of several labels per row", "one of a single label")
     graph, x = table.graph, table.numbers()
     hidden = _MLP_ACTIVATIONS[classifier.activation]
     layers = zip(classifier.coefs_, classifier.intercepts_, strict=True)
@@ -278,8 +280,10 @@ def _rounded_thresholds(thresholds: FloatArray) -> FloatArray:
     threshold comes from numbers such as 0.1, and may be one of them, so that it has to
     be rounded as they are.
     """
-    with np.errstate(over="ignore"):
-        nearest = thresholds.astype(np.float32)
+    # scikit-learn sets +inf apart by 1e300, and missing values alone by +inf.
+    largest = np.finfo(np.float32).max
+    finite = np.clip(thresholds, -largest, largest)
+    nearest = np.where(np.isinf(thresholds), thresholds, finite).astype(np.float32)
     below = np.nextafter(nearest, np.float32(-np.inf))
     bits = np.ldexp(np.frexp(thresholds)[0], _MEAN_BITS)
     has_few_bits = bits == np.floor(bits)

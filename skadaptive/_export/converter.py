@@ -6,7 +6,6 @@ import numpy as np
 
 from ..classifier import AdaptiveHybridClassifier
 from .committee import committee_probabilities
-from .decision import rare_index
 from .graph import OPSETS, Graph
 
 
@@ -78,7 +77,7 @@ def _predicted(graph: Graph, classifier: AdaptiveHybridClassifier, proba: str) -
     """Predicted labels, int64 or texts, of shape (n,)."""
     classes = np.asarray(classifier.classes_)
     if len(classes) == 2:
-        rare = rare_index(classifier)
+        rare = classifier._rare
         of_rare = graph.op("Gather", proba, rare, axis=1)
         is_rare = graph.op("Greater", of_rare, float(classifier.threshold_))
         index = graph.op("Where", is_rare, rare, 1 - rare)

@@ -4,7 +4,6 @@ import json
 from typing import Any
 
 import numpy as np
-from scipy.special import logit
 from sklearn.model_selection import FixedThresholdClassifier, TunedThresholdClassifierCV
 
 from .._assessment.response import unwrap
@@ -44,23 +43,11 @@ def decision_properties(estimator: Estimator) -> dict[str, str]:
     }
 
 
-def rare_index(classifier: AdaptiveHybridClassifier) -> int:
-    """Index of the class that ``threshold_`` is for, of two.
-
-    The state of the training may have been dropped; then the offset of the decision,
-    whose sign depends on the class, tells it. At a threshold of 0.5 both are the same.
-    """
-    state = getattr(classifier, "_state", None)
-    if state is not None:
-        return int(state.rare)
-    return int(np.isclose(classifier._decision_offset, -logit(classifier.threshold_)))
-
-
 def _threshold(estimator: Estimator, classes: np.ndarray) -> tuple[int, float]:
     """Index of the rare class and its threshold, those of the outermost part."""
     for layer in unwrap(estimator):
         if isinstance(layer, AdaptiveHybridClassifier):
-            return rare_index(layer), float(layer.threshold_)
+            return layer._rare, float(layer.threshold_)
         if isinstance(layer, FixedThresholdClassifier | TunedThresholdClassifierCV):
             if layer.response_method == "decision_function":
                 refuse(
@@ -73,9 +60,20 @@ def _threshold(estimator: Estimator, classes: np.ndarray) -> tuple[int, float]:
             else:
                 pos_label, threshold = tuned_class(layer), layer.best_threshold_
             rare = 1 if pos_label is None else classes.tolist().index(pos_label)
-            # These classifiers compare by >=, this package by >.
-            return rare, float(np.nextafter(threshold, 0.0))
+            return rare, _just_below(threshold)
     return 1, 0.5
+
+
+def _just_below(threshold: float) -> float:
+    """A threshold for >, where scikit-learn's wrappers compare by >=.
+
+    Forests often give probabilities such as 0.5, which float32 holds. These stay above
+    it where it is rounded to float32, as NumPy does to compare it with their array.
+    """
+    rounded = np.float32(threshold)
+    if rounded == threshold:
+        return float(np.nextafter(rounded, np.float32(-np.inf)))
+    return float(np.nextafter(threshold, -np.inf))
 
 
 def _class_weights(estimator: Estimator, n_classes: int) -> list[float]:

@@ -179,9 +179,9 @@ def _indicators(table: Table, place: dict[Any, int], unknown: int, n: int) -> st
         number = _number_code(table, place, unknown)
     else:
         raise ValueError(
-            f"Column {table.described()} has categories of several types, such as "
-            f"{levels[0]!r} and {levels[-1]!r}; an input of a graph has one type. Make "
-            "them all texts, and fit again."
+            f"Column {table.described()} has categories that are neither all texts "
+            f"nor all numbers, such as {levels[0]!r} and {levels[-1]!r}; an input of a "
+            "graph has one of these types. Make them all texts, and fit again."
         )
     return graph.op("Equal", number, np.arange(n))
 
@@ -189,15 +189,16 @@ def _indicators(table: Table, place: dict[Any, int], unknown: int, n: int) -> st
 def _text_code(table: Table, place: dict[Any, int], unknown: int) -> str:
     """Column number of each text, an int64 tensor of shape (n, 1)."""
     (part,) = table.parts
-    if _MISSING_TEXT in place and None in place:
+    replacement = part.replacement if isinstance(part, RawColumn) else None
+    if _MISSING_TEXT in place and (None in place or replacement is not None):
         raise ValueError(
             f"Column {table.described()} holds empty texts beside missing ones, but in "
             "the graph an empty text is a missing one. Replace one of them, and fit "
             "again."
         )
     codes = {_MISSING_TEXT if level is None else level: p for level, p in place.items()}
-    if isinstance(part, RawColumn) and part.replacement is not None:
-        codes[_MISSING_TEXT] = place.get(part.replacement, unknown)
+    if replacement is not None:
+        codes[_MISSING_TEXT] = place.get(replacement, unknown)
     return table.graph.op(
         "ai.onnx.ml:LabelEncoder",
         table.text(),
@@ -211,7 +212,7 @@ def _number_code(table: Table, place: dict[Any, int], unknown: int) -> str:
     """Column number of each number, an int64 tensor of shape (n, 1)."""
     graph, x = table.graph, table.numbers()
     levels = np.array([level for level in place if level is not None], float)
-    if isinstance(table.parts[0], RawColumn):
+    if table.are_float32[0]:
         # The input is float32, where 0.1 is another number than in float64.
         levels = levels.astype(np.float32).astype(float)
         if len(np.unique(levels)) < len(levels):
@@ -249,9 +250,14 @@ def _imputed(imputer: SimpleImputer, table: Table) -> Table:
     kept = np.flatnonzero(~np.isnan(filled))
     numbers = table.take(kept.tolist()).numbers()
     missing = graph.op("IsNaN", numbers)
-    parts: list[Part] = [
-        Numbers(graph.op("Where", missing, filled[kept], numbers), len(kept))
-    ]
+    # A category in place of the missing ones is rounded as the others are; a mean is
+    # not, as float32 has no time stamp between two that are minutes apart.
+    fills_categories = imputer.strategy in ("most_frequent", "constant")
+    is_float32 = fills_categories and all(table.are_float32)
+    if is_float32:
+        filled = filled.astype(np.float32).astype(float)
+    imputed = graph.op("Where", missing, filled[kept], numbers)
+    parts: list[Part] = [Numbers(imputed, len(kept), is_float32)]
     if imputer.indicator_ is not None and imputer.indicator_.features_.size:
         flagged = imputer.indicator_.features_.tolist()
         flags = graph.op("IsNaN", table.take(flagged).numbers())
@@ -289,8 +295,9 @@ def _scaled_by_maximum(scaler: MaxAbsScaler, table: Table) -> Table:
 
 def _scaled_to_range(scaler: MinMaxScaler, table: Table) -> Table:
     graph = table.graph
-    numbers = graph.op("Mul", table.numbers(), scaler.scale_)
-    numbers = graph.op("Add", numbers, scaler.min_)
+    # Of float32 tables these are float32.
+    numbers = graph.op("Mul", table.numbers(), scaler.scale_.astype(float))
+    numbers = graph.op("Add", numbers, scaler.min_.astype(float))
     made = Table(graph, [Numbers(numbers, table.n_columns)])
     return _clipped(made, *scaler.feature_range) if scaler.clip else made
 
@@ -298,9 +305,9 @@ def _scaled_to_range(scaler: MinMaxScaler, table: Table) -> Table:
 def _rescaled(table: Table, center: Any, scale: Any) -> Table:
     graph, numbers = table.graph, table.numbers()
     if center is not None:
-        numbers = graph.op("Sub", numbers, center)
+        numbers = graph.op("Sub", numbers, center.astype(float))
     if scale is not None:
-        numbers = graph.op("Div", numbers, scale)
+        numbers = graph.op("Div", numbers, scale.astype(float))
     return Table(graph, [Numbers(numbers, table.n_columns)])
 
 

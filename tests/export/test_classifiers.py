@@ -67,6 +67,16 @@ def test_decimal_numbers(model, with_names, run_onnx, rng):
     assert_allclose(run_onnx(to_onnx(model), X), model.predict_proba(X), atol=1e-6)
 
 
+def test_boosted_trees_set_infinity_apart(run_onnx, rng):
+    """By a threshold of 1e300, and missing values from all others by infinity."""
+    X = rng.normal(size=(400, 2)).astype(np.float32).astype(float)
+    y = (rng.random(400) < 0.5).astype(int)
+    X[y == 1, 0], X[:40, 0], X[::3, 1] = np.inf, -np.inf, np.nan
+    y[::3] = 2
+    model = BOOSTING.fit(X, y)
+    assert_allclose(run_onnx(to_onnx(model), X), model.predict_proba(X), atol=1e-6)
+
+
 def test_forests_round_to_float32(run_onnx, rng):
     """Where these scaled values have a resolution of 1/16."""
     X = np.repeat(np.arange(200.0), 3)[:, None]
@@ -119,6 +129,14 @@ def test_other_classifiers_are_refused_by_name(model, rng):
     name = type(model).__name__
     with pytest.raises(ValueError, match=f"classifier {name} cannot .* What can be is"):
         to_onnx(make_pipeline(StandardScaler(), model).fit(X, y))
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_several_labels_per_row_are_refused(rng):
+    X, y = rng.normal(size=(60, 2)), np.arange(120).reshape(60, 2) % 3 == 0
+    for model in (MLPClassifier((2,), max_iter=5), RandomForestClassifier(2)):
+        with pytest.raises(ValueError, match="of several .* of a single"):
+            to_onnx(model.fit(X, y))
 
 
 def test_categories_of_boosted_trees_are_refused():

@@ -66,6 +66,24 @@ def test_numbers(transformer, draw_table, run_onnx, rng):
     check(transformer, X, new * 2, run_onnx)
 
 
+@pytest.mark.parametrize(
+    "scaler",
+    [
+        StandardScaler(),
+        MinMaxScaler(clip=True),
+        MaxAbsScaler(),
+        RobustScaler(),
+        make_pipeline(SimpleImputer(strategy="most_frequent"), MinMaxScaler()),
+    ],
+    ids=repr,
+)
+def test_scalers_of_float32_tables(scaler, draw_table, run_onnx, rng):
+    """They learn numbers in float32 from them, which must not meet float64."""
+    X = draw_table(rng, 200)[["normal", "dominant"]].astype(np.float32)
+    expected = scaler.fit_transform(X)
+    assert_allclose(run_onnx(graph_of(scaler, X), X), expected, rtol=1e-5, atol=1e-6)
+
+
 @pytest.mark.filterwarnings("ignore:Skipping features without any observed values")
 @pytest.mark.parametrize("keep", [True, False])
 def test_columns_without_any_value(keep, draw_table, run_onnx, rng):
@@ -101,6 +119,18 @@ def no_warning():
     from contextlib import nullcontext
 
     return nullcontext()
+
+
+@pytest.mark.parametrize("fill", [None, 0.4, -1.1])
+def test_decimal_categories(fill, run_onnx, rng):
+    """They are rounded as the input is, also once missing ones are filled."""
+    X = pd.DataFrame({"grade": rng.integers(1, 6, 100) / 10})
+    X[::7] = np.nan
+    options = {"strategy": "most_frequent"} if fill is None else {"fill_value": fill}
+    imputer = SimpleImputer(**{"strategy": "constant"} | options)
+    encoder = OneHotEncoder(sparse_output=False, handle_unknown="ignore")
+    check(encoder, X, X, run_onnx)
+    check(make_pipeline(imputer, encoder), X, X, run_onnx)
 
 
 def test_missing_texts_are_imputed(draw_table, run_onnx, rng):
@@ -187,12 +217,20 @@ def test_refusals(transformer, message, draw_table, rng):
     [
         (["a", "", None, "b"], "holds empty texts beside missing ones"),
         ([0.1, 0.1 + 1e-12, 1.0, 2.0], "the same number in float32"),
+        ([pd.Timestamp(0), pd.Timestamp(1)], "neither all texts nor all numbers"),
     ],
 )
 def test_categories_that_a_graph_cannot_tell_apart(values, message):
     X = pd.DataFrame({"kind": pd.Series(values, dtype=object)})
     with pytest.raises(ValueError, match=f"'kind'.* {message}"):
         graph_of(OneHotEncoder().fit(X), X)
+
+
+def test_empty_texts_are_not_taken_for_missing_ones():
+    X = pd.DataFrame({"kind": ["a", "", "b"]})
+    model = make_pipeline(SimpleImputer(strategy="most_frequent"), OneHotEncoder())
+    with pytest.raises(ValueError, match="'kind' holds empty texts beside missing"):
+        graph_of(model.fit(X), X)
 
 
 def test_a_column_has_one_type():

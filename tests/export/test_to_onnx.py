@@ -19,6 +19,7 @@ from sklearn.model_selection import (
 
 from skadaptive import AdaptiveHybridClassifier, to_onnx
 from skadaptive._assessment.cross_validation import LabelledRows, fit_and_tune
+from skadaptive._saving.model_files import ModelFacts, load_model, save_model
 from skadaptive.contenders import default_contenders, raw_pipeline, table_pipeline
 
 pytest.importorskip("onnxruntime")
@@ -105,7 +106,7 @@ def test_quick_contenders_as_compare_wraps_them(draw_table, run_onnx, one_rng):
         graph = check(fitted, new, run_onnx)
         facts = properties(graph)
         assert facts["classes"] == ["bad", "good"] and facts["rare_class"] == "bad"
-        assert facts["threshold"] == threshold
+        assert_allclose(facts["threshold"], threshold, atol=1e-7)
         assert len(graph.graph.input) == X.shape[1]
 
 
@@ -115,6 +116,9 @@ def test_tables_without_names(quick, draw_numbers, run_onnx, one_rng):
     graph = check(quick(categorical_features=[3]).fit(X, y), X[:100], run_onnx)
     (column,) = graph.graph.input
     assert column.name == "X" and column.type.tensor_type.shape.dim[1].dim_value == 9
+    decimals = np.c_[X[:, :2], X[:, 8] / 10]
+    y = decimals[:, 2] == 0.1  # a category that float32 rounds
+    check(quick(categorical_features=[2]).fit(decimals, y), decimals, run_onnx)
     texts = X[:, :3].astype(object)
     texts[:, 1] = np.where(X[:, 0] > 0, "a", "b")
     graph = check(quick(categorical_features=[1]).fit(texts, y), texts, run_onnx)
@@ -172,9 +176,52 @@ def test_decisions_do_not_need_the_training_state(quick, binary, run_onnx):
         assert before["threshold"] != 0.5
         assert properties(to_onnx(model.drop_training_state())) == before
         check(model, X, run_onnx)
-    # At 0.5 the decision does not tell which class is rare, and the state does.
+    # At 0.5 the decision does not tell which class is rare.
     model = quick(threshold=0.5).fit(X, 1 - y)
     assert properties(to_onnx(model))["rare_class"] == 0
+    assert properties(to_onnx(model.drop_training_state()))["rare_class"] == 0
+
+
+@pytest.mark.parametrize(
+    "parameters, n_classes",
+    [({"threshold": 0.5}, 2), ({"calibration": "isotonic"}, 2), ({}, 3)],
+)
+def test_models_from_files_give_the_same_graph(
+    parameters, n_classes, quick, draw_table, one_rng, tmp_path
+):
+    """With categories, also of numbers, and below a fixed threshold."""
+    facts = ModelFacts("ours", "class", 1, others_together=False, unused_columns=[])
+    X = draw_table(one_rng, 300)
+    y = -np.digitize(X["normal"].fillna(0.0), [1.0, 1.8][: n_classes - 1])
+    fitted = quick(**parameters).fit(X, y)
+    models = [fitted, raw_pipeline(X, quick(max_epochs=1)).fit(X, y)]
+    if n_classes == 2:
+        chosen = FixedThresholdClassifier(
+            FrozenEstimator(fitted),
+            threshold=0.3,
+            pos_label=-1,
+            response_method="predict_proba",
+        )
+        models.append(chosen.fit(X, y))
+    for model in models:
+        save_model(tmp_path / "model", model, {}, facts)
+        again = load_model(tmp_path / "model").model
+        before, after = (to_onnx(one).SerializeToString() for one in (model, again))
+        assert before == after
+
+
+def test_ties_at_a_fixed_threshold(run_onnx, one_rng):
+    """Two trees give 0, 0.5 and 1, and float32 must not move them to the other side."""
+    X = one_rng.integers(4, size=(200, 2)).astype(float)
+    y = (X[:, 0] > 1) ^ (one_rng.random(200) < 0.3)
+    forest = RandomForestClassifier(2, max_features=1, random_state=0)
+    for threshold in (0.0, 0.25, 0.5, np.nextafter(0.5, 1.0), 1.0):
+        # Leaves of single rows have the probabilities 0 and 1.
+        X = np.c_[X[:, 0], np.arange(200.0)]
+        model = FixedThresholdClassifier(forest, threshold=threshold).fit(X, y)
+        proba = model.predict_proba(X)[:, 1]
+        assert {0.0, 0.5, 1.0} <= set(proba)
+        check(model, X, run_onnx)
 
 
 # ----------------------------------------------------------------------------- refusals
@@ -227,6 +274,15 @@ def test_what_is_no_fitted_classifier(quick, binary):
     for other in (LinearRegression().fit(X, y), RandomForestClassifier, "model.skops"):
         with pytest.raises(ValueError, match="Only fitted classifiers can be exported"):
             to_onnx(other)
+    search = GridSearchCV(LogisticRegression(), {"C": [1]}, cv=2, refit=False)
+    with pytest.raises(ValueError, match="GridSearchCV has no classes_.* refit=True"):
+        to_onnx(search.fit(X, y))
+    with pytest.raises(ValueError, match="RandomForest.* fitted to the single class 0"):
+        to_onnx(RandomForestClassifier(2).fit(X, np.zeros(len(X), int)))
+    twice = LogisticRegression().fit(pd.DataFrame(X[:, :2], columns=["a", "b"]), y)
+    twice.feature_names_in_[1] = "a"  # scikit-learn 1.6 fits such tables
+    with pytest.raises(ValueError, match="Several columns have the name 'a'"):
+        to_onnx(twice)
     with pytest.raises(ValueError, match="A column has the empty name"):
         to_onnx(LogisticRegression().fit(pd.DataFrame({"": X[:, 0]}), y))
     decided = FixedThresholdClassifier(
