@@ -243,7 +243,7 @@ class AdaptiveHybridClassifier(ClassifierMixin, BaseEstimator):
         Calibration of the probabilities on out-of-fold predictions at the natural class
         shares. It corrects what focal loss, Dice loss, weights and resampling do to
         them, and hardly changes the ranking. Take "isotonic" only with several hundred
-        rare rows.
+        rare rows; prediction then runs in float64 and takes about twice as long.
 
     warm_start : bool, default=False
         Whether ``fit`` continues from the networks of the last fit, for ``max_epochs``

@@ -67,11 +67,9 @@ def to_onnx(estimator: Estimator) -> Any:
     Notes
     -----
     Under onnxruntime the probabilities agree with ``predict_proba`` to 1e-5 where the
-    numbers are exact in float32. An isotonic calibration is the exception, because its
-    steps magnify the rounding of float32 networks: 8e-5 has been measured. Other
-    numbers are rounded to float32 when they enter the graph, and can then be on the
-    other side of the edge of a bin or of a threshold of a tree. ``docs/export.md`` has
-    figures.
+    numbers are exact in float32. Other numbers are rounded to float32 when they enter
+    the graph, and can then be on the other side of a threshold of a tree or on another
+    place of a step of an isotonic calibration. ``docs/export.md`` has figures.
 
     A graph does not check its input. A category that was not seen in the training
     counts as it does in ``predict_proba``, and is no category where that is an error.

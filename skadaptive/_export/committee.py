@@ -2,7 +2,8 @@
 
 The nodes repeat ``_committee.inference`` step by step, in the same precision: scaling,
 encoding and calibration in float64, which gives the same bits, and the products in the
-precision of the training. The inputs are scaled and encoded once for all members.
+precision of the training, or in float64 before an isotonic calibration. The inputs are
+scaled and encoded once for all members.
 """
 
 from collections.abc import Callable
@@ -36,7 +37,7 @@ def committee_probabilities(graph: Graph, committee: Committee, x: str) -> str:
     str
         A float64 tensor of shape (n, n_classes).
     """
-    dtype = committee.dtype
+    dtype = committee.precision
     x = graph.cast(_inputs(graph, committee.transform, x), dtype)
     activate = _ACTIVATIONS[committee.activation]
     layers = zip(committee.kernels, committee.biases, strict=True)
@@ -44,7 +45,8 @@ def committee_probabilities(graph: Graph, committee: Committee, x: str) -> str:
         if index:
             x = activate(graph, x, dtype)
         # (n_members, n, n_units); the first product meets the inputs of all members.
-        x = graph.op("Add", graph.op("MatMul", x, kernel), bias[:, None])
+        product = graph.op("MatMul", x, _weights(graph, kernel, dtype))
+        x = graph.op("Add", product, _weights(graph, bias[:, None], dtype))
     x = graph.cast(x, float)
     if committee.calibration is not None:
         x = _calibrated(graph, committee.calibration, x)
@@ -53,6 +55,12 @@ def committee_probabilities(graph: Graph, committee: Committee, x: str) -> str:
     else:
         members = graph.op("Softmax", x, axis=-1)
     return graph.op("ReduceMean", members, [0], keepdims=0)
+
+
+def _weights(graph: Graph, values: np.ndarray, dtype: np.dtype) -> str:
+    """A constant that is stored in the precision of the training."""
+    constant = graph.constant(values)
+    return constant if values.dtype == dtype else graph.cast(constant, dtype)
 
 
 # ------------------------------------------------------------------ inputs of networks

@@ -15,7 +15,7 @@ from scipy.special import log_softmax, softmax
 
 from skadaptive import _threads as threads
 from skadaptive._committee import inference
-from skadaptive._committee.calibration import SigmoidCalibration
+from skadaptive._committee.calibration import IsotonicCalibration, SigmoidCalibration
 from skadaptive._committee.inference import (
     BLOCK,
     Committee,
@@ -160,6 +160,23 @@ def test_networks_of_float32_are_as_good_as_those_of_float64(rng, monkeypatch):
     logits = rounded.logits(X)
     assert dtypes == {np.dtype("float32")} and logits.dtype == np.float64
     assert 0 < np.abs(probabilities(logits) - expected).max() < 2e-6
+
+
+def test_isotonic_calibration_gets_logits_of_float64(rng):
+    """A step magnifies the rounding of float32, which depends on the order of sums."""
+    step = np.array([-1e-6, 0.0, 1e-6, 3.0]), np.array([-4.0, 0.0, 2.0, 2.5])
+    calibration = IsotonicCalibration([step])
+    net = committee(rng, calibration=calibration, dtype="float32")
+    exact = dataclasses.replace(
+        net,
+        kernels=[kernel.astype(float) for kernel in net.kernels],
+        biases=[bias.astype(float) for bias in net.biases],
+    )
+    X = rng.normal(size=(300, 5))
+    assert_array_equal(net.logits(X), exact.logits(X))
+    # A member before its calibration is as in the training.
+    assert (net.logits(X, 0) != exact.logits(X, 0)).any()
+    assert net.dtype == np.float32
 
 
 def test_narrow_bins_far_from_0_are_encoded_in_float64(rng):

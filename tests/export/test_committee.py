@@ -52,16 +52,20 @@ def test_agrees_with_numpy(activation, dtype, n_outputs, draw_numbers, run_onnx,
     assert_allclose(run_onnx(model, new), expected, atol=atol)
 
 
-def test_isotonic_calibration(draw_numbers, run_onnx, rng):
-    """In float64, because a step magnifies the rounding of float32."""
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_isotonic_calibration(dtype, draw_numbers, run_onnx, rng):
+    """A step magnifies the rounding of the sums, and the last one is almost upright."""
     X = draw_numbers(rng, 300)
     transform = InputTransform.fit(X, np.ones(len(X)), 4)
-    committee = random_committee(rng, transform, "silu", 3, "float64")
+    committee = random_committee(rng, transform, "silu", 3, dtype)
     logits, y = rng.normal(size=(500, 3)), rng.integers(3, size=500)
     logits[:, 0] += y == 0
     fitted = IsotonicCalibration.fit(logits, y, np.ones(500))
     one_knot = (np.zeros(1), logit(np.array([0.3])))
-    for knots in (fitted.knots, [*fitted.knots[:2], one_knot]):
+    member = committee.logits(X, 0)[:, 2]
+    upright = (np.median(member) + np.array([-1e-6, 1e-6]), np.array([-2.0, 2.0]))
+    for last in (fitted.knots[2], one_knot, upright):
+        knots = [*fitted.knots[:2], last]
         object.__setattr__(committee, "calibration", IsotonicCalibration(knots))
         expected = probabilities(committee.logits(X))
         assert_allclose(run_onnx(graph_of(committee, 9), X), expected, atol=1e-7)
