@@ -248,16 +248,18 @@ def _imputed(imputer: SimpleImputer, table: Table) -> Table:
     filled = np.array(statistics, float)
     # Columns without any value have no statistic, and go.
     kept = np.flatnonzero(~np.isnan(filled))
-    numbers = table.take(kept.tolist()).numbers()
-    missing = graph.op("IsNaN", numbers)
+    parts: list[Part] = []
     # A category in place of the missing ones is rounded as the others are; a mean is
     # not, as float32 has no time stamp between two that are minutes apart.
     fills_categories = imputer.strategy in ("most_frequent", "constant")
     is_float32 = fills_categories and all(table.are_float32)
     if is_float32:
         filled = filled.astype(np.float32).astype(float)
-    imputed = graph.op("Where", missing, filled[kept], numbers)
-    parts: list[Part] = [Numbers(imputed, len(kept), is_float32)]
+    if kept.size:
+        numbers = table.take(kept.tolist()).numbers()
+        missing = graph.op("IsNaN", numbers)
+        imputed = graph.op("Where", missing, filled[kept], numbers)
+        parts.append(Numbers(imputed, len(kept), is_float32))
     if imputer.indicator_ is not None and imputer.indicator_.features_.size:
         flagged = imputer.indicator_.features_.tolist()
         flags = graph.op("IsNaN", table.take(flagged).numbers())

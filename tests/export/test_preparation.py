@@ -121,6 +121,15 @@ def no_warning():
     return nullcontext()
 
 
+@pytest.mark.filterwarnings("ignore:Skipping features without any observed values")
+@pytest.mark.parametrize("add_indicator", [True, False])
+def test_an_imputer_of_columns_without_any_value(add_indicator, run_onnx):
+    X = pd.DataFrame({"none": np.nan, "some": np.arange(9.0)})
+    imputer = SimpleImputer(add_indicator=add_indicator)
+    transformer = make_column_transformer((imputer, ["none"]), remainder="passthrough")
+    check(transformer, X, X, run_onnx)
+
+
 @pytest.mark.parametrize("fill", [None, 0.4, -1.1])
 def test_decimal_categories(fill, run_onnx, rng):
     """They are rounded as the input is, also once missing ones are filled."""
