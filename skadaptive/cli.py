@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 from sklearn.model_selection import TimeSeriesSplit
 
-from ._assessment.response import without_seen_rows
+from ._assessment.response import response, without_seen_rows
 from ._assessment.threshold_counts import ScoredRows, cost_by_threshold, least_cost
 from ._io import dates
 from ._io.atomic import replace_atomically
@@ -596,7 +596,8 @@ def _predict(options: argparse.Namespace) -> int:
     X = _features(frame, saved, ignore=[saved.facts.target, options.id])
     classes = list(saved.model.classes_)
     index = classes.index(label_of(classes, saved.facts.positive))
-    probability = saved.model.predict_proba(X)[:, index]
+    # In float64, in which the costs of thresholds are counted.
+    probability, _ = response(saved.model, X, index)
     threshold = _threshold(options, saved)
     if threshold is None:
         prediction = saved.model.predict(X)

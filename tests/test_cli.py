@@ -23,9 +23,10 @@ from skadaptive import _packages, cli
 from skadaptive._assessment.response import without_seen_rows
 from skadaptive._io import atomic
 from skadaptive._io.columns import ColumnFormat
-from skadaptive._saving import model_files, other_models
+from skadaptive._saving import container, model_files, other_models
 from skadaptive.comparison import compare
 from skadaptive.contenders import (
+    XGBoost,
     default_contenders,
     table_pipeline,
     tuned_contenders,
@@ -504,6 +505,49 @@ def test_a_row_is_rare_above_the_given_threshold(model, capsys):
     assert by_default.any() and not by_default.all()
 
 
+def test_probabilities_of_float32_lie_above_the_numbers_just_below(model, capsys):
+    """The costs of thresholds are counted in float64, and so are the decisions."""
+    pytest.importorskip("xgboost")
+    frame = pd.read_csv("rows.csv")
+    X, y = frame[["x", "city"]], frame["y"]
+    trees = XGBoost(random_state=0, options={"n_estimators": 2})
+    trees = table_pipeline(trees, impute=False, scale=False).fit(X, y)
+    probability = trees.predict_proba(X)[:, 1]
+    assert probability.dtype == np.float32
+    model_files.save_model("trees", trees, model.columns, model.facts)
+    exactly = float(np.sort(probability)[150])
+    for threshold in (np.nextafter(exactly, 0), exactly):
+        arguments = ["predict", "trees", "rows.csv", "--drop", "w", "--threshold"]
+        assert cli.main([*arguments, repr(float(threshold))]) == 0
+        table = pd.read_csv(io.StringIO(capsys.readouterr().out))
+        expected = probability.astype(float) > threshold
+        assert_array_equal(table["prediction"] == "yes", expected)
+    os.unlink("trees")
+
+
+def test_a_file_has_no_free_text(tmp_path, monkeypatch, rng):
+    """Neither whole nor in the formats of the columns, if the rows are left out."""
+    pytest.importorskip("skops")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(
+        "skadaptive.comparison.default_contenders",
+        lambda X, **parameters: {"bayes": table_pipeline(GaussianNB())},
+    )
+    words = ["order", "customer", "arrived", "refund", "broken", "again"]
+    notes = [" ".join(rng.choice(words, 7)) for _ in range(80)]
+    city = np.where(np.arange(80) % 3, "Rome", "Oslo")
+    y = np.where(np.arange(80) % 4, "no", "yes")
+    frame = pd.DataFrame({"note": notes, "city": city, "y": y})
+    frame.to_csv("notes.csv", index=False)
+    command = ["compare", "notes.csv", "--target", "y", "--folds", "2"]
+    for options, with_texts in ([], True), (["--no-reference"], False):
+        assert cli.main([*command, *options, "--save", "it"]) == 0
+        manifest, parts, _ = container.read_container("it")
+        content = json.dumps(manifest).encode() + b"".join(parts.entries.values())
+        assert b"Oslo" in content  # a category
+        assert any(note.encode() in content for note in notes) == with_texts
+
+
 @pytest.mark.parametrize(("alarm", "miss"), [(1, 20), (3, 1), (1, 1e9), (1e9, 1)])
 def test_costs_find_the_cheapest_threshold(model, capsys, alarm, miss):
     """No threshold is cheaper on the weighted out-of-fold rows of the training."""
@@ -550,6 +594,7 @@ def test_info(model, capsys):
     text = capsys.readouterr().out
     for expected in ("bayes, which finds yes in y", "x     number", "background"):
         assert expected in text
+    assert "opens under these versions alone: imbalanced-learn " in text
     assert cli.main(["info", "my model.v2.csv", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert found["columns"] == {"x": "number", "city": "category"}

@@ -204,6 +204,9 @@ def test_what_is_not_in_the_file_is_said(quick, binary, tmp_path):
     save_model(tmp_path / "it", model.fit(X, y), {}, FACTS)
     contents = describe_model(tmp_path / "it")
     assert set(contents.parameters_left_out) == {"scoring", "sampler"}
+    text = "\n".join(contents.lines())
+    assert "parameters that are not in the file: sampler, scoring" in text
+    assert "opens under other releases as well" in text
     again = load_model(tmp_path / "it").model
     assert_array_equal(again.predict_proba(X), model.predict_proba(X))
     with pytest.raises(ValueError, match="<not in the model file: set it again>"):
