@@ -13,6 +13,7 @@ import hashlib
 import io
 import json
 import zipfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,14 @@ _HEADERS, _END = 30 + 46, 22
 # Where the name of the first entry begins in a zip archive.
 _FIRST_NAME = 30
 _OLD_FORMAT = b"skadaptive model"
+# What zipfile raises of an archive that it cannot read.
+_BAD_ARCHIVE = (
+    zipfile.BadZipFile,
+    zlib.error,
+    EOFError,
+    NotImplementedError,
+    RuntimeError,
+)
 
 
 class Parts:
@@ -143,12 +152,13 @@ def read_container(path: FilePath) -> tuple[dict[str, Any], Parts, dict[str, int
             entries = {name: archive.read(name) for name in archive.namelist()}
             sizes = dict(_sizes(archive))
         first = Parts({_MANIFEST: entries.pop(_MANIFEST)})
-    except (zipfile.BadZipFile, KeyError, NotImplementedError, RuntimeError) as error:
-        # Somebody has made it so, since the checksum fits.
+        manifest = dict(first.json(Path(_MANIFEST).stem))
+    # Somebody has made it so, since the checksum fits.
+    except (*_BAD_ARCHIVE, KeyError, TypeError, ValueError) as error:
         raise ValueError(
             f"{path} is not a model file of skadaptive. {AGAIN}."
         ) from error
-    return first.json(Path(_MANIFEST).stem), Parts(entries), sizes
+    return manifest, Parts(entries), sizes
 
 
 def _checksum(covered: bytes) -> bytes:

@@ -1,5 +1,6 @@
 """The file that holds a model: its checksum, and what is read of it."""
 
+import hashlib
 import json
 import zipfile
 
@@ -75,6 +76,23 @@ def test_foreign_files_are_refused(tmp_path, data):
     (tmp_path / "foreign").write_bytes(data)
     with pytest.raises(ValueError, match="foreign is not a model file of skadaptive"):
         read_container(tmp_path / "foreign")
+
+
+@pytest.mark.parametrize("manifest", [None, ["schema"], 1])
+def test_files_made_with_a_checksum_that_fits_are_refused(written, manifest):
+    """Whether the compressed data or the manifest is not as it should be."""
+    if manifest is None:
+        with zipfile.ZipFile(written) as archive:
+            entry = archive.getinfo("classifier.json")
+        data = bytearray(written.read_bytes()[:-64])
+        start = entry.header_offset + 30 + len(entry.filename)
+        data[start : start + 4] = b"\xff" * 4
+        data += hashlib.sha256(data).hexdigest().encode()
+        written.write_bytes(data)
+    else:
+        write_container(written, manifest, Parts())
+    with pytest.raises(ValueError, match="is not a model file of skadaptive"):
+        read_container(written)
 
 
 def test_the_old_format_is_called_that(tmp_path):
