@@ -27,6 +27,10 @@ _OTHER = "model.skops"
 # Packages whose versions a file tells, whether or not they matter to it.
 _TOLD = ("scikit-learn", "numpy", "pandas", "scipy")
 
+# What reading raises of a file that was not damaged, since its checksum fits, but made
+# otherwise.
+_OTHERWISE = (AttributeError, IndexError, KeyError, TypeError)
+
 #: What the parts of a file hold.
 PARTS = {
     "manifest": "versions, target and formats of the columns",
@@ -201,11 +205,8 @@ def load_model(path: FilePath) -> SavedModel:
             _read_out_of_fold(parts),
             parts.json("reference") if "reference" in parts else {},
         )
-    # The checksum fits, so that the file was not damaged but made otherwise.
-    except (AttributeError, IndexError, KeyError, TypeError) as error:
-        raise ValueError(
-            f"{path} does not hold what its schema says ({error!r}). {AGAIN}."
-        ) from error
+    except _OTHERWISE as error:
+        raise ValueError(_not_by_schema(path, error)) from error
 
 
 @dataclass(frozen=True)
@@ -296,18 +297,21 @@ def describe_model(path: FilePath) -> FileContents:
         As :func:`load_model`, apart from versions and types.
     """
     manifest, parts, sizes = _read_known(path)
-    return FileContents(
-        _facts(manifest),
-        manifest["kind"],
-        manifest["written_with"],
-        manifest.get("needs", {}),
-        {
-            name: ColumnFormat.from_json(column)
-            for name, column in manifest["columns"].items()
-        },
-        parameters_left_out(parts),
-        sizes,
-    )
+    try:
+        return FileContents(
+            _facts(manifest),
+            manifest["kind"],
+            manifest["written_with"],
+            manifest.get("needs", {}),
+            {
+                name: ColumnFormat.from_json(column)
+                for name, column in manifest["columns"].items()
+            },
+            parameters_left_out(parts),
+            sizes,
+        )
+    except _OTHERWISE as error:
+        raise ValueError(_not_by_schema(path, error)) from error
 
 
 def features_of(frame: pd.DataFrame, saved: SavedModel) -> pd.DataFrame:
@@ -353,6 +357,10 @@ def _read_known(path: FilePath) -> tuple[dict[str, Any], Parts, dict[str, int]]:
             f"reads schemas up to {SCHEMA}. Install that release or a later one."
         )
     return manifest, parts, sizes
+
+
+def _not_by_schema(path: FilePath, error: Exception) -> str:
+    return f"{path} does not hold what its schema says ({error!r}). {AGAIN}."
 
 
 def _plain_facts(facts: ModelFacts) -> dict[str, Any]:

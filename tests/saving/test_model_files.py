@@ -302,3 +302,8 @@ def test_a_file_without_its_parts_is_refused(other):
     write_container(other, manifest | {"kind": "plain"}, Parts())
     with pytest.raises(ValueError, match="does not hold what its schema says"):
         load_model(other)
+    del manifest["facts"]
+    write_container(other, manifest, Parts())
+    for read in (load_model, describe_model):
+        with pytest.raises(ValueError, match="does not hold what its schema says"):
+            read(other)
