@@ -1,5 +1,7 @@
 """Explanations of data whose true effects are known, and of any classifier."""
 
+import tracemalloc
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -335,6 +337,19 @@ def test_what_is_said_of_a_row_does_not_depend_on_the_others(made):
     together = explanation.contributions([3, 4]).values_
     alone = explanation.contributions([4]).values_
     np.testing.assert_allclose(together.loc[[4]], alone, rtol=1e-12)
+
+
+def test_memory_is_bounded_for_a_row_of_many_features():
+    """All walks of one row would be a table of 240 MB."""
+    n_features = 384
+    X = np.random.default_rng(0).normal(size=(200, n_features))
+    model = LogisticRegression(max_iter=20).fit(X, X[:, 0] > 1)
+    explanation = explain(model, X)
+    tracemalloc.start()
+    explanation.contributions([0])
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 200e6
 
 
 def test_reasons_are_in_words_and_in_the_rows_of_a_frame(mixed):

@@ -5,10 +5,12 @@ or columns that the user put together. A *group* is what is permuted together: a
 or several whose columns are correlated.
 """
 
+from collections.abc import Iterable, Mapping
+
 import numpy as np
 from scipy.stats import rankdata
 
-# Rows from which correlations and one-hot columns are told.
+# Rows from which correlations are told, drawn at random: tables are often sorted.
 _MOST_ROWS = 5_000
 
 
@@ -76,7 +78,10 @@ def correlated_groups(table, units, max_correlation):
     from scipy.cluster.hierarchy import fcluster, linkage
     from scipy.spatial.distance import squareform
 
-    ranks = np.column_stack([_ranks(table, units[name][0]) for name in single])
+    rows = np.arange(len(table))
+    if len(rows) > _MOST_ROWS:
+        rows = np.random.default_rng(0).choice(rows, _MOST_ROWS, replace=False)
+    ranks = np.column_stack([_ranks(table, units[name][0], rows) for name in single])
     with np.errstate(invalid="ignore", divide="ignore"):
         correlation = np.nan_to_num(np.abs(np.corrcoef(ranks, rowvar=False)))
     distance = np.clip(1 - correlation, 0, 1)
@@ -96,11 +101,15 @@ def correlated_groups(table, units, max_correlation):
 
 def _checked(table, told):
     units, seen = {}, {}
+    if told is not None and not isinstance(told, Mapping):
+        raise ValueError(
+            "feature_groups must be a dict of lists of columns, by the name of the "
+            f"group; got {told!r}."
+        )
     for name, columns in (told or {}).items():
-        if isinstance(columns, str):
+        if isinstance(columns, str) or not isinstance(columns, Iterable):
             raise ValueError(
-                f"feature_groups[{name!r}] must be a list of columns; got the text "
-                f"{columns!r}."
+                f"feature_groups[{name!r}] must be a list of columns; got {columns!r}."
             )
         numbers = []
         for column in columns:
@@ -145,11 +154,10 @@ def _index_of(table, column):
 
 def _one_hot(table, taken):
     """Yield the columns of each category that is one-hot encoded."""
-    rows = slice(_MOST_ROWS)
     binary = {}
     for index in range(len(table.names)):
         if index not in taken and table.is_number(index):
-            values = table.numbers(index)[rows]
+            values = table.numbers(index)
             if np.isin(values, (0, 1)).all() and values.any():
                 binary[index] = values
     index, n_columns = 0, len(table.names)
@@ -195,8 +203,8 @@ def _common_name(table, columns):
     return f"{table.names[columns[0]]} to {table.names[columns[-1]]}"
 
 
-def _ranks(table, index):
-    values = table.numbers(index)[:_MOST_ROWS]
+def _ranks(table, index, rows):
+    values = table.numbers(index)[rows]
     present = ~np.isnan(values)
     ranks = np.full(len(values), (present.sum() + 1) / 2)
     ranks[present] = rankdata(values[present])

@@ -108,13 +108,18 @@ def _log_odds_along(ask, codes, rows, walks, units):
     asked[:, 0, -1] = True
     row, walk, step = np.nonzero(asked)
     place = np.argsort(orders, axis=1)  # step at which each unit changes
-    replaced = {}
-    for unit, columns in enumerate(units):
-        has_changed = place[walk, unit] < step
-        source = np.where(has_changed, rows[row], starts[walk])
-        replaced |= dict.fromkeys(columns, source)
+    answers = np.empty(len(row))
+    # If there are many features, all walks of one row may not fit into memory.
+    for first in range(0, len(row), _MOST_ROWS):
+        part = slice(first, first + _MOST_ROWS)
+        begin, end = starts[walk[part]], rows[row[part]]
+        replaced = {}
+        for unit, columns in enumerate(units):
+            has_changed = place[walk[part], unit] < step[part]
+            replaced |= dict.fromkeys(columns, np.where(has_changed, end, begin))
+        answers[part] = ask(begin, replaced, end)
     path = np.full(asked.shape, np.nan)
-    path[asked] = ask(starts[walk], replaced, rows[row])
+    path[asked] = answers
     path[:, :, -1] = path[:, :1, -1]
     # A step without an answer has that of the last step before it which has one.
     latest = np.where(np.isnan(path), 0, np.arange(n_units + 1))

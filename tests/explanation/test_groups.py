@@ -49,7 +49,9 @@ def test_told_columns_belong_together(colors):
         ({"place": ["size", "nowhere"]}, "names 'nowhere', which is no column"),
         ({"place": [4]}, "names 4, which is no column"),
         ({"a": ["size"], "b": [1]}, "'size' twice, in 'a' and in 'b'"),
-        ({"place": "size"}, "must be a list of columns; got the text 'size'"),
+        ({"place": "size"}, "must be a list of columns; got 'size'"),
+        ({"place": 1}, "must be a list of columns; got 1"),
+        ([["size"]], "must be a dict of lists of columns"),
         ({"place": []}, "holds no column"),
         ({"color": ["size"]}, "the name of a column that is not in it"),
     ],
@@ -83,6 +85,23 @@ def test_a_chain_of_correlations_is_cut(rng):
     assert 1 < len(groups) < 12
     for columns in groups:
         assert (correlation[np.ix_(columns, columns)] > 0.7).all()
+
+
+def test_a_sorted_table_has_the_groups_of_a_shuffled_one(rng):
+    """Its first rows are no sample: counts are 0 or 1, and some features alike."""
+    n_rows = 12_000
+    count = np.sort(rng.integers(0, 4, n_rows))
+    first, second = rng.normal(size=(2, n_rows))
+    second[: n_rows // 2] = first[: n_rows // 2]
+    flag = (count != 1).astype(int)  # one of them is 1 in the first half of the rows
+    frame = pd.DataFrame(
+        {"flag": flag, "count": count, "first": first, "second": second}
+    )
+    for rows in (frame, frame.sample(frac=1, random_state=0)):
+        table = MixableTable(rows)
+        units = make_units(table)
+        assert len(units) == 4
+        assert len(correlated_groups(table, units, 0.8)) == 4
 
 
 def test_constant_columns_and_texts_stay_alone(colors):
