@@ -848,13 +848,11 @@ class EffectDisplay:
     def _plot_numbers(self) -> None:
         effect, missing = self.effect, self.effect.is_missing
         table = effect.table[~missing]
-        x = table["value"].to_numpy()
-        x = x if x.dtype.kind == "M" else x.astype(float)
+        x = _positions(table["value"])
         (self.line_,) = self.ax_.plot(
             x, table["probability"], marker=".", label="mean probability", **_STYLES[0]
         )
-        sample = effect.sample
-        sample = sample if sample.dtype.kind == "M" else sample.astype(float)
+        sample = _positions(pd.Series(effect.sample))
         if len(x):
             inside = sample[(sample >= x.min()) & (sample <= x.max())]
             counts, *_ = self.distribution_ax_.hist(inside, bins=30, color="#b0b0b0")
@@ -903,6 +901,13 @@ def _axes(display: Any, ax: Any, **figure: Any) -> tuple[Any, Any]:
 
         _, ax = plt.subplots(layout="constrained", **figure)
     return ax, ax.figure
+
+
+def _positions(values: pd.Series) -> np.ndarray:
+    """Numbers or dates for an axis; dates with a time zone have their local time."""
+    if isinstance(values.dtype, pd.DatetimeTZDtype):
+        values = values.dt.tz_localize(None)
+    return values.to_numpy(None if values.dtype.kind == "M" else float)
 
 
 def _shortened(text: str, length: int = 40) -> str:

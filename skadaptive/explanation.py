@@ -191,6 +191,7 @@ def explain(  # noqa: PLR0913 - as scikit-learn's permutation_importance
         rng = np.random.default_rng(explanation._seed)
         held_out, is_class = _held_out(model, labels, weight), labels == model.label
         rows, drawn = draw_rows(is_class, weight, held_out, max_samples, scoring, rng)
+        _check_both_classes(is_class[rows], model.label)
         scored = ScoredTable(model, table, rows, labels[rows], drawn, scoring)
         groups = correlated_groups(table, units, max_correlation)
         explanation._set_importances(scored, groups, n_repeats, rng)
@@ -547,13 +548,18 @@ def _held_out(model: ExplainedModel, y: np.ndarray, weight: FloatArray) -> IntAr
             "(cv=None, or validation data): features that it has learnt by heart look "
             "important. Pass rows that it has not seen."
         )
-    rows_of_class = np.unique(y[rows] == model.label)
-    if len(rows_of_class) < 2:
-        raise ValueError(
-            f"The rows to score must be of {model.label!r} and of another class. "
-            "Pass more rows, or leave y out: effects and contributions need none."
-        )
     return np.flatnonzero(rows)
+
+
+def _check_both_classes(is_class: BoolArray, label: Label) -> None:
+    """Every block of the jackknife leaves rows of both classes."""
+    n_rows = int(is_class.sum())
+    if min(n_rows, len(is_class) - n_rows) < 2:
+        raise ValueError(
+            f"An importance needs two rows of {label!r} and two of other classes; "
+            f"{n_rows} and {len(is_class) - n_rows} are to be scored. Pass more rows, "
+            "raise max_samples, or leave y out: effects and contributions need none."
+        )
 
 
 def _row_numbers(rows: ArrayLike | None, n_rows: int) -> IntArray:
@@ -561,7 +567,7 @@ def _row_numbers(rows: ArrayLike | None, n_rows: int) -> IntArray:
         return np.arange(n_rows)
     numbers = np.asarray(rows)
     if numbers.dtype == bool and numbers.shape == (n_rows,):
-        return np.flatnonzero(numbers)
+        numbers = np.flatnonzero(numbers)
     if (
         numbers.ndim != 1
         or not numbers.size
@@ -570,7 +576,7 @@ def _row_numbers(rows: ArrayLike | None, n_rows: int) -> IntArray:
     ):
         raise ValueError(
             f"rows must be row numbers from 0 to {n_rows - 1}, or a mask of {n_rows} "
-            f"values; got {rows!r}."
+            f"values, and name at least one row; got {rows!r}."
         )
     return numbers
 

@@ -20,7 +20,11 @@ from sklearn.model_selection import (  # noqa: E402
     TunedThresholdClassifierCV,
 )
 from sklearn.pipeline import make_pipeline  # noqa: E402
-from sklearn.preprocessing import OneHotEncoder, StandardScaler  # noqa: E402
+from sklearn.preprocessing import (  # noqa: E402
+    FunctionTransformer,
+    OneHotEncoder,
+    StandardScaler,
+)
 from sklearn.svm import LinearSVC  # noqa: E402
 
 from skadaptive import (  # noqa: E402
@@ -383,6 +387,20 @@ def test_effect_of_an_estimator(binary):
     assert display.effect.feature == "x2" and display.ax_.get_xlabel() == "x2"
     assert "probability of 0" in display.ax_.get_ylabel()
     assert EffectDisplay.from_explanation(explain(model, X), "x1").line_ is not None
+
+
+@pytest.mark.parametrize("zone", [None, "Europe/Berlin"])
+def test_effect_of_dates(zone):
+    days = pd.date_range("2020-01-01", periods=200)
+    frame = pd.DataFrame({"opened": days.tz_localize(zone)})
+    number = FunctionTransformer(lambda X: X.apply(lambda dates: dates.dt.day_of_year))
+    model = make_pipeline(number, LogisticRegression()).fit(frame, days.month > 5)
+    display = EffectDisplay.from_estimator(model, frame, "opened")
+    x = pd.DatetimeIndex(display.line_.get_xdata())
+    assert x.isin(days).all() and len(x) == 20
+    assert (np.diff(display.line_.get_ydata()) >= 0).all()
+    heights = [bar.get_height() for bar in display.distribution_ax_.patches]
+    assert sum(heights) == days.isin(pd.date_range(x[0], x[-1])).sum()
 
 
 def test_effect_of_a_constant(explained):

@@ -11,6 +11,7 @@ from scipy.sparse import csr_array
 from scipy.special import expit, logit
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.compose import make_column_transformer
+from sklearn.dummy import DummyClassifier
 from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
 from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
@@ -494,7 +495,8 @@ def test_what_the_result_shows(made):
         ({"y": np.ones(3)}, "X has 500, y has 3"),
         ({"y": np.full(500, 7)}, "not known: \\[7.*classes are \\[0, 1\\]"),
         ({"y": np.full(500, np.nan)}, "500 of 500 values of y are missing"),
-        ({"y": np.zeros(500, int)}, "must be of .*1.* and of another class"),
+        ({"y": np.arange(500) // 499}, "two rows of 1 and two .*; 1 and 499 are"),
+        ({"max_samples": 2}, "two rows of 1 and two .*; 1 and 1 are"),
         ({"y": None, "sample_weight": np.ones(500)}, "sample_weight.*needs y"),
         ({"scoring": "recal"}, "such as \"average_precision\".*got 'recal'"),
         ({"n_repeats": 0}, "n_repeats must be a whole number from 1 on; got 0"),
@@ -515,7 +517,8 @@ def test_what_is_wrong_is_said(made, change, message):
 def test_what_is_wrong_with_a_question_is_said(made):
     X, y, model = made
     explanation = explain(model, X)
-    for rows in ([500], [-1], [[0]], [], [0.5], np.ones(3, dtype=bool)):
+    nothing = np.zeros(500, dtype=bool)
+    for rows in ([500], [-1], [[0]], [], [0.5], nothing[:3], nothing):
         with pytest.raises(ValueError, match="row numbers from 0 to 499"):
             explanation.contributions(rows)
     with pytest.raises(ValueError, match="4 columns of X; got 3"):
@@ -527,3 +530,11 @@ def test_what_is_wrong_with_a_question_is_said(made):
         explanation.contributions([0]).reasons(0)
     with pytest.raises(NotFittedError):
         explain(LogisticRegression(), X)
+
+
+def test_a_classifier_without_odds_of_one_target_is_refused(made):
+    X, y, _ = made
+    with pytest.raises(ValueError, match="one class alone, 0"):
+        explain(DummyClassifier().fit(X, np.zeros(500, int)), X)
+    with pytest.raises(ValueError, match="several targets"):
+        explain(RandomForestClassifier(2).fit(X, np.column_stack([y, y])), X)

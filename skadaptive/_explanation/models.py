@@ -227,7 +227,18 @@ def _checked_classes(estimator):
         raise NotFittedError(
             f"This {type(estimator).__name__} has no classes_: call its fit first."
         )
-    return np.asarray(estimator.classes_)
+    classes = estimator.classes_
+    if any(np.ndim(label) for label in classes):
+        raise ValueError(
+            f"{type(estimator).__name__} predicts several targets. Pass the classifier "
+            "of one of them."
+        )
+    if len(classes) < 2:
+        raise ValueError(
+            f"{type(estimator).__name__} was fitted to one class alone, "
+            f"{np.asarray(classes).tolist()[0]!r}: there are no odds to explain."
+        )
+    return np.asarray(classes)
 
 
 def _parts(X, members):

@@ -147,7 +147,17 @@ class MixableTable:
 
 
 def _stacked(first, second):
-    """Two columns below each other; categories keep a dtype of categories."""
-    if all(isinstance(part.dtype, pd.CategoricalDtype) for part in (first, second)):
-        return pd.Series(pd.api.types.union_categoricals([first, second]))
+    """Two columns below each other; categories keep a dtype of categories.
+
+    Categories that differ have no common order, and none at all if their values are of
+    different types.
+    """
+    parts = [first, second]
+    if (
+        first.dtype != second.dtype
+        and all(isinstance(part.dtype, pd.CategoricalDtype) for part in parts)
+        and first.cat.categories.dtype == second.cat.categories.dtype
+    ):
+        union = pd.api.types.union_categoricals(parts, ignore_order=True)
+        return pd.Series(union)
     return pd.concat([first, second], ignore_index=True)

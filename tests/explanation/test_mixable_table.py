@@ -58,6 +58,28 @@ def test_a_background_is_put_below_by_the_names_of_its_columns():
     np.testing.assert_array_equal(both["amount"], [1.5, np.nan, 3, 3, np.nan, 1.5])
 
 
+@pytest.mark.parametrize(
+    ("other", "categories"),
+    [
+        (pd.Categorical(["low", "top"], ["low", "top"], ordered=True), 3),
+        (pd.Categorical(["low", "top"]), 3),
+        (pd.Categorical(["low", "high"], ["low", "high"], ordered=True), 2),
+        (pd.Categorical([1, 2]), None),
+    ],
+    ids=["other order", "unordered", "same", "numbers"],
+)
+def test_ordered_categories_may_differ_in_the_background(other, categories):
+    column = pd.Categorical(["high", "low"], ["low", "high"], ordered=True)
+    frame = pd.DataFrame({"level": column})
+    both = MixableTable(frame).with_rows_of(pd.DataFrame({"level": other})).X["level"]
+    assert both.tolist() == [*column, *other]
+    if categories is None:
+        assert not isinstance(both.dtype, pd.CategoricalDtype)
+    else:
+        assert len(both.cat.categories) == categories
+        assert both.cat.ordered == (categories == 2)
+
+
 def test_what_is_wrong_with_a_table_is_said():
     with pytest.raises(ValueError, match="sparse.*X.toarray"):
         MixableTable(csr_array((3, 2)))
