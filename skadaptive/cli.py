@@ -457,6 +457,7 @@ def _compare(options: argparse.Namespace) -> int:
             target=str(table.target.y.name),
             columns=describe_columns(table.X, table.formats, table.left_out),
             notes=table.notes,
+            row_numbers=table.row_numbers,
         )
         page = comparison_report(comparison, options.report, source=source)
         written["report"] = str(page)

@@ -55,6 +55,9 @@ class TrainingTable:
         What was guessed.
     path : Path or None
         None for built-in data.
+    row_numbers : ndarray of int, shape (n_samples,)
+        Number of each row in the table as it was read, from 1 on: rows without a class
+        are left out then, and rows with times are sorted.
     """
 
     X: pd.DataFrame
@@ -65,6 +68,7 @@ class TrainingTable:
     left_out: dict[str, str]
     notes: list[str]
     path: Path | None
+    row_numbers: np.ndarray
 
 
 def read_training(
@@ -109,6 +113,7 @@ def read_training(
         left_out=made.left_out | dict.fromkeys(table.unused_columns, "has no name"),
         notes=[*table.notes, *made.notes],
         path=table.path,
+        row_numbers=made.row_numbers,
     )
 
 
@@ -132,10 +137,12 @@ def make_training(
     if target in roles.special:
         raise ValueError(f"{quoted(target)} is the target, and has no other role.")
     notes = Notes()
-    frame = frame.drop(columns=roles.drop)
+    frame = frame.drop(columns=roles.drop).reset_index(drop=True)
     if roles.time:
         _check_time(frame[roles.time])
-        frame = frame.sort_values(roles.time, kind="stable").reset_index(drop=True)
+        frame = frame.sort_values(roles.time, kind="stable")
+    row_numbers = frame.index.to_numpy() + 1
+    frame = frame.reset_index(drop=True)
     weight = read_weights(frame, roles.weight)
     labels = read_target(frame[target], positive, weight, notes)
     frame = frame[labels.has_label].reset_index(drop=True)
@@ -151,6 +158,7 @@ def make_training(
         left_out=dict.fromkeys(roles.drop, "dropped") | roles.special,
         notes=notes.lines(),
         path=None,
+        row_numbers=row_numbers[labels.has_label],
     )
 
 

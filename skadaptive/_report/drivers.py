@@ -4,9 +4,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .._typing import IntArray
 from ..display import EffectDisplay, ImportanceDisplay
 from ..explanation import Explanation
 from .formatting import number, shown_decimals, threshold_text
+from .source import Source
 from .svg import Figure
 
 if TYPE_CHECKING:
@@ -21,7 +23,9 @@ _MOST_FEATURES = 1_000
 _MOST_GROUPS, _N_EFFECTS, _N_REASONS = 12, 2, 5
 
 
-def drivers(comparison: "Comparison", tuned: float) -> dict[str, Any] | None:
+def drivers(
+    comparison: "Comparison", tuned: float, source: Source | None = None
+) -> dict[str, Any] | None:
     """Importances, effects and instructive rows of the best contender.
 
     Parameters
@@ -29,6 +33,8 @@ def drivers(comparison: "Comparison", tuned: float) -> dict[str, Any] | None:
     comparison : Comparison
     tuned : float
         Threshold above which a row is predicted rare.
+    source : Source, default=None
+        It tells which rows of the file were compared.
 
     Returns
     -------
@@ -48,6 +54,9 @@ def drivers(comparison: "Comparison", tuned: float) -> dict[str, Any] | None:
             f"{_MOST_FEATURES:,} are explained here. In Python, "
             "skadaptive.explain has no such bound."
         }
+    numbers = None if source is None else source.row_numbers
+    if numbers is None:
+        numbers = np.arange(1, len(comparison.y_) + 1)
     most = _MOST_PREDICTIONS // (_N_REPEATS * n_features)
     try:
         explanation, rows = comparison._explain(
@@ -60,7 +69,9 @@ def drivers(comparison: "Comparison", tuned: float) -> dict[str, Any] | None:
             "figure": _importance_figure(explanation),
             **_importance_table(explanation),
             "effects": _effects(explanation),
-            "instructive": _instructive(comparison, explanation, rows, tuned),
+            "instructive": _instructive(
+                comparison, explanation, rows, numbers[rows], tuned
+            ),
         }
     # The folds are done, and may have taken hours: the page is written without it.
     except Exception as error:
@@ -96,9 +107,10 @@ def _importance_figure(explanation: Explanation) -> Any:
         )
         drawing.ax.set_xlabel("loss of average precision, 95 % interval")
         drawing.ax.set_title("")
+        rounded = shown[["importance", "low", "high"]].astype(float).round(3) + 0.0
         values = "; ".join(
-            f"{name} {row['importance']:.3f} ({row['low']:.3f} to {row['high']:.3f})"
-            for name, row in shown.iterrows()
+            f"{name} {row.importance:.3f} ({row.low:.3f} to {row.high:.3f})"
+            for name, row in zip(rounded.index, rounded.itertuples(), strict=True)
         )
         return drawing.svg(f"Permutation importance, greatest first: {values}.")
 
@@ -159,7 +171,11 @@ def _effects(explanation: Explanation) -> list[tuple[str, Any]]:
 
 
 def _instructive(
-    comparison: "Comparison", explanation: Explanation, rows: Any, tuned: float
+    comparison: "Comparison",
+    explanation: Explanation,
+    rows: IntArray,
+    numbers: IntArray,
+    tuned: float,
 ) -> list[dict[str, Any]]:
     """The surest false alarm and the worst miss, with their reasons."""
     rare = comparison.y_[rows] == 1
@@ -182,7 +198,7 @@ def _instructive(
         cases.append(
             {
                 "title": f"The {kind} {error}" if is_wrong else f"Closest to a {error}",
-                "text": f"Row {rows[row] + 1:,} of the table is "
+                "text": f"Row {numbers[row]:,} of the table is "
                 f"{'' if is_rare else 'not '}{label}, and has the probability "
                 f"{_probability(proba[row])}; a typical row has "
                 f"{_probability(base)}.",

@@ -153,7 +153,7 @@ def comparison_report(
         ),
         calibration=calibration(rows, best),
         confusions=_confusions(comparison, tuned),
-        drivers=drivers(comparison, tuned),
+        drivers=drivers(comparison, tuned, source),
         adaptation=adaptation(comparison),
         advice=advice(comparison, rows, tuned, interface),
         n_folds=len(comparison.test_folds_),

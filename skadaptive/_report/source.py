@@ -7,6 +7,7 @@ from pandas.api.types import is_bool_dtype, is_datetime64_any_dtype, is_numeric_
 
 from .._features.text import text_columns
 from .._io.columns import ColumnFormat, quoted
+from .._typing import IntArray
 
 _MOST_LEVELS = 5
 
@@ -41,12 +42,16 @@ class Source:
     columns : list of ColumnUse
     notes : list of str
         What was guessed while the file was read.
+    row_numbers : ndarray of int, shape (n_samples,), default=None
+        Number of each compared row in the table as it was read, from 1 on. None: they
+        are all its rows.
     """
 
     file: str
     target: str
     columns: list[ColumnUse] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    row_numbers: IntArray | None = None
 
 
 def describe_columns(

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from skadaptive._io.tables import read_table
+from skadaptive._io.training_table import ColumnRoles, read_training
 
 
 @pytest.mark.parametrize("separator", [",", ";", "\t", "|"])
@@ -79,3 +80,12 @@ def test_invalid_files_are_refused(tmp_path, name, content, message):
         path.write_bytes(content)
     with pytest.raises(ValueError, match=message):
         read_table(path)
+
+
+def test_rows_of_the_training_have_their_numbers_in_the_file(tmp_path):
+    path = tmp_path / "t.csv"
+    path.write_text("when,a,y\n3,10,0\n1,20,\n2,30,1\n1,40,0\n3,50,1\n")
+    for time, expected in ((None, [1, 3, 4, 5]), ("when", [4, 3, 1, 5])):
+        table = read_training(path, ColumnRoles("y", time=time))
+        assert table.row_numbers.tolist() == expected
+        assert (table.X["a"] == 10 * table.row_numbers).all()

@@ -31,6 +31,7 @@ from skadaptive._assessment.threshold_counts import ScoredRows, calibration_verd
 from skadaptive._io import atomic
 from skadaptive._io.findings import Finding
 from skadaptive._report import charts
+from skadaptive._report.drivers import _importance_figure, drivers
 from skadaptive._report.pages import (
     _decisions,
     _ranking,
@@ -912,6 +913,28 @@ def test_instructive_rows_are_the_greatest_mistakes(pages, name, request):
     for row in (alarm, miss):
         assert f"Row {row + 1} of the table is" in text
     assert text.count(" the odds ") >= 4
+
+
+def test_instructive_rows_have_their_number_in_the_file(behind):
+    """Where rows were sorted by time, or left out because they have no class."""
+    numbers = np.random.default_rng(0).permutation(len(behind.y_)) + 1001
+    source = Source("t.csv", "y", row_numbers=numbers)
+    plain, numbered = (
+        [
+            int(re.search(r"^Row ([\d,]+) ", case["text"])[1].replace(",", ""))
+            for case in drivers(behind, 0.5, of)["instructive"]
+        ]
+        for of in (None, source)
+    )
+    assert len(plain) == 2
+    assert numbered == numbers[np.array(plain) - 1].tolist()
+
+
+def test_no_importance_of_0_has_a_minus(comparison):
+    explanation = copy.copy(comparison.explain())
+    table = explanation.importances_.assign(importance=0.1, low=-1e-9, high=0.2)
+    explanation.importances_ = table
+    assert "0.100 (0.000 to 0.200)" in _importance_figure(explanation)
 
 
 def test_a_winner_that_cannot_be_explained_leaves_the_rest_of_the_page(comparison):
