@@ -746,7 +746,11 @@ class EffectDisplay:
         name: str | None = None,
         **parameters: Any,
     ) -> Self:
-        """Draw the effect of a feature on the probability of the rare class.
+        """Draw the effect of a feature on the probability of a class.
+
+        It is the rare class of an :class:`AdaptiveHybridClassifier`, and the second one
+        of other estimators of two classes, because no labels tell which is rare.
+        ``pos_label`` names another one.
 
         Parameters
         ----------

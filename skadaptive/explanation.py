@@ -126,20 +126,23 @@ def explain(  # noqa: PLR0913 - as scikit-learn's permutation_importance
     -----
     *Importance.* It is the score less the mean score after the values of a group were
     permuted. One-hot columns of a category are one feature: neighbouring columns of 0
-    and 1 of which exactly one is 1 in every row, or at most one if their names agree
-    up to the last underscore. The 95 % interval is a jackknife over 20 blocks of rows,
-    or 10 for other scores than average precision. Every row has permuted values of its
-    own, so that the interval allows for the choice of the rows and the permutations.
-    Where the rows are those of ``fit``, the variance over the permutations is added,
-    because every row has trained the members that predict others.
-    It takes the classifier as given: another fit may use other features. It assumes
-    that rows are independent. An importance below 0 is chance: the permuted values fit
-    better.
+    and 1 of which exactly one is 1 in every row, or at most one if their names agree up
+    to the last underscore or equals sign. The 95 % interval is a jackknife over 20
+    blocks of rows, or 10 for other scores than average precision. Every row has
+    permuted values of its own, so that the interval allows for the choice of the rows
+    and the permutations. Where the rows are those of ``fit``, the variance over the
+    permutations is added, because every row has trained the members that predict
+    others. It takes the classifier as given: another fit may use other features. It
+    assumes that rows are independent. An importance below 0 is chance: the permuted
+    values fit better.
 
     *Whether the classifier has seen the rows* is told from a fingerprint of the whole
-    table. Part of the rows of ``fit``, other estimators, and estimators from a model
-    file are taken as if they had not seen them, and features that the classifier has
-    learnt by heart then look important.
+    table, as the classifier got it. Part of the rows of ``fit``, rows of
+    ``partial_fit``, other estimators, and estimators from a model file are taken as if
+    they had not seen them, and features that the classifier has learnt by heart then
+    look important. So are all rows if a step of the pipeline gives them other values in
+    ``fit_transform`` than in ``transform``, as ``TargetEncoder`` does, and some
+    solvers of ``PCA`` in the last digit; look at ``rows_``.
 
     Examples
     --------
@@ -545,8 +548,9 @@ def _held_out(model: ExplainedModel, y: np.ndarray, weight: FloatArray) -> IntAr
     elif held_out is not None:
         warn(
             "These rows trained the classifier, and none of them were held out "
-            "(cv=None, or validation data): features that it has learnt by heart look "
-            "important. Pass rows that it has not seen."
+            "(cv=None, validation data, or a warm start from other folds): features "
+            "that it has learnt by heart look important. Pass rows that it has not "
+            "seen."
         )
     return np.flatnonzero(rows)
 
