@@ -140,6 +140,19 @@ def test_a_drawn_sample_estimates_the_score_of_all_rows(made):
     assert drawn.score_ == pytest.approx(all_rows.score_, abs=0.1)
 
 
+@pytest.mark.parametrize("scoring", ["average_precision", "roc_auc"])
+def test_two_rows_of_a_class_are_enough_for_intervals(made, scoring):
+    """They are in blocks of their own, so that no block leaves one class alone."""
+    X, y, model = made
+    for seed in range(15):
+        rng = np.random.default_rng(seed)
+        both = [np.flatnonzero(y == label) for label in (0, 1)]
+        rows = np.r_[rng.choice(both[0], 30), rng.choice(both[1], 2)]
+        rows = X[rows], y[rows]
+        found = explain(model, *rows, scoring=scoring, n_repeats=1, random_state=seed)
+        assert np.isfinite(found.importances_[["low", "high"]]).all(axis=None)
+
+
 def test_it_repeats_with_a_seed(made):
     X, y, model = made
     first, second, other = (explain(model, X, y, random_state=s) for s in (0, 0, 1))
