@@ -392,15 +392,10 @@ class Explanation:
 
     def _find(self, feature: Any) -> tuple[str, list[int]]:
         """Name and columns of a feature."""
-        names = self._table.names
         if isinstance(feature, str) and feature in self._units:
             return feature, self._units[feature]
-        if isinstance(feature, str) and feature in names:
-            return feature, [names.index(feature)]
-        if isinstance(feature, int | np.integer) and 0 <= feature < len(names):
-            return names[int(feature)], [int(feature)]
-        shown = ", ".join(names[:10]) + (", ..." if len(names) > 10 else "")
-        raise ValueError(f"There is no feature {feature!r}. The features: {shown}.")
+        index = self._table.index_of(feature)
+        return self._table.names[index], [index]
 
     def _needs_probabilities(self, what: str) -> None:
         if not self._model.has_probabilities:

@@ -515,7 +515,7 @@ def test_what_the_result_shows(made):
         ({"n_repeats": 0}, "n_repeats must be a whole number from 1 on; got 0"),
         ({"max_samples": 1.5}, "max_samples must be a whole number"),
         ({"max_correlation": 2}, "max_correlation must be a number in"),
-        ({"feature_groups": {"a": ["b"]}}, "names 'b', which is no column"),
+        ({"feature_groups": {"a": ["b"]}}, "X has no column 'b'"),
         ({"estimator": LinearRegression()}, "Pass a fitted classifier"),
         ({"estimator": LogisticRegression}, "the class LogisticRegression is none"),
     ],
@@ -536,8 +536,8 @@ def test_what_is_wrong_with_a_question_is_said(made):
             explanation.contributions(rows)
     with pytest.raises(ValueError, match="4 columns of X; got 3"):
         explanation.contributions([0], background=X[:, :3])
-    for feature in ("x4", 4, -1):
-        with pytest.raises(ValueError, match="no feature.*The features: x0, x1"):
+    for feature in ("x4", 4, -1, True):
+        with pytest.raises(ValueError, match="no column.*Its columns: x0, x1"):
             explanation.effect(feature)
     with pytest.raises(ValueError, match="n_reasons must be a whole number"):
         explanation.contributions([0]).reasons(0)

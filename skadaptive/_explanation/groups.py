@@ -113,13 +113,10 @@ def _checked(table, told):
             )
         numbers = []
         for column in columns:
-            index = _index_of(table, column)
-            if index is None:
-                raise ValueError(
-                    f"feature_groups[{name!r}] names {column!r}, which is no column of "
-                    f"X. Its columns: {', '.join(table.names[:10])}"
-                    f"{', ...' if len(table.names) > 10 else ''}."
-                )
+            try:
+                index = table.index_of(column)
+            except ValueError as error:
+                raise ValueError(f"feature_groups[{name!r}]: {error}") from None
             if index in seen:
                 raise ValueError(
                     f"feature_groups names the column {table.names[index]!r} twice, in "
@@ -141,15 +138,6 @@ def _checked(table, told):
             "not in it. Choose another name."
         )
     return units
-
-
-def _index_of(table, column):
-    """Number of a column, from its name or number; None if there is none."""
-    if isinstance(column, str):
-        return table.names.index(column) if column in table.names else None
-    if isinstance(column, int | np.integer) and 0 <= column < len(table.names):
-        return int(column)
-    return None
 
 
 def _one_hot(table, taken):

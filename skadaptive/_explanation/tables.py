@@ -7,6 +7,7 @@ dtype, and no value is asked about that the table does not hold.
 """
 
 from functools import cached_property
+from numbers import Integral
 
 import numpy as np
 import pandas as pd
@@ -67,6 +68,25 @@ class MixableTable:
         """
         columns = [pd.factorize(self.column(j))[0] for j in range(len(self.names))]
         return np.stack(columns, axis=1)
+
+    def index_of(self, column):
+        """Number of a column, from its name or number.
+
+        Raises
+        ------
+        ValueError
+            If there is no such column.
+        """
+        if isinstance(column, str) and column in self.names:
+            return self.names.index(column)
+        is_number = isinstance(column, Integral) and not isinstance(column, bool)
+        if is_number and 0 <= column < len(self.names):
+            return int(column)
+        shown = ", ".join(self.names[:10]) + (", ..." if len(self.names) > 10 else "")
+        counted = (
+            f" Numbers count from 0 to {len(self.names) - 1}." if is_number else ""
+        )
+        raise ValueError(f"X has no column {column!r}. Its columns: {shown}.{counted}")
 
     def column(self, index):
         """A column as a Series with row numbers for its index."""

@@ -77,10 +77,9 @@ def value_text(value):
     if isinstance(value, Integral):
         return f"{int(value):,}"
     if isinstance(value, Real):
-        number = float(value)
-        if number.is_integer() and abs(number) < 1e15:
-            return f"{number:,.0f}"
-        return f"{number:,.0f}" if abs(number) >= 1000 else f"{number:.4g}"
+        number = float(value) + 0.0  # no minus before 0
+        is_whole = number.is_integer() or abs(float(f"{number:.4g}")) >= 1000
+        return f"{number:,.0f}" if is_whole else f"{number:.4g}"
     if isinstance(value, pd.Timestamp | np.datetime64):
         moment = pd.Timestamp(value)
         is_day = moment == moment.normalize()

@@ -46,8 +46,11 @@ def test_told_columns_belong_together(colors):
 @pytest.mark.parametrize(
     ("told", "message"),
     [
-        ({"place": ["size", "nowhere"]}, "names 'nowhere', which is no column"),
-        ({"place": [4]}, "names 4, which is no column"),
+        (
+            {"place": ["size", "nowhere"]},
+            r"feature_groups\['place'\]: X has no column 'nowhere'",
+        ),
+        ({"place": [4]}, "no column 4. Its columns: color, .* from 0 to 1"),
         ({"a": ["size"], "b": [1]}, "'size' twice, in 'a' and in 'b'"),
         ({"place": "size"}, "must be a list of columns; got 'size'"),
         ({"place": 1}, "must be a list of columns; got 1"),
