@@ -20,7 +20,7 @@ from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.metrics import average_precision_score, f1_score, make_scorer
 from sklearn.model_selection import FixedThresholdClassifier, GridSearchCV
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import FunctionTransformer, OneHotEncoder
+from sklearn.preprocessing import FunctionTransformer, MinMaxScaler, OneHotEncoder
 from sklearn.svm import LinearSVC
 
 from skadaptive import explain
@@ -169,7 +169,7 @@ def test_it_repeats_with_a_seed(made):
 def wrapped(classifier, X, y, how):
     """The same classifier inside of what users put around it."""
     if how == "pipeline":
-        return make_pipeline(FunctionTransformer(), classifier).fit(X, y)
+        return make_pipeline(MinMaxScaler(), classifier).fit(X, y)
     if how == "search":
         return GridSearchCV(classifier, {"gamma": [1.0]}, cv=2).fit(X, y)
     fitted = classifier.fit(X, y)
@@ -225,7 +225,7 @@ def test_an_estimator_that_changes_the_probabilities_is_taken_as_it_is(binary, q
 
 def test_a_sampler_in_the_pipeline_has_no_part_in_predictions(binary, quick):
     X, y = binary
-    steps = FunctionTransformer(), RandomOverSampler(random_state=0), quick()
+    steps = MinMaxScaler(), RandomOverSampler(random_state=0), quick()
     model = sampling_pipeline(*steps).fit(X, y)
     explanation = explain(model, X)
     assert explanation.rows_ == "taken as new"  # the members saw other rows
