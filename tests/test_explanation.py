@@ -473,6 +473,10 @@ def test_decision_values_allow_the_importance_alone(made):
     ):
         with pytest.raises(ValueError, match="LinearSVC.*CalibratedClassifierCV"):
             ask()
+    other = explain(LinearSVC().fit(X, y), X, y, pos_label=0)
+    decision = LinearSVC().fit(X, y).decision_function(X)
+    expected = average_precision_score(y == 0, -decision)
+    assert other.score_ == pytest.approx(expected)
     with pytest.raises(ValueError, match="scoring must be one of average_precision"):
         explain(LinearSVC().fit(X, y), X, y, scoring="neg_log_loss")
 
