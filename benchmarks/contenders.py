@@ -7,7 +7,6 @@ from typing import Any
 from imblearn.ensemble import BalancedBaggingClassifier, BalancedRandomForestClassifier
 from imblearn.over_sampling import SMOTE
 from imblearn.pipeline import make_pipeline
-from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.ensemble import (
     HistGradientBoostingClassifier,
     RandomForestClassifier,
@@ -16,9 +15,9 @@ from sklearn.ensemble import (
 from sklearn.linear_model import LogisticRegression
 from sklearn.neural_network import MLPClassifier
 from sklearn.preprocessing import StandardScaler
-from tables import text_columns
 
 from skadaptive import AdaptiveHybridClassifier as Ours
+from skadaptive.contenders import CatBoost
 
 OURS = "skadaptive"
 #: Ours where label measures are balanced accuracy.
@@ -133,7 +132,7 @@ def contenders(n_jobs, tuning_seconds=20.0):
         "LightGBM": Contender(trees("LGBMClassifier"), "lightgbm"),
         "CatBoost": Contender(trees("CatBoostClassifier"), "catboost"),
         "CatBoost, native categories": Contender(
-            lambda s: NativeCatBoost(random_state=s, n_jobs=n_jobs),
+            lambda s: CatBoost(random_state=s, options={"thread_count": n_jobs}),
             "catboost",
             raw=True,
         ),
@@ -226,26 +225,6 @@ def tuned(library, seed, seconds):
     from tuned import TunedBoosting
 
     return TunedBoosting(library, seconds, random_state=seed)
-
-
-class NativeCatBoost(ClassifierMixin, BaseEstimator):
-    """CatBoost with its defaults, columns of texts being its categories."""
-
-    def __init__(self, random_state=None, n_jobs=1):
-        self.random_state = random_state
-        self.n_jobs = n_jobs
-
-    def fit(self, X, y):
-        self.model_ = boosted("CatBoostClassifier", self.random_state, self.n_jobs)
-        self.model_.fit(X, y, cat_features=text_columns(X))
-        self.classes_ = self.model_.classes_
-        return self
-
-    def predict_proba(self, X):
-        return self.model_.predict_proba(X)
-
-    def predict(self, X):
-        return self.model_.predict(X)
 
 
 def boosted(name, seed, n_jobs):
