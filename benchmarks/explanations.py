@@ -41,10 +41,10 @@ def draw(seed, intercept, n_rows=2000):
     return X, (rng.random(n_rows) < expit(X @ _COEFFICIENTS + intercept)).astype(int)
 
 
-def run(n_draws, intercept, path):
+def run(seeds, intercept, path):
     """Importances of every draw, a row of the file each; goes on where it stopped."""
     results = Results(path, ["intercept", "seed"])
-    for seed in range(n_draws):
+    for seed in seeds:
         if (intercept, seed) in results:
             continue
         X, y = draw(seed, intercept)
@@ -58,7 +58,7 @@ def run(n_draws, intercept, path):
             row[f"importance_{i}"] = table.at[f"x{i}", "importance"]
         results.add(**row)
     table = results.table.astype(float)
-    return table[table["intercept"] == intercept]
+    return table[(table["intercept"] == intercept) & table["seed"].isin(seeds)]
 
 
 def summary(table):
@@ -105,6 +105,7 @@ def measure_time(n_rows=20, n_features=30, n_rounds=7):
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--draws", type=int, default=100, metavar="N")
+    parser.add_argument("--first", type=int, default=0, metavar="SEED")
     parser.add_argument(
         "--intercept",
         type=float,
@@ -120,4 +121,10 @@ if __name__ == "__main__":
     if options.time:
         measure_time()
     else:
-        summary(run(options.draws, options.intercept, options.out))
+        summary(
+            run(
+                range(options.first, options.first + options.draws),
+                options.intercept,
+                options.out,
+            )
+        )
