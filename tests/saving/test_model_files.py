@@ -23,6 +23,7 @@ from skadaptive._saving.model_files import (
     load_model,
     save_model,
 )
+from skadaptive._saving.reference import OutOfFold
 from skadaptive.contenders import raw_pipeline, table_pipeline
 from skadaptive.thresholds import expected_cost
 
@@ -307,3 +308,19 @@ def test_a_file_without_its_parts_is_refused(other):
     for read in (load_model, describe_model):
         with pytest.raises(ValueError, match="does not hold what its schema says"):
             read(other)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_out_of_fold_rows_come_back(other, rng, weighted):
+    y, probability = rng.integers(2, size=30), rng.random(30)
+    weight = rng.uniform(0.5, 2, size=30) if weighted else None
+    saved = load_model(other)
+    rows = OutOfFold(y, probability, weight)
+    save_model(other, saved.model, saved.columns, saved.facts, out_of_fold=rows)
+    again = load_model(other).out_of_fold
+    assert_array_equal(again.y, y)
+    assert_array_equal(again.probability, probability)
+    if weighted:
+        assert_array_equal(again.sample_weight, weight)
+    else:
+        assert again.sample_weight is None
