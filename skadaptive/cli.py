@@ -19,7 +19,6 @@ import pandas as pd
 from sklearn.model_selection import TimeSeriesSplit
 
 from ._assessment.response import response, without_seen_rows
-from ._assessment.threshold_counts import ScoredRows, cost_by_threshold, least_cost
 from ._io import dates
 from ._io.atomic import replace_atomically
 from ._io.columns import Notes, ReadingOptions, infer_column, quoted
@@ -36,7 +35,8 @@ from ._io.training_table import (
     read_weights,
 )
 from ._packages import require
-from ._report.formatting import amount, duration
+from ._prediction import chosen_threshold, rare_index
+from ._report.formatting import duration
 from ._report.pages import comparison_report, evaluation_report
 from ._report.source import Source, describe_columns
 from ._saving.model_files import (
@@ -66,6 +66,8 @@ __all__ = ["main"]
 
 #: Exit codes: a mistake of the user's, and an interrupt as shells report it.
 MISTAKE, INTERRUPTED = 2, 130
+# Environment variable with the token of the server.
+_TOKEN = "SKADAPTIVE_TOKEN"
 
 _FILE_HELP = f"table: {READABLE}"
 _EXAMPLES = """\
@@ -79,6 +81,7 @@ examples:
   skadaptive evaluate churn.model later.csv --target churned
   skadaptive info churn.model
   skadaptive export churn.model --onnx churn.onnx
+  skadaptive serve churn.model --port 8000
 """
 
 
@@ -160,6 +163,7 @@ def _parser() -> argparse.ArgumentParser:
             "export", help="write a saved model for programs without Python"
         )
     )
+    _add_serve(commands.add_parser("serve", help="answer over HTTP with a saved model"))
     return parser
 
 
@@ -260,6 +264,16 @@ def _add_predict(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help=f"{', '.join(_WRITERS)}; default: CSV to standard output",
     )
+    _add_decision(parser)
+    parser.add_argument(
+        "--explain",
+        type=int,
+        metavar="N",
+        help="add the N greatest reasons for each row, as columns reason_1 to reason_N",
+    )
+
+
+def _add_decision(parser: argparse.ArgumentParser) -> None:
     decision = parser.add_mutually_exclusive_group()
     decision.add_argument(
         "--threshold",
@@ -275,12 +289,6 @@ def _add_predict(parser: argparse.ArgumentParser) -> None:
         metavar=("FALSE_ALARM", "MISS"),
         help="use the threshold of least cost on the rows of the training, by their "
         "out-of-fold probabilities",
-    )
-    parser.add_argument(
-        "--explain",
-        type=int,
-        metavar="N",
-        help="add the N greatest reasons for each row, as columns reason_1 to reason_N",
     )
 
 
@@ -303,6 +311,59 @@ def _add_export(parser: argparse.ArgumentParser) -> None:
         metavar="FILE.onnx",
         required=True,
         help="write an ONNX graph, from the columns to the probabilities",
+    )
+
+
+def _add_serve(parser: argparse.ArgumentParser) -> None:
+    parser.set_defaults(run=_serve)
+    parser.add_argument("model", metavar="MODEL", help="file of compare --save")
+    parser.add_argument(
+        "--host",
+        default="127.0.0.1",
+        metavar="ADDRESS",
+        help="address to listen at; default: %(default)s, which only this machine "
+        "reaches",
+    )
+    parser.add_argument(
+        "--port",
+        type=int,
+        default=8000,
+        metavar="N",
+        help="port to listen at, 0 for a free one; default: %(default)s",
+    )
+    parser.add_argument(
+        "--workers",
+        type=_count,
+        default=1,
+        metavar="N",
+        help="number of processes that answer; default: %(default)s",
+    )
+    _add_decision(parser)
+    parser.add_argument(
+        "--strict",
+        action="store_true",
+        help="refuse missing values and categories that training did not see; default: "
+        "answer them with a warning",
+    )
+    parser.add_argument(
+        "--token-file",
+        metavar="FILE",
+        help="file with the bearer token that requests must have; default: the "
+        f"environment variable {_TOKEN}, or no token",
+    )
+    parser.add_argument(
+        "--max-rows",
+        type=_count,
+        default=10_000,
+        metavar="N",
+        help="most rows of a request; default: %(default)s",
+    )
+    parser.add_argument(
+        "--max-megabytes",
+        type=_count,
+        default=10,
+        metavar="N",
+        help="greatest body of a request; default: %(default)s",
     )
 
 
@@ -384,6 +445,13 @@ def _add_info(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(run=_info)
     parser.add_argument("model", metavar="MODEL", help="file of compare --save")
     parser.add_argument("--json", action="store_true", help="print JSON")
+
+
+def _count(text: str) -> int:
+    """A number from 1 on, on the command line."""
+    if text.isdecimal() and int(text) >= 1:
+        return int(text)
+    raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 on")
 
 
 def _share(text: str) -> float:
@@ -596,7 +664,7 @@ def _predict(options: argparse.Namespace) -> int:
     # The table of the training has the target, too; it is not looked at.
     X = _features(frame, saved, ignore=[saved.facts.target, options.id])
     classes = list(saved.model.classes_)
-    index = classes.index(label_of(classes, saved.facts.positive))
+    index = rare_index(saved)
     # In float64, in which the costs of thresholds are counted.
     probability, _ = response(saved.model, X, index)
     threshold = _threshold(options, saved)
@@ -624,34 +692,11 @@ def _predict(options: argparse.Namespace) -> int:
 
 def _threshold(options: argparse.Namespace, saved: SavedModel) -> float | None:
     """The threshold that the options ask for; None for that of the model."""
-    if options.threshold is None and options.costs is None:
-        return None
-    n_classes = len(saved.model.classes_)
-    if n_classes != 2:
-        raise ValueError(
-            f"--threshold and --costs need a model of two classes; {saved.facts.name} "
-            f"has {n_classes}."
-        )
-    if options.costs is None:
-        return options.threshold
-    known = saved.out_of_fold
-    if known is None:
-        raise ValueError(
-            f"{options.model} holds no out-of-fold probabilities, from which --costs "
-            "finds a threshold. Write it again with 'skadaptive compare --save', or "
-            "choose one with --threshold."
-        )
-    rows = ScoredRows(known.y, known.probability, known.sample_weight)
-    alarm, miss = options.costs
-    costs = {"miss": miss, "alarm": alarm}
-    threshold, cost = least_cost(rows, costs)
-    every, none = cost_by_threshold(rows.constant_counts(), costs)
-    _print_note(
-        f"note: --threshold {threshold} has the least cost on the {len(rows.y):,} "
-        f"rows of the training: {amount(cost)} per 1,000 rows, if a false alarm costs "
-        f"{alarm:g} and a miss {miss:g}. Predicting all rows rare costs "
-        f"{amount(every)}, and predicting none {amount(none)}."
+    threshold, note = chosen_threshold(
+        saved, options.model, options.threshold, options.costs
     )
+    if note:
+        _print_note(f"note: {note}")
     return threshold
 
 
@@ -803,6 +848,49 @@ def _export(options: argparse.Namespace) -> int:
     return 0
 
 
+# ------------------------------------------------------------------------------ serve
+
+
+def _serve(options: argparse.Namespace) -> int:
+    _check_packages(options)
+    from ._serving.model import ServerSettings
+    from ._serving.server import Address, serve
+
+    if not 0 <= options.port < 1 << 16:
+        raise ValueError(f"--port must be from 0 to 65535; got {options.port}.")
+    settings = ServerSettings(
+        model=options.model,
+        threshold=options.threshold,
+        costs=options.costs and tuple(options.costs),
+        strict=options.strict,
+        token=_token(options.token_file),
+        max_bytes=options.max_megabytes * 1_000_000,
+        max_rows=options.max_rows,
+    )
+    address = Address(options.host, options.port)
+    serve(settings, address, options.workers, note=_print_note)
+    return 0
+
+
+def _token(path: str | None) -> str | None:
+    """The token of the server, which does not stand on the command line.
+
+    Every user of a machine sees the arguments of its processes.
+    """
+    if path is None:
+        token, source = os.environ.get(_TOKEN), f"the environment variable {_TOKEN}"
+    else:
+        token, source = Path(path).read_text(encoding="utf-8").strip(), path
+    if token is None:
+        return None
+    if not token or not token.isascii() or any(map(str.isspace, token)):
+        raise ValueError(
+            f"The token of {source} must be one word of ASCII characters, such as "
+            "'openssl rand -hex 32' writes."
+        )
+    return token
+
+
 # ----------------------------------------------------------------------------- checks
 
 
@@ -842,6 +930,9 @@ def _check_packages(options: argparse.Namespace) -> None:
         require("skops", purpose="--save")
     if getattr(options, "onnx", None):
         require("onnx", purpose="--onnx", extra="onnx")
+    if options.command == "serve":
+        packages = ("fastapi", "prometheus_client", "uvicorn")
+        require(*packages, purpose="serve", extra="serve")
 
 
 # ---------------------------------------------------------------------------- helpers

@@ -356,13 +356,7 @@ def _stability(
     else:
         counts = _category_counts(reference, new)
     counts = np.column_stack([counts, [is_missing.sum() for is_missing in missing]])
-    counts = counts[:, counts.any(axis=0)]
-    n_rows, n_occupied = counts.sum(axis=1), counts.shape[1]
-    p, q = (counts + 0.5) / (n_rows + 0.5 * n_occupied)[:, None]
-    psi = np.sum((q - p) * np.log(q / p))
-    by_chance = 0.0
-    if n_occupied > 1:
-        by_chance = chi2.ppf(0.95, n_occupied - 1) * np.sum(1.0 / n_rows)
+    psi, by_chance, n_occupied = stability_of_counts(counts)
     return {
         "psi": psi,
         "psi_by_chance": by_chance,
@@ -371,6 +365,50 @@ def _stability(
         "missing_new": missing[1].mean(),
         "verdict": _verdict(psi, by_chance),
     }
+
+
+def stability_of_counts(counts: IntArray) -> tuple[float, float, int]:
+    """Population stability index of counts in bins.
+
+    Parameters
+    ----------
+    counts : ndarray of shape (2, n_bins)
+        Rows of the reference and new rows in each bin; neither without any row.
+
+    Returns
+    -------
+    psi : float
+    psi_by_chance : float
+        See :func:`population_stability`.
+    n_occupied : int
+        Number of bins that hold any row.
+    """
+    counts = counts[:, counts.any(axis=0)]
+    n_rows, n_occupied = counts.sum(axis=1), counts.shape[1]
+    p, q = (counts + 0.5) / (n_rows + 0.5 * n_occupied)[:, None]
+    psi = float(np.sum((q - p) * np.log(q / p)))
+    by_chance = 0.0
+    if n_occupied > 1:
+        by_chance = float(chi2.ppf(0.95, n_occupied - 1) * np.sum(1.0 / n_rows))
+    return psi, by_chance, n_occupied
+
+
+def pooled_categories(counts: IntArray) -> IntArray:
+    """Counts of categories with those together of which too few rows are expected.
+
+    Parameters
+    ----------
+    counts : ndarray of shape (2, n_categories)
+
+    Returns
+    -------
+    ndarray of shape (2, n_bins)
+        The pooled ones come last.
+    """
+    sizes = counts.sum(axis=1)
+    # Both tables decide: the rarest categories of one table are rarer there by chance.
+    rare = counts.sum(axis=0) * sizes.min() < _MIN_EXPECTED * sizes.sum()
+    return np.column_stack([counts[:, ~rare], counts[:, rare].sum(axis=1)])
 
 
 def _verdict(psi: float, by_chance: float) -> str:
@@ -418,11 +456,9 @@ def _category_counts(reference: pd.Series, new: pd.Series) -> IntArray:
     both = pd.concat([reference.astype(object), new.astype(object)])
     codes, categories = pd.factorize(both)
     parts = codes[: len(reference)], codes[len(reference) :]
-    counts = np.stack([np.bincount(part, minlength=len(categories)) for part in parts])
-    sizes = len(reference), len(new)
-    # Both tables decide: the rarest categories of one table are rarer there by chance.
-    rare = counts.sum(axis=0) * min(sizes) < _MIN_EXPECTED * sum(sizes)
-    return np.column_stack([counts[:, ~rare], counts[:, rare].sum(axis=1)])
+    return pooled_categories(
+        np.stack([np.bincount(part, minlength=len(categories)) for part in parts])
+    )
 
 
 # ----------------------------------------------------------------------------- checks

@@ -35,6 +35,7 @@ def test_no_private_names_of_other_packages():
 
 
 LATE = {
+    "fastapi",
     "imblearn",
     "jax",
     "jinja2",
@@ -42,20 +43,23 @@ LATE = {
     "matplotlib",
     "onnx",
     "onnxruntime",
+    "prometheus_client",
     "rich",
     "skl2onnx",
     "skops",
     "tensorflow",
+    "uvicorn",
 }
 
 
 def test_heavy_packages_are_imported_where_they_are_used():
-    """Inside functions, except in the modules that are made of Keras."""
-    of_keras = {"losses.py", "callbacks.py", *(PACKAGE / "_training").glob("*.py")}
+    """Inside functions, except in the modules that are made of Keras or FastAPI."""
+    made_of_them = {"losses.py", "callbacks.py", *(PACKAGE / "_training").glob("*.py")}
+    made_of_them |= {PACKAGE / "_serving" / name for name in ("app.py", "metrics.py")}
     early = [
         f"{path.relative_to(PACKAGE)}: {name}"
         for path in MODULES
-        if not {path, path.name} & of_keras
+        if not {path, path.name} & made_of_them
         for name in imported(path, ast.iter_child_nodes)
         if name.split(".")[0] in LATE
     ]

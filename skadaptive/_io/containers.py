@@ -2,6 +2,7 @@
 
 import bz2
 import gzip
+import io
 import lzma
 import zipfile
 from collections.abc import Callable, Iterator
@@ -64,6 +65,31 @@ class Container:
         """The first bytes of the text."""
         with self.open() as file:
             return file.read(n_bytes)
+
+
+@dataclass(frozen=True)
+class TextInMemory(Container):
+    """A text that was not read from a file, such as the body of a request.
+
+    Attributes
+    ----------
+    path : Path
+        What the text is called in messages.
+    kind, compression : str
+    data : bytes
+    """
+
+    data: bytes = b""
+
+    @classmethod
+    def of(cls, data: bytes, name: str) -> "TextInMemory":
+        """A text of this name. What it is called is no path that is opened."""
+        return cls(Path(name), "text", "none, in memory", data)
+
+    @contextmanager
+    def open(self) -> Iterator[BinaryIO]:
+        """Open the text."""
+        yield io.BytesIO(self.data)
 
 
 def find_container(path: Path) -> Container:

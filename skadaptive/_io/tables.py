@@ -28,7 +28,7 @@ from .columns import (
     quoted,
     rows_text,
 )
-from .containers import Container, find_container
+from .containers import Container, TextInMemory, find_container
 from .numbers import NumberFormat
 from .text_files import TextLayout
 
@@ -133,11 +133,55 @@ def read_table(
     path = Path(path)
     if not path.is_file():
         raise ValueError(f"There is no file {path}.")
-    known = {} if known is None else known
-    columns = _Columns(known, set(as_written), set(unused))
+    columns = _Columns(known or {}, set(as_written), set(unused))
+    return _read(path, None, options, columns)
+
+
+def read_text_table(
+    data: bytes,
+    name: str,
+    *,
+    known: dict[str, ColumnFormat],
+    as_written: Collection[str] = (),
+) -> TableFile:
+    """Read a table of new rows from a text in UTF-8 that is in memory.
+
+    Parameters
+    ----------
+    data : bytes
+        Separated text. It is never opened as anything else.
+    name : str
+        What the text is called in messages.
+    known : dict of str to ColumnFormat
+        As :func:`read_table`.
+    as_written : collection of str, default=()
+        As :func:`read_table`.
+
+    Returns
+    -------
+    TableFile
+
+    Raises
+    ------
+    ValueError
+        If it is not a table, or what it means is in doubt.
+    """
+    container = TextInMemory.of(data, name)
+    columns = _Columns(known, set(as_written), set())
+    return _read(container.path, container, ReadingOptions(encoding="utf-8"), columns)
+
+
+def _read(
+    path: Path,
+    container: Container | None,
+    options: ReadingOptions,
+    columns: _Columns,
+) -> TableFile:
+    """Read a table, of a file if there is no container yet."""
+    known, as_written = columns.known, columns.as_written
     notes = Notes()
     try:
-        container = find_container(path)
+        container = container or find_container(path)
         if container.kind == "text":
             frame = _read_text(container, options, columns, notes)
         else:

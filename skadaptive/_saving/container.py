@@ -161,6 +161,26 @@ def read_container(path: FilePath) -> tuple[dict[str, Any], Parts, dict[str, int
     return manifest, Parts(entries), sizes
 
 
+def checksum_of(path: FilePath) -> str:
+    """The checksum at the end of a file, which tells files apart; it is not checked.
+
+    Parameters
+    ----------
+    path : str or path-like
+
+    Returns
+    -------
+    str
+        64 hexadecimal digits, if it is a model file.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise ValueError(f"There is no model file {path}. {AGAIN}.")
+    with path.open("rb") as file:
+        file.seek(max(0, path.stat().st_size - _N_DIGITS))
+        return file.read(_N_DIGITS).decode(errors="replace")
+
+
 def _checksum(covered: bytes) -> bytes:
     return hashlib.sha256(covered).hexdigest().encode()
 
