@@ -46,7 +46,8 @@ test-jax: $(VENV)/.ready  ## the tests of what runs on a backend, on JAX
 
 # Only modules with such tests are collected: others import what is not installed there.
 test-extras: $(VENV)-extras/.ready  ## the tests beside heavier neighbours
-	KERAS_BACKEND=jax $(subst $(VENV)/,$(VENV)-extras/,$(PYTEST)) -m extras \
+	KERAS_BACKEND=jax SKADAPTIVE_TESTS_INSTALL=1 \
+	  $(subst $(VENV)/,$(VENV)-extras/,$(PYTEST)) -m extras \
 	  $$(grep -rl --include="*.py" "mark.extras" tests)
 
 test-oldest: $(VENV)-oldest/.ready  ## run every test against the lower bounds

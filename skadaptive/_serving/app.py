@@ -106,9 +106,13 @@ class Worker:
     def _load(self) -> tuple[ServedModel, RecentRows]:
         model = ServedModel.load(self.settings)
         model.warm_up()
-        path = Path(self.settings.folder, f"recent-{model.version}")
+        recent = RecentRows(self._path(model.version), len(model.bins.names) + 2)
         metrics.LOADS.labels("ok").inc()
-        return model, RecentRows(path, len(model.bins.names) + 2)
+        return model, recent
+
+    def _path(self, version: str) -> Path:
+        """File of the last rows that were answered with a version of the model."""
+        return Path(self.settings.folder, f"recent-{version}")
 
     def _signature(self) -> tuple[int, ...] | None:
         """What changes when the model file is replaced."""
@@ -131,6 +135,8 @@ class Worker:
         self.model, self.recent = model, recent
         metrics.WORKERS.labels(before).set(0)
         metrics.WORKERS.labels(model.version).set(1)
+        if model.version != before:
+            self._path(before).unlink(missing_ok=True)
         logger.info("The model %s has replaced %s.", model.version, before)
 
     async def watch(self, asked: asyncio.Event) -> None:

@@ -7,6 +7,7 @@ of them. It holds a number for each row and column, the bin, and no value of a r
 import fcntl
 import os
 import threading
+import weakref
 from pathlib import Path
 from typing import Any
 
@@ -143,11 +144,13 @@ class RecentRows:
     def __init__(self, path: Path, n_columns: int) -> None:
         self._n_columns = n_columns
         self._lock = threading.Lock()
-        self._file = path.open("a+b")
+        self._file = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+        # When the model is replaced, the last request of the old one closes it.
+        self.close = weakref.finalize(self, os.close, self._file)
         size = 8 + 2 * N_RECENT * n_columns
         with self._alone():
-            if os.fstat(self._file.fileno()).st_size < size:
-                os.ftruncate(self._file.fileno(), size)
+            if os.fstat(self._file).st_size < size:
+                os.ftruncate(self._file, size)
         self._n_rows = np.memmap(path, np.int64, "r+", 0, (1,))
         shape = (N_RECENT, n_columns)
         self._codes = np.memmap(path, np.uint16, "r+", 8, shape)
@@ -166,12 +169,8 @@ class RecentRows:
         with self._alone():
             return np.array(self._codes[: min(int(self._n_rows[0]), N_RECENT)])
 
-    def close(self) -> None:
-        """Close the file."""
-        self._file.close()
-
     def _alone(self) -> "_Alone":
-        return _Alone(self._lock, self._file.fileno())
+        return _Alone(self._lock, self._file)
 
 
 class _Alone:

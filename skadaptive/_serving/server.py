@@ -1,5 +1,6 @@
 """The server: a socket, workers that uvicorn supervises, and what they share."""
 
+import inspect
 import ipaddress
 import os
 import signal
@@ -50,6 +51,7 @@ class Address:
         ValueError
             If the address is not of this machine, or the port is taken.
         """
+        bound = None
         try:
             family, kind, _, _, address = socket.getaddrinfo(
                 self.host, self.port, type=socket.SOCK_STREAM
@@ -58,6 +60,8 @@ class Address:
             bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             bound.bind(address)
         except OSError as error:
+            if bound is not None:
+                bound.close()
             raise ValueError(
                 f"Port {self.port} of {self.host} cannot be used: {error}. Choose "
                 "another one with --port, or 0 for one that is free."
@@ -116,7 +120,7 @@ def serve(
 
 def _supervise(settings: ServerSettings, bound: socket.socket, n_workers: int) -> None:
     from prometheus_client import multiprocess
-    from uvicorn import Config
+    from uvicorn import Config, Server
     from uvicorn.supervisors import Multiprocess
 
     from .app import make_app
@@ -149,4 +153,7 @@ def _supervise(settings: ServerSettings, bound: socket.socket, n_workers: int) -
         timeout_graceful_shutdown=_GRACE,
         timeout_worker_healthcheck=_HUNG,
     )
-    Supervisor(config, sockets=[bound]).run()
+    # Before 0.52 uvicorn asked for what a worker does as well.
+    asked = inspect.signature(Multiprocess).parameters
+    target = {"target": Server(config).run} if "target" in asked else {}
+    Supervisor(config, sockets=[bound], **target).run()
