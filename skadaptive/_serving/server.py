@@ -1,6 +1,5 @@
 """The server: a socket, workers that uvicorn supervises, and what they share."""
 
-import inspect
 import ipaddress
 import os
 import signal
@@ -120,7 +119,7 @@ def serve(
 
 def _supervise(settings: ServerSettings, bound: socket.socket, n_workers: int) -> None:
     from prometheus_client import multiprocess
-    from uvicorn import Config, Server
+    from uvicorn import Config
     from uvicorn.supervisors import Multiprocess
 
     from .app import make_app
@@ -135,11 +134,23 @@ def _supervise(settings: ServerSettings, bound: socket.socket, n_workers: int) -
                 if process.pid is not None and process.process.is_alive():
                     os.kill(process.pid, signal.SIGHUP)
 
+        def init_processes(self) -> None:
+            super().init_processes()
+            self._leave_pipes()
+
         def keep_subprocess_alive(self) -> None:
             before = {process.pid for process in self.processes}
             super().keep_subprocess_alive()
+            self._leave_pipes()
             for pid in before - {process.pid for process in self.processes}:
                 multiprocess.mark_process_dead(pid)
+
+        def _leave_pipes(self) -> None:
+            # The end of a pipe that is the worker's. While this process holds it as
+            # well, a worker that is killed when it is asked for a sign of life is
+            # waited for as if it were slow, for the whole minute.
+            for process in self.processes:
+                process.child_conn.close()
 
     config = Config(
         partial(make_app, settings),
@@ -153,7 +164,4 @@ def _supervise(settings: ServerSettings, bound: socket.socket, n_workers: int) -
         timeout_graceful_shutdown=_GRACE,
         timeout_worker_healthcheck=_HUNG,
     )
-    # Before 0.52 uvicorn asked for what a worker does as well.
-    asked = inspect.signature(Multiprocess).parameters
-    target = {"target": Server(config).run} if "target" in asked else {}
-    Supervisor(config, sockets=[bound], **target).run()
+    Supervisor(config, sockets=[bound]).run()

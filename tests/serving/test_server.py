@@ -280,6 +280,17 @@ def test_the_model_is_replaced_under_load_without_a_failed_request(
         assert sorted(of_one, key=versions.index) == of_one
 
 
+def test_a_signal_reads_the_file_again_in_every_worker(server):
+    """Also a file that has not changed, which the workers do not look into alone."""
+    before = server.metric("skadaptive_model_loads_total")
+    time.sleep(2.5)
+    assert server.metric("skadaptive_model_loads_total") == before
+    server.process.send_signal(signal.SIGHUP)
+    server.wait_for(
+        lambda: server.metric("skadaptive_model_loads_total") == before + 2, seconds=20
+    )
+
+
 def metrics(server):
     return server.ask("GET", "/metrics")[1]
 
@@ -289,8 +300,11 @@ def test_a_killed_worker_is_replaced(server):
     assert len(workers) == 2
     rows = server.metric("skadaptive_rows_total")
     killed = min(workers)
+    # It dies while its supervisor waits for a sign of life.
+    os.kill(killed, signal.SIGSTOP)
+    time.sleep(0.7)
     os.kill(killed, signal.SIGKILL)
-    server.wait_for(lambda: len(server.workers() - {killed}) == 2)
+    server.wait_for(lambda: len(server.workers() - {killed}) == 2, seconds=30)
     server.wait_for(lambda: server.metric("skadaptive_model_workers") == 2)
     # What the killed one had counted stays.
     assert server.metric("skadaptive_rows_total") >= rows
