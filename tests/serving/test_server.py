@@ -43,7 +43,7 @@ def server(model_file):
     server.wait_for(lambda: is_healthy(server))
     yield server
     if server.process.poll() is None:
-        server.process.kill()
+        server.stop()
 
 
 def is_healthy(server):
