@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from .._assessment.response import find_threshold
+from .._assessment.response import find_threshold, response
 from .._io.json_values import json_values
 from .._prediction import chosen_threshold, rare_index
 from .._saving.container import checksum_of
@@ -127,7 +127,7 @@ class ServedModel:
 
     def probability(self, rows: pd.DataFrame) -> np.ndarray:
         """Probability of the rare class, of shape (n_rows,)."""
-        return self.saved.model.predict_proba(rows)[:, self._index]
+        return response(self.saved.model, rows, self._index)[0]
 
     def decide(self, rows: pd.DataFrame, probability: np.ndarray) -> np.ndarray:
         """Which rows are predicted rare, of shape (n_rows,)."""
