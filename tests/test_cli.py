@@ -796,7 +796,7 @@ def test_interrupt_has_its_own_exit_code(here, monkeypatch, capsys):
     def interrupted(*args, **kwargs):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(cli, "compare", interrupted)
+    monkeypatch.setattr("skadaptive._command.compare.compare", interrupted)
     assert cli.main(["compare", "train.csv", "--target", "diagnosis"]) == 130
     assert "interrupted" in capsys.readouterr().err
 

@@ -1,0 +1,146 @@
+"""Options that several subcommands take, and how their values are read."""
+
+import argparse
+from typing import TypeAlias
+
+import numpy as np
+
+from .._io import dates
+from .._io.containers import READABLE
+
+#: The subparsers of the command, to which a subcommand adds its own.
+Subcommands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
+
+#: What a table file may be.
+FILE_HELP = f"table: {READABLE}"
+
+
+def add_model_and_file(parser: argparse.ArgumentParser) -> None:
+    """A model file and a table of new rows."""
+    parser.add_argument("model", metavar="MODEL", help="file of compare --save")
+    parser.add_argument("file", metavar="FILE", help=FILE_HELP)
+    add_source(parser)
+
+
+def add_source(parser: argparse.ArgumentParser) -> None:
+    """How a table file is opened."""
+    parser.add_argument(
+        "--encoding", metavar="NAME", help="encoding of FILE; default: found out"
+    )
+    parser.add_argument(
+        "--sheet", metavar="NAME", help="sheet of a spreadsheet that has several"
+    )
+
+
+def add_reading(parser: argparse.ArgumentParser) -> None:
+    """How the cells of a table of training rows are read."""
+    add_source(parser)
+    parser.add_argument(
+        "--decimal",
+        choices=[".", ","],
+        help="decimal mark of FILE; default: found out from the values",
+    )
+    parser.add_argument(
+        "--thousands",
+        choices=[",", ".", " ", "'"],
+        help="separator of thousands; default: found out from the values",
+    )
+    parser.add_argument(
+        "--date-format",
+        action="append",
+        default=[],
+        metavar="COLUMN=FORMAT",
+        help="how dates are written, such as 'opened=%%d/%%m/%%Y' (see strftime; "
+        f"{dates.EPOCH_SECONDS} and {dates.EPOCH_MILLISECONDS} are possible, too); "
+        "default: found out from the values",
+    )
+    parser.add_argument(
+        "--missing",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="VALUE",
+        help="values that stand for missing ones, such as -999",
+    )
+
+
+def add_columns(parser: argparse.ArgumentParser) -> None:
+    """Columns that are no features."""
+    parser.add_argument("--weight", metavar="COLUMN", help="column of sample weights")
+    add_drop(parser)
+
+
+def add_drop(parser: argparse.ArgumentParser) -> None:
+    """Columns to leave out."""
+    parser.add_argument(
+        "--drop",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="COLUMN",
+        help="columns to leave out",
+    )
+
+
+def add_decision(parser: argparse.ArgumentParser) -> None:
+    """The threshold of the decisions, directly or by costs."""
+    decision = parser.add_mutually_exclusive_group()
+    decision.add_argument(
+        "--threshold",
+        type=share,
+        metavar="P",
+        help="predict a row rare if its probability is above P; default: the threshold "
+        "of the model",
+    )
+    decision.add_argument(
+        "--costs",
+        nargs=2,
+        type=cost,
+        metavar=("FALSE_ALARM", "MISS"),
+        help="use the threshold of least cost on the rows of the training, by their "
+        "out-of-fold probabilities",
+    )
+
+
+def add_results(parser: argparse.ArgumentParser) -> None:
+    """What a measurement writes and prints, and its seed."""
+    parser.add_argument("--report", metavar="FILE.html", help="write an HTML report")
+    parser.add_argument(
+        "--seed",
+        type=int,
+        default=0,
+        metavar="N",
+        help="random seed; default: %(default)s",
+    )
+    parser.add_argument("--json", action="store_true", help="print JSON")
+
+
+def count(text: str) -> int:
+    """A number from 1 on, on the command line."""
+    if text.isdecimal() and int(text) >= 1:
+        return int(text)
+    raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 on")
+
+
+def share(text: str) -> float:
+    """A number from 0 to 1 on the command line."""
+    value = number(text)
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError(f"{text} is not from 0 to 1")
+    return value
+
+
+def cost(text: str) -> float:
+    """A positive number on the command line."""
+    value = number(text)
+    if not 0 < value < np.inf:
+        raise argparse.ArgumentTypeError(f"{text} is not positive and finite")
+    return value
+
+
+def number(text: str) -> float:
+    """A number on the command line."""
+    try:
+        return float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number") from None

@@ -1,0 +1,126 @@
+"""Tables and models that the options of a subcommand name."""
+
+import argparse
+import shlex
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+
+from .._io.columns import Notes, ReadingOptions, infer_column, quoted
+from .._io.numbers import NumberMarks
+from .._io.tables import TableFile, check_columns, read_table
+from .._io.training_table import (
+    ColumnRoles,
+    TrainingTable,
+    make_training,
+    read_training,
+)
+from .._prediction import chosen_threshold
+from .._saving.model_files import SavedModel, features_of, load_model
+from ..datasets import load_rare
+from .outputs import print_note
+
+
+def read_training_table(options: argparse.Namespace) -> TrainingTable:
+    """The rows to train on: a file, or built-in data if none is named."""
+    if options.time and options.group:
+        raise ValueError("--time and --group exclude each other: leave one out.")
+    roles = ColumnRoles(
+        target=options.target,
+        group=options.group,
+        time=options.time,
+        weight=options.weight,
+        id=options.id,
+        drop=options.drop,
+    )
+    if options.file is not None:
+        reading = _reading_options(options)
+        return read_training(options.file, roles, options.positive, reading)
+    if options.target:
+        raise ValueError(
+            "--target needs a FILE. Write FILE before --drop and --missing, which take "
+            "all names that follow them."
+        )
+    bunch = load_rare("breast_cancer", as_frame=True)
+    frame = bunch.data.assign(diagnosis=bunch.target_names[bunch.target])
+    formats = {
+        name: infer_column(frame[name], name, ReadingOptions(), Notes())[1]
+        for name in bunch.data
+    }
+    roles = replace(roles, target="diagnosis")
+    return make_training(frame, roles, options.positive, formats)
+
+
+def _reading_options(options: argparse.Namespace) -> ReadingOptions:
+    formats = {}
+    for given in options.date_format:
+        column, equals, date_format = given.partition("=")
+        if not equals:
+            raise ValueError(f"--date-format needs the column, too: 'COLUMN={given}'.")
+        formats[column] = date_format
+    return ReadingOptions(
+        marks=NumberMarks(options.decimal, options.thousands),
+        date_formats=formats,
+        missing_values=tuple(options.missing),
+        encoding=options.encoding,
+        sheet=options.sheet,
+    )
+
+
+def print_positive(table: TrainingTable, by_default: bool) -> None:
+    """Say which value is the rare class, and how to choose another one."""
+    target, weight = table.target, table.sample_weight
+    is_rare, positive = target.y == target.pos_label, quoted(target.positive)
+    share = np.average(is_rare, weights=weight)
+    print_note(
+        f"The rare value of {target.y.name} is {positive}: {share:.2%} of "
+        f"{len(target.y):,} rows{'' if weight is None else ' by weight'}. "
+        f"{table.X.shape[1]} features."
+    )
+    if by_default and target.others_together:
+        print_note("To find another value instead: --positive VALUE")
+    elif by_default:
+        other = str(target.y[~is_rare].iloc[0])
+        print_note(f"To find {quoted(other)} instead: --positive {shlex.quote(other)}")
+    if share > 0.5:
+        why = "; of two about equally frequent ones the second counts as rare"
+        print_note(
+            f"note: {positive} is the more frequent value{why if by_default else ''}."
+        )
+
+
+def read_model_and_table(
+    options: argparse.Namespace, as_written: Sequence[str | None]
+) -> tuple[SavedModel, TableFile]:
+    """Read a model and a table of new rows, the table as that of the training was."""
+    saved = load_model(options.model)
+    names = [*as_written, saved.facts.target, saved.facts.id_column]
+    table = read_table(
+        options.file,
+        ReadingOptions(encoding=options.encoding, sheet=options.sheet),
+        known=saved.columns,
+        as_written=[name for name in names if name],
+    )
+    check_columns(table.frame, options.drop)
+    return saved, replace(table, frame=table.frame.drop(columns=options.drop))
+
+
+def features_to_predict(
+    frame: pd.DataFrame, saved: SavedModel, ignore: Sequence[str | None]
+) -> pd.DataFrame:
+    """The features of new rows, whose table may have columns that are left out."""
+    ignored = {*ignore, *saved.facts.unused_columns}
+    extra = [name for name in frame if name in ignored and name not in saved.columns]
+    return features_of(frame.drop(columns=extra), saved)
+
+
+def threshold_asked_for(options: argparse.Namespace, saved: SavedModel) -> float | None:
+    """The threshold that the options ask for; None for that of the model."""
+    threshold, note = chosen_threshold(
+        saved, options.model, options.threshold, options.costs
+    )
+    if note:
+        print_note(f"note: {note}")
+    return threshold

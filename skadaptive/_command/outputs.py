@@ -1,0 +1,75 @@
+"""Files that a subcommand writes, and lines that it prints."""
+
+import json
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from .._io.json_values import json_values
+
+#: Exit codes: a mistake of the user's, and an interrupt as shells report it.
+MISTAKE, INTERRUPTED = 2, 130
+
+#: Functions that write a table, by the end of the name of its file.
+WRITERS: dict[str, Callable[[pd.DataFrame, Path], Any]] = {
+    ".csv": lambda frame, path: frame.to_csv(path, index=False),
+    ".csv.gz": lambda frame, path: frame.to_csv(path, index=False, compression="gzip"),
+    ".tsv": lambda frame, path: frame.to_csv(path, index=False, sep="\t"),
+    ".jsonl": lambda frame, path: frame.to_json(path, orient="records", lines=True),
+    ".parquet": lambda frame, path: frame.to_parquet(path, index=False),
+    ".feather": lambda frame, path: frame.to_feather(path),
+}
+
+
+def writer(path: str) -> Callable[[pd.DataFrame, Path], Any]:
+    """The function that writes what the name of a file says."""
+    for suffix, write in WRITERS.items():
+        if path.lower().endswith(suffix):
+            return write
+    raise ValueError(
+        f"{path} cannot be written: its name must end in one of {', '.join(WRITERS)}."
+    )
+
+
+def check_outputs(
+    inputs: list[str | None], *paths: str | None, directory: str | None = None
+) -> None:
+    """Refuse before the work what could not be written after it, or overwrites."""
+    taken = {Path(path).resolve() for path in inputs if path}
+    for path in paths:
+        if path is None:
+            continue
+        if Path(path).resolve() in taken:
+            raise ValueError(
+                f"{path} cannot be written: it is a file that is read, or that "
+                "something else is written to. Name another one."
+            )
+        taken.add(Path(path).resolve())
+    for path in (*paths, directory):
+        if path is None:
+            continue
+        folder = Path(path).absolute().parent
+        if Path(path).is_dir() and path != directory:
+            raise ValueError(f"{path} cannot be written: it is a folder.")
+        if not folder.is_dir():
+            raise ValueError(f"{path} cannot be written: there is no folder {folder}.")
+        if not os.access(folder, os.W_OK):
+            raise ValueError(f"{path} cannot be written: {folder} is read-only.")
+
+
+def print_note(message: str) -> None:
+    """Print to standard error, as standard output may hold a table or JSON."""
+    print(message, file=sys.stderr)
+
+
+def print_written(written: dict[str, str]) -> None:
+    for kind, path in written.items():
+        print(f"The {kind} was written to {path}.")
+
+
+def print_json(values: dict[str, Any]) -> None:
+    print(json.dumps(json_values(values), indent=2))

@@ -1,0 +1,118 @@
+"""``skadaptive predict``: probabilities and classes of new rows."""
+
+import argparse
+import sys
+import time
+
+import numpy as np
+import pandas as pd
+
+from .._assessment.response import response
+from .._io.atomic import replace_atomically
+from .._io.tables import check_columns
+from .._prediction import rare_index
+from .._report.formatting import duration
+from .._saving.model_files import SavedModel
+from .._typing import Label
+from ..explanation import explain
+from .arguments import Subcommands, add_decision, add_drop, add_model_and_file
+from .inputs import features_to_predict, read_model_and_table, threshold_asked_for
+from .outputs import WRITERS, check_outputs, print_note, writer
+
+# Rows that are explained before the time of the others is told, and the seconds from
+# which on that is worth a note.
+_FIRST_ROWS, _LONG = 20, 10
+
+
+def add_to(commands: Subcommands) -> None:
+    """Add the subcommand, with its options."""
+    parser = commands.add_parser(
+        "predict", help="predict probabilities and classes with a saved model"
+    )
+    parser.set_defaults(run=_run)
+    add_model_and_file(parser)
+    add_drop(parser)
+    parser.add_argument(
+        "--id",
+        metavar="COLUMN",
+        help="column to copy into the output; default: that of compare --id",
+    )
+    parser.add_argument(
+        "--out",
+        metavar="FILE",
+        help=f"{', '.join(WRITERS)}; default: CSV to standard output",
+    )
+    add_decision(parser)
+    parser.add_argument(
+        "--explain",
+        type=int,
+        metavar="N",
+        help="add the N greatest reasons for each row, as columns reason_1 to reason_N",
+    )
+
+
+def _run(options: argparse.Namespace) -> int:
+    check_outputs([options.file, options.model], options.out)
+    if options.explain is not None and options.explain < 1:
+        raise ValueError(f"--explain must be 1 or more; got {options.explain}.")
+    if options.out is not None:
+        writer(options.out)
+    saved, table = read_model_and_table(options, as_written=[options.id])
+    check_columns(table.frame, [options.id] if options.id else [])
+    for note in table.notes:
+        print_note(f"note: {note}")
+    frame = table.frame
+    # The table of the training has the target, too; it is not looked at.
+    X = features_to_predict(frame, saved, ignore=[saved.facts.target, options.id])
+    classes = list(saved.model.classes_)
+    index = rare_index(saved)
+    # In float64, in which the costs of thresholds are counted.
+    probability, _ = response(saved.model, X, index)
+    threshold = threshold_asked_for(options, saved)
+    if threshold is None:
+        prediction = saved.model.predict(X)
+    else:
+        prediction = np.where(
+            probability > threshold, classes[index], classes[1 - index]
+        )
+    result = pd.DataFrame({"probability": probability, "prediction": prediction})
+    if options.explain is not None:
+        reasons = _reasons(saved, X, classes[index], options.explain)
+        result = pd.concat([result, reasons], axis=1)
+    name = options.id or saved.facts.id_column
+    if name in frame:
+        result.insert(0, name, frame[name].to_numpy())
+    if options.out is None:
+        result.to_csv(sys.stdout, index=False)
+        return 0
+    with replace_atomically(options.out) as temporary:
+        writer(options.out)(result, temporary)
+    print_note(f"{len(result):,} rows were written to {options.out}.")
+    return 0
+
+
+# Rows that are explained before the time of the others is told, and the seconds from
+# which on that is worth a note.
+_FIRST_ROWS, _LONG = 20, 10
+
+
+def _reasons(
+    saved: SavedModel, X: pd.DataFrame, label: Label, n_reasons: int
+) -> pd.DataFrame:
+    """The greatest contributions to the odds of each row, in words."""
+    background = saved.background
+    if background is None:
+        background = X
+        print_note(
+            "note: the model file holds no rows of the training to compare with. The "
+            "reasons say how a row differs from the others of this table."
+        )
+    explanation = explain(saved.model, X, pos_label=label, random_state=0)
+    parts, start = [], time.perf_counter()
+    for rows in np.array_split(np.arange(len(X)), range(_FIRST_ROWS, len(X), 1000)):
+        contributions = explanation.contributions(rows, background=background)
+        parts.append(contributions.reasons(n_reasons))
+        seconds = (time.perf_counter() - start) * (len(X) / len(rows) - 1)
+        if len(parts) == 1 and seconds > _LONG:
+            print_note(f"The reasons take about {duration(seconds)}.")
+    return pd.concat(parts, ignore_index=True)
