@@ -36,6 +36,9 @@ _HEADERS, _END = 30 + 46, 22
 # Where the name of the first entry begins in a zip archive.
 _FIRST_NAME = 30
 _OLD_FORMAT = b"skadaptive model"
+# An archive that unpacks to more bytes than this, and to more than so many times its
+# own size, is refused: weights and tables compress ten times at best, zeros a thousand.
+_MOST_UNPACKED, _MOST_TIMES = 100_000_000, 100
 # What zipfile raises of an archive that it cannot read.
 _BAD_ARCHIVE = (
     zipfile.BadZipFile,
@@ -149,6 +152,7 @@ def read_container(path: FilePath) -> tuple[dict[str, Any], Parts, dict[str, int
         raise ValueError(_what_is_wrong(path, data))
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            check_unpacked_size(archive, len(data))
             entries = {name: archive.read(name) for name in archive.namelist()}
             sizes = dict(_sizes(archive))
         first = Parts({_MANIFEST: entries.pop(_MANIFEST)})
@@ -179,6 +183,27 @@ def checksum_of(path: FilePath) -> str:
     with path.open("rb") as file:
         file.seek(max(0, path.stat().st_size - _N_DIGITS))
         return file.read(_N_DIGITS).decode(errors="replace")
+
+
+def check_unpacked_size(archive: zipfile.ZipFile, n_bytes: int) -> None:
+    """Refuse an archive that would fill the memory.
+
+    zipfile reads no more of an entry than the size that the archive declares.
+
+    Parameters
+    ----------
+    archive : ZipFile
+    n_bytes : int
+        Size of the archive itself.
+
+    Raises
+    ------
+    ValueError
+        If it unpacks to over 100 MB and to over 100 times its size.
+    """
+    unpacked = sum(entry.file_size for entry in archive.infolist())
+    if unpacked > max(_MOST_UNPACKED, _MOST_TIMES * n_bytes):
+        raise ValueError(f"{n_bytes:,} bytes unpack to {unpacked:,}")
 
 
 def _checksum(covered: bytes) -> bytes:

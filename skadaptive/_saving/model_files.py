@@ -7,6 +7,9 @@ that wrote it.
 
 import platform
 import shlex
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -18,7 +21,13 @@ from .._packages import distribution, installed_versions
 from .._typing import Estimator, FilePath, Label
 from .container import AGAIN, Parts, read_container, write_container
 from .frames import read_frame, write_frame
-from .other_models import check_versions, dump_other, load_other, versions_needed
+from .other_models import (
+    check_versions,
+    dump_other,
+    foreign_types,
+    load_other,
+    versions_needed,
+)
 from .plain_values import from_plain, to_plain
 from .reference import OutOfFold
 from .schema import SCHEMA, is_plain, parameters_left_out, read_model, write_model
@@ -27,9 +36,8 @@ _OTHER = "model.skops"
 # Packages whose versions a file tells, whether or not they matter to it.
 _TOLD = ("scikit-learn", "numpy", "pandas", "scipy")
 
-# What reading raises of a file that was not damaged, since its checksum fits, but made
-# otherwise.
-_OTHERWISE = (AttributeError, IndexError, KeyError, TypeError)
+# A value of each kind of column.
+_TYPICAL = {"number": 0.0, "date": pd.Timestamp("2000-01-01"), "category": "a"}
 
 #: What the parts of a file hold.
 PARTS = {
@@ -188,25 +196,29 @@ def load_model(path: FilePath) -> SavedModel:
         contender has.
     """
     manifest, parts, _ = _read_known(path)
-    try:
-        if manifest["kind"] == "plain":
-            model = read_model(parts)
-        else:
-            check_versions(manifest["needs"], path)
-            model = load_other(parts.bytes(_OTHER), path)
-        return SavedModel(
-            model,
-            {
-                name: ColumnFormat.from_json(column)
-                for name, column in manifest["columns"].items()
-            },
+    with _by_schema(path):
+        is_plain_file = manifest["kind"] == "plain"
+        needs = {} if is_plain_file else dict(manifest["needs"])
+        other = None if is_plain_file else parts.bytes(_OTHER)
+    check_versions(needs, path)
+    with _by_schema(path):
+        foreign = [] if other is None else foreign_types(other)
+    if foreign:
+        raise ValueError(
+            f"{path} holds types that this program does not trust: "
+            f"{', '.join(foreign)}. Was it written by 'skadaptive compare'?"
+        )
+    with _by_schema(path):
+        saved = SavedModel(
+            read_model(parts) if other is None else load_other(other),
+            _columns(manifest),
             _facts(manifest),
             read_frame("background", parts) if "background" in parts else None,
             _read_out_of_fold(parts),
             parts.json("reference") if "reference" in parts else {},
         )
-    except _OTHERWISE as error:
-        raise ValueError(_not_by_schema(path, error)) from error
+        _try(saved)
+    return saved
 
 
 @dataclass(frozen=True)
@@ -297,21 +309,16 @@ def describe_model(path: FilePath) -> FileContents:
         As :func:`load_model`, apart from versions and types.
     """
     manifest, parts, sizes = _read_known(path)
-    try:
+    with _by_schema(path):
         return FileContents(
             _facts(manifest),
             manifest["kind"],
             manifest["written_with"],
             manifest.get("needs", {}),
-            {
-                name: ColumnFormat.from_json(column)
-                for name, column in manifest["columns"].items()
-            },
+            _columns(manifest),
             parameters_left_out(parts),
             sizes,
         )
-    except _OTHERWISE as error:
-        raise ValueError(_not_by_schema(path, error)) from error
 
 
 def features_of(frame: pd.DataFrame, saved: SavedModel) -> pd.DataFrame:
@@ -359,8 +366,51 @@ def _read_known(path: FilePath) -> tuple[dict[str, Any], Parts, dict[str, int]]:
     return manifest, parts, sizes
 
 
-def _not_by_schema(path: FilePath, error: Exception) -> str:
-    return f"{path} does not hold what its schema says ({error!r}). {AGAIN}."
+@contextmanager
+def _by_schema(path: FilePath) -> Iterator[None]:
+    """Tell of any error that a file was made otherwise.
+
+    It was not damaged, since its checksum fits, and what hostile values lead to is of
+    any kind, such as an attribute that a list does not have.
+    """
+    try:
+        yield
+    except ImportError:
+        raise
+    except Exception as error:
+        raise ValueError(
+            f"{path} does not hold what its schema says ({error!r}). {AGAIN}."
+        ) from error
+
+
+def _try(saved: SavedModel) -> None:
+    """Predict a row, which shows parts that do not fit each other.
+
+    Raises
+    ------
+    Exception
+        Of any kind, if they do not.
+    """
+    rows = saved.background
+    if rows is None or rows.empty:
+        rows = pd.DataFrame(
+            {name: [_TYPICAL[column.kind]] for name, column in saved.columns.items()}
+        )
+    if rows.empty:
+        return
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # a typical row has categories that are new
+        found = saved.model.predict_proba(rows.head(1))
+        saved.model.predict(rows.head(1))
+    if not np.isfinite(found).all():
+        raise ValueError("its probabilities are not finite")
+
+
+def _columns(manifest: dict[str, Any]) -> dict[str, ColumnFormat]:
+    return {
+        name: ColumnFormat.from_json(column)
+        for name, column in manifest["columns"].items()
+    }
 
 
 def _plain_facts(facts: ModelFacts) -> dict[str, Any]:

@@ -12,7 +12,9 @@ from typing import Any
 
 from .._packages import distribution, module_versions, require
 from .._typing import Estimator
-from .container import AGAIN
+from .container import AGAIN, check_unpacked_size
+
+_PURPOSE = "A model file of this contender"
 
 # Types that a model may hold beside those that skops itself trusts, such as
 # scikit-learn's estimators: the parts of the default contenders, name by name. Trust in
@@ -79,17 +81,33 @@ def dump_other(model: Estimator) -> bytes:
     ValueError
         If the model has parts that :func:`load_other` would refuse.
     """
-    require("skops", purpose="A model file of this contender")
+    require("skops", purpose=_PURPOSE)
     from skops import io
 
     data = io.dumps(model)
-    foreign = set(io.get_untrusted_types(data=data)) - TRUSTED
+    foreign = foreign_types(data)
     if foreign:
         raise ValueError(
             "Only default contenders can be written to a model file: "
-            f"{', '.join(sorted(foreign))} would not be read again. Use joblib."
+            f"{', '.join(foreign)} would not be read again. Use joblib."
         )
     return data
+
+
+def foreign_types(data: bytes) -> list[str]:
+    """Names of types in a skops file that no default contender has.
+
+    Raises
+    ------
+    ImportError
+        If skops is not installed.
+    """
+    require("skops", purpose=_PURPOSE)
+    from skops import io
+
+    with zipfile.ZipFile(streams.BytesIO(data)) as archive:
+        check_unpacked_size(archive, len(data))
+    return sorted(set(io.get_untrusted_types(data=data)) - TRUSTED)
 
 
 def versions_needed(data: bytes) -> dict[str, str]:
@@ -120,33 +138,16 @@ def check_versions(needed: dict[str, str], path: Any) -> None:
         )
 
 
-def load_other(data: bytes, path: Any) -> Estimator:
-    """The inverse of :func:`dump_other`.
+def load_other(data: bytes) -> Estimator:
+    """The inverse of :func:`dump_other`; types that are not known are refused.
 
     Parameters
     ----------
     data : bytes
-    path : str or path-like
-        The file that the bytes come from, for messages.
-
-    Raises
-    ------
-    ImportError
-        If skops is not installed.
-    ValueError
-        If it holds types that no default contender has.
     """
-    require("skops", purpose="A model file of this contender")
     from skops import io
 
-    types = io.get_untrusted_types(data=data)
-    foreign = set(types) - TRUSTED
-    if foreign:
-        raise ValueError(
-            f"{path} holds types that this program does not trust: "
-            f"{', '.join(sorted(foreign))}. Was it written by 'skadaptive compare'?"
-        )
-    return io.loads(data, trusted=types)
+    return io.loads(data, trusted=sorted(TRUSTED))
 
 
 def _modules(schema: Any) -> set[str]:
