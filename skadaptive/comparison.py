@@ -538,7 +538,10 @@ class Comparison:
             )
         data, model = self._data, self.best_
         rows: IntArray = np.arange(len(self.y_))
-        if explain(model, data.X, pos_label=self.pos_label_).rows_ != "out of fold":
+        known = explain(
+            model, data.X, pos_label=self.pos_label_, random_state=self.seed_
+        )
+        if known.rows_ != "out of fold":
             train, rows = self._fold
             with collected_warnings():  # those of the folds are known
                 model, _ = fit_and_tune(self._contender, data, train, self.seed_)

@@ -8,11 +8,14 @@ Nothing here imports a backend but :func:`load_program`.
 
 import json
 import os
+import random
 import sys
 from contextlib import contextmanager
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
+
+import numpy as np
 
 #: Module of the training program of each backend, in the order of preference.
 _PROGRAMS = {"tensorflow": "tensorflow_program", "jax": "jax_program"}
@@ -67,7 +70,7 @@ def load_program():
         With ``pool`` and ``table_rows``.
     """
     name = training_backend()
-    with keras_backend_chosen():
+    with keras_backend_chosen(), _random_states_kept():
         return import_module(f"{__package__}.{_PROGRAMS[name]}")
 
 
@@ -99,6 +102,20 @@ def keras_backend_chosen():
                 os.environ.pop("KERAS_BACKEND", None)
             else:
                 os.environ["KERAS_BACKEND"] = before
+
+
+@contextmanager
+def _random_states_kept():
+    """Give back the global random states, from which the import of TensorFlow draws.
+
+    Otherwise the first fit of a process would change what the user draws after it.
+    """
+    python, numpy = random.getstate(), np.random.get_state()
+    try:
+        yield
+    finally:
+        random.setstate(python)
+        np.random.set_state(numpy)
 
 
 def _keras_backend():
