@@ -1,6 +1,7 @@
 """The pages: their links resolve, and the research log has what is cited."""
 
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -38,3 +39,17 @@ def test_links_resolve(page):
     for link in links:
         if not re.match(r"[a-z]+:", link):
             assert (page.parent / link).exists(), link
+
+
+def test_every_dependency_is_listed_with_its_licence():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    asked = [
+        *project["dependencies"],
+        *sum(project["optional-dependencies"].values(), []),
+    ]
+    names = {re.match(r"[\w-]+", text)[0] for text in asked} - {"skadaptive"}
+    page = (ROOT / "docs/dependencies.md").read_text()
+    rows = re.findall(r"^\| ([\w-]+) \| ([^|]+) \|", page, re.MULTILINE)
+    listed = dict(row for row in rows if row[0] not in ("package", "---"))
+    assert set(listed) == names
+    assert all(licence.strip() for licence in listed.values())
