@@ -16,6 +16,7 @@ from .display import (
 from .evaluation import Evaluation, evaluate
 from .explanation import Explanation, explain
 from .export import register_onnx_converter, to_onnx
+from .monitoring import Monitoring, monitor
 
 __all__ = [
     "AdaptationDisplay",
@@ -24,6 +25,7 @@ __all__ = [
     "EffectDisplay",
     "Evaluation",
     "Explanation",
+    "Monitoring",
     "ImportanceDisplay",
     "ThresholdDisplay",
     "__version__",
@@ -34,6 +36,7 @@ __all__ = [
     "drift",
     "evaluate",
     "explain",
+    "monitor",
     "register_onnx_converter",
     "thresholds",
     "to_onnx",

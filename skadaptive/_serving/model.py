@@ -11,11 +11,11 @@ import pandas as pd
 
 from .._assessment.response import find_threshold, response
 from .._io.json_values import json_values
+from .._monitoring.bins import ReferenceBins
 from .._prediction import chosen_threshold, rare_index
 from .._saving.container import checksum_of
 from .._saving.model_files import SavedModel, load_model
 from ..explanation import explain
-from .recent import ReferenceBins
 from .rows import RowReader
 
 #: Most rows of a request whose reasons are given: one takes about a tenth of a second.

@@ -1,0 +1,274 @@
+"""What has changed beyond luck, since when, and by how much."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from .._assessment.statistics import holm
+from .measures import TITLES, WORSE
+
+#: From this index of stability on, a feature has moved enough to matter: "somewhat" in
+#: :func:`skadaptive.drift.population_stability`.
+LEAST_INDEX = 0.1
+
+#: Name of the score among the features, as in ``population_stability``.
+SCORE = "predict_proba"
+
+# Causes come before what follows from them.
+_ORDER = ("feature", "share", "measure", "score", "alarms")
+_KINDS = {"share": "share", "estimated_share": "share", "alarms": "alarms"}
+#: Why an estimate of the share of the rare class is not needed.
+LABELS_TELL = "labels tell the share itself"
+_AS_SHARES = ("share", "estimated_share", "alarms")
+
+
+@dataclass(frozen=True)
+class Breach:
+    """Something that has changed.
+
+    Attributes
+    ----------
+    kind : {"feature", "share", "measure", "score", "alarms"}
+        "share" is the share of the rare class, "alarms" that of rows predicted rare.
+    name : str
+        Name of the feature or of the measure.
+    periods : tuple of str
+        Periods in which it is in breach, in their order.
+    message : str
+        What has changed, since when and by how much, as a sentence.
+    p_value : float
+        Smallest corrected p-value of these periods.
+    """
+
+    kind: str
+    name: str
+    periods: tuple[str, ...]
+    message: str
+    p_value: float
+
+    @property
+    def since(self) -> str:
+        """The first of the periods."""
+        return self.periods[0]
+
+
+def correct(*frames: pd.DataFrame) -> int:
+    """Add ``p_holm``, corrected for all tests of all frames; their number is returned.
+
+    Parameters
+    ----------
+    *frames : DataFrame
+        With ``p_value``, NaN where nothing was tested.
+    """
+    p_values = np.concatenate([frame["p_value"].to_numpy(float) for frame in frames])
+    tested = np.isfinite(p_values)
+    adjusted = np.full(len(p_values), np.nan)
+    adjusted[tested] = holm(p_values[tested])
+    for frame in frames:
+        frame["p_holm"], adjusted = adjusted[: len(frame)], adjusted[len(frame) :]
+    return int(tested.sum())
+
+
+def mark_features(features: pd.DataFrame, alpha: float) -> None:
+    """Add ``breach`` to a row for each period and feature."""
+    features["breach"] = (features["p_holm"] <= alpha) & (features["psi"] > LEAST_INDEX)
+
+
+def mark_measures(
+    measures: pd.DataFrame, alpha: float, doubts: dict[str, set[str]]
+) -> list[str]:
+    """Add ``breach`` to a row for each period and measure.
+
+    Parameters
+    ----------
+    measures : DataFrame
+    alpha : float
+        Level of the call.
+    doubts : dict of str to set of str
+        Why the estimated share of the rare class is not believed, and in which periods.
+
+    Returns
+    -------
+    list of str
+        Notes of what differs and is no breach.
+    """
+    differs = (measures["p_holm"] <= alpha) & (
+        (measures["value"] < measures["expected_low"])
+        | (measures["value"] > measures["expected_high"])
+    )
+    difference = measures["value"] - measures["expected"]
+    worse = measures["measure"].map(WORSE)
+    is_worse = (
+        (worse == "either")
+        | ((worse == "less") & (difference < 0))
+        | ((worse == "more") & (difference > 0))
+    )
+    measures["breach"] = differs & is_worse
+    notes = []
+    for reason, periods in doubts.items():
+        doubtful = (measures["measure"] == "estimated_share") & measures["period"].isin(
+            periods
+        )
+        withheld = measures["breach"] & doubtful
+        measures.loc[withheld, "breach"] = False
+        if withheld.any() and reason != LABELS_TELL:
+            where = listed_periods(measures[withheld]["period"])
+            notes.append(
+                "The estimated share of the rare class differs from training in "
+                f"{where}, but is no breach there: {reason}."
+            )
+    for name, found in measures[differs & ~is_worse].groupby("measure", sort=False):
+        notes.append(
+            f"The {TITLES[name]} is better than expected, beyond luck, in "
+            f"{listed_periods(found['period'])}."
+        )
+    return notes
+
+
+def feature_breaches(
+    features: pd.DataFrame, moved: dict[str, str], periods: Sequence[str]
+) -> list[Breach]:
+    """A breach for each feature that has one, and for the score, the greatest first.
+
+    Parameters
+    ----------
+    features : DataFrame
+        With ``breach``.
+    moved : dict of str to str
+        What has moved, of each feature in breach.
+    periods : sequence of str
+        All periods.
+    """
+    found = []
+    for name, rows in features[features["breach"]].groupby("feature", sort=False):
+        kind = "score" if rows["kind"].iloc[0] == "score" else "feature"
+        names, index = tuple(rows["period"]), rows["psi"].max()
+        message = (
+            f"{'The score' if kind == 'score' else name} has changed"
+            f"{_when(names, periods)}: it {moved[str(name)]}. Stability index "
+            f"{'up to ' if len(rows) > 1 else ''}{index:.2f}, {_p_text(rows)}."
+        )
+        breach = Breach(kind, str(name), names, message, rows["p_holm"].min())
+        found.append((index, breach))
+    return [breach for _, breach in sorted(found, key=lambda entry: -entry[0])]
+
+
+def measure_breaches(
+    measures: pd.DataFrame, since: pd.DataFrame, periods: Sequence[str]
+) -> list[Breach]:
+    """A breach for each measure that has one, the surest first.
+
+    Parameters
+    ----------
+    measures : DataFrame
+        A row for each period and measure, with ``breach``.
+    since : DataFrame
+        The same for all rows from a period on.
+    periods : sequence of str
+        All periods.
+    """
+    found = []
+    for name in dict.fromkeys(measures["measure"]):
+        single, later = (
+            frame[(frame["measure"] == name) & frame["breach"]]
+            for frame in (measures, since)
+        )
+        surest = [frame["statistic"].abs().max() for frame in (single, later)]
+        if len(later) and not (len(single) and surest[0] >= surest[1]):
+            # The change is most distinct from where it began.
+            rows, frame = later.loc[[later["statistic"].abs().idxmax()]], since
+            names = tuple(periods[list(periods).index(rows["period"].iloc[0]) :])
+        else:
+            rows, frame, names = single, measures, tuple(single["period"])
+        if not len(rows):
+            continue
+        worst = rows.loc[rows["statistic"].abs().idxmax()]
+        message = (
+            f"The {TITLES[name]} has "
+            f"{'risen' if worst['value'] > worst['expected'] else 'fallen'}"
+            f"{_when(names, periods)}: it is {_beside(name, worst, len(rows))}, "
+            f"{_p_text(rows)}."
+        )
+        if name == "share":
+            message += _unlike_scores(worst, frame)
+        breach = Breach(
+            _KINDS.get(name, "measure"), name, names, message, rows["p_holm"].min()
+        )
+        found.append((abs(worst["statistic"]), breach))
+    return [breach for _, breach in sorted(found, key=lambda entry: -entry[0])]
+
+
+def _beside(name: str, row: pd.Series, n_rows: int) -> str:
+    """A value beside the expected interval; that of the surest of several periods."""
+    value, low, high = (
+        measure_text(name, row[column])
+        for column in ("value", "expected_low", "expected_high")
+    )
+    where = f" in {_period(row['period'])}" if n_rows > 1 else ""
+    return f"{value}{where}, and training leads to expect {low} to {high}"
+
+
+def _unlike_scores(share: pd.Series, frame: pd.DataFrame) -> str:
+    """Whether the scores do not show the share that the labels do."""
+    same = (frame["measure"] == "estimated_share") & (
+        frame["period"] == share["period"]
+    )
+    estimate = frame[same].iloc[0]
+    if estimate["low"] <= share["value"] <= estimate["high"]:
+        return ""
+    value, low, high = (
+        measure_text("share", estimate[column]) for column in ("value", "low", "high")
+    )
+    return (
+        f" The scores do not show it: they point to {value} ({low} to {high}). Look at "
+        "the labels; otherwise the rare class looks unlike that of training."
+    )
+
+
+def _p_text(rows: pd.DataFrame) -> str:
+    p_value = rows["p_holm"].min()
+    return "p < 0.001" if p_value < 0.001 else f"p = {p_value:.3f}"
+
+
+def causes_first(breaches: list[Breach]) -> tuple[Breach, ...]:
+    """Causes before what follows from them; within a kind the order stays."""
+    return tuple(sorted(breaches, key=lambda breach: _ORDER.index(breach.kind)))
+
+
+def measure_text(name: str, value: float) -> str:
+    """A value of a measure as text; shares are in percent."""
+    if np.isnan(value):
+        return "–"
+    if name in _AS_SHARES:
+        digits = ".1f" if value >= 0.00995 or value == 0 else ".2g"
+        return f"{100 * value:{digits}}\u00a0%"
+    return f"{value:.3g}" if 0 < value < 0.01 else f"{value:.3f}"
+
+
+def _when(names: tuple[str, ...], periods: Sequence[str]) -> str:
+    n, n_all = len(names), len(periods)
+    if n_all == 1:
+        return ""
+    if n == n_all:
+        return f" in all {n} periods"
+    if n == 1:
+        last = "the last" if names[0] == periods[-1] else "one"
+        return f" in {_period(names[0])} ({last} of {n_all} periods)"
+    if names == tuple(periods)[-n:]:
+        return f" since {_period(names[0])} (the last {n} of {n_all} periods)"
+    return f" in {n} of {n_all} periods, first in {_period(names[0])}"
+
+
+def _period(name: str) -> str:
+    """A period in a sentence."""
+    return f"the {name}" if name.startswith("week of ") else f"period {name}"
+
+
+def listed_periods(periods: Iterable[str]) -> str:
+    """Periods in a sentence; of many, the first."""
+    names = list(dict.fromkeys(periods))
+    if len(names) > 4:
+        return f"{len(names)} periods, first in {_period(names[0])}"
+    return " and ".join(map(_period, names))

@@ -1,0 +1,341 @@
+"""New rows compared with the training, period by period, as tables."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy.stats import norm
+
+from .._assessment.threshold_counts import ScoredRows
+from .._io.columns import rows_text
+from .._saving.model_files import SavedModel
+from .._typing import BoolArray, FloatArray, IntArray
+from .bins import ReferenceBins
+from .breaches import (
+    LABELS_TELL,
+    SCORE,
+    Breach,
+    causes_first,
+    correct,
+    feature_breaches,
+    listed_periods,
+    mark_features,
+    mark_measures,
+    measure_breaches,
+)
+from .measures import (
+    MIN_ROWS,
+    Compared,
+    DecidedRows,
+    LabelledComparison,
+    compare_shares,
+)
+from .periods import Periods
+from .shares import ShareEstimator
+from .stability import stability_of, what_moved
+
+# Half the width of a 95 % interval, in standard errors.
+_Z = float(norm.ppf(0.975))
+# New categories that are listed for a feature and period.
+_MOST_NEW = 20
+
+
+@dataclass(frozen=True)
+class NewRows:
+    """New rows, scored.
+
+    Attributes
+    ----------
+    X : DataFrame of shape (n_rows, n_features)
+    proba, weight : ndarray of shape (n_rows,)
+    labels : ndarray of shape (n_rows,)
+        1 for the rare class, 0 for the other, -1 where there is none.
+    periods : Periods
+    """
+
+    X: pd.DataFrame
+    proba: FloatArray
+    labels: IntArray
+    weight: FloatArray
+    periods: Periods
+
+
+@dataclass(frozen=True)
+class Tables:
+    """What a comparison finds; see :class:`skadaptive.Monitoring`.
+
+    Attributes
+    ----------
+    breaches : tuple of Breach
+    features, measures, since, periods, new_categories : DataFrame
+    notes : tuple of str
+    n_tests : int
+    """
+
+    breaches: tuple[Breach, ...]
+    features: pd.DataFrame
+    measures: pd.DataFrame
+    since: pd.DataFrame
+    periods: pd.DataFrame
+    new_categories: pd.DataFrame
+    notes: tuple[str, ...]
+    n_tests: int
+
+
+class Training:
+    """What a model file knows of the training, to compare new rows with.
+
+    Parameters
+    ----------
+    saved : SavedModel
+        With out-of-fold rows of both classes, and a reference.
+    threshold : float
+        A row is an alarm if its probability is above it.
+    """
+
+    def __init__(self, saved: SavedModel, threshold: float) -> None:
+        known = saved.out_of_fold
+        if known is None:
+            raise ValueError("The model file has no out-of-fold rows.")
+        self._saved, self._threshold = saved, threshold
+        self._bins = ReferenceBins(saved)
+        self._reference = ScoredRows(known.y, known.probability, known.sample_weight)
+        self._estimator = ShareEstimator(self._reference)
+        self._labelled = LabelledComparison(DecidedRows(self._reference, threshold), _Z)
+        of = saved.reference["features"]
+        # Dates and free texts, of which only missing values are compared.
+        self._others = [name for name in of if name not in self._bins.names]
+
+    def compare(self, rows: NewRows, alpha: float) -> Tables:
+        """Compare new rows with the training.
+
+        Parameters
+        ----------
+        rows : NewRows
+        alpha : float
+            Level of all tests together.
+
+        Returns
+        -------
+        Tables
+        """
+        codes = self._bins.codes(rows.X, rows.proba, rows.proba > self._threshold)
+        missing = rows.X[self._others].isna().to_numpy()
+        names, place = rows.periods.names, rows.periods.codes
+        features: list[dict[str, Any]] = []
+        measures: list[dict[str, Any]] = []
+        since: list[dict[str, Any]] = []
+        new: list[dict[str, Any]] = []
+        for k, name in enumerate(names):
+            inside = place == k
+            features += self._features(name, codes[inside], missing[inside])
+            measures += self._measures(name, rows, inside)
+            # All rows from here on show small changes that stay; the last period alone
+            # is among the measures.
+            if k < len(names) - 1:
+                since += self._measures(name, rows, place >= k)
+            new += self._new_categories(name, rows.X, codes, inside)
+        by_feature, by_measure = pd.DataFrame(features), pd.DataFrame(measures)
+        later = pd.DataFrame(since, columns=by_measure.columns)
+        n_tests = correct(by_feature, by_measure, later)
+        mark_features(by_feature, alpha)
+        notes = self._first_notes(rows) + _few_notes(by_measure, names)
+        notes += mark_measures(by_measure, alpha, _doubts(by_feature, by_measure, None))
+        # What is said of single periods is not said again of all later ones.
+        mark_measures(later, alpha, _doubts(by_feature, later, names))
+        moved = self._moved(by_feature, codes, missing, rows)
+        breaches = feature_breaches(by_feature, moved, names)
+        breaches += measure_breaches(by_measure, later, names)
+        return Tables(
+            causes_first(breaches),
+            by_feature,
+            by_measure.drop(columns="fits"),
+            later.drop(columns="fits"),
+            pd.DataFrame([self._size(rows, k) for k in range(len(names))]),
+            pd.DataFrame(new, columns=["period", "feature", "value", "rows"]),
+            tuple(notes),
+            n_tests,
+        )
+
+    def _features(
+        self, period: str, codes: IntArray, missing: BoolArray
+    ) -> list[dict[str, Any]]:
+        found = [
+            _stability_row(name, of["kind"], self._bins.counts(i, codes))
+            for i, (name, of) in enumerate(
+                zip(self._bins.names, self._bins.distributions, strict=True)
+            )
+        ]
+        for i, name in enumerate(self._others):
+            found.append(_stability_row(name, *self._other_counts(i, missing)))
+        order = {name: place for place, name in enumerate(self._saved.columns)}
+        found.sort(key=lambda row: order[row["feature"]])
+        found.append(_stability_row(SCORE, "score", self._bins.counts(-1, codes)))
+        return [{"period": period} | row for row in found]
+
+    def _other_counts(self, i: int, missing: BoolArray) -> tuple[str, IntArray]:
+        """Kind, and present and missing values, of a date or free text."""
+        of = self._saved.reference["features"][self._others[i]]
+        n_old, n_missing = self._saved.reference["n_rows"], int(missing[:, i].sum())
+        old = [n_old - of["missing"], of["missing"]]
+        return of["kind"], np.array([old, [len(missing) - n_missing, n_missing]])
+
+    def _measures(
+        self, period: str, rows: NewRows, inside: BoolArray
+    ) -> list[dict[str, Any]]:
+        weighted = inside & (rows.weight > 0)
+        if not weighted.any():
+            return []
+        proba, weight = rows.proba[weighted], rows.weight[weighted]
+        old = self._reference
+        estimate = self._estimator.estimate(proba, weight, _Z)
+        found: dict[str, Compared] = {
+            "alarms": compare_shares(
+                (proba > self._threshold, weight),
+                (old.proba > self._threshold, old.weight),
+                _Z,
+            ),
+            "estimated_share": estimate.compared,
+        }
+        has_label = weighted & (rows.labels >= 0)
+        if has_label.any():
+            labelled = ScoredRows(
+                rows.labels[has_label], rows.proba[has_label], rows.weight[has_label]
+            )
+            found |= self._labelled.measures(DecidedRows(labelled, self._threshold))
+        return [
+            {"period": period, "measure": name}
+            | vars(compared)
+            | {"fits": name != "estimated_share" or estimate.fits}
+            for name, compared in found.items()
+        ]
+
+    @staticmethod
+    def _size(rows: NewRows, k: int) -> dict[str, Any]:
+        labels = rows.labels[rows.periods.codes == k]
+        return {
+            "period": rows.periods.names[k],
+            "rows": len(labels),
+            "labelled": int((labels >= 0).sum()),
+            "rare": int((labels == 1).sum()),
+        }
+
+    def _new_categories(
+        self, period: str, X: pd.DataFrame, codes: IntArray, inside: BoolArray
+    ) -> list[dict[str, Any]]:
+        """Values that no row of the training had, the most frequent first."""
+        found = []
+        for i, of in enumerate(self._bins.distributions):
+            if of["kind"] != "category" or of["others"]:
+                continue
+            counts = self._unlisted(i, X, codes, inside)
+            found += [
+                {
+                    "period": period,
+                    "feature": self._bins.names[i],
+                    "value": value,
+                    "rows": int(count),
+                }
+                for value, count in counts.iloc[:_MOST_NEW].items()
+            ]
+        return found
+
+    def _unlisted(
+        self, i: int, X: pd.DataFrame, codes: IntArray, inside: BoolArray
+    ) -> pd.Series:
+        """Counts of the values that the model file does not list."""
+        n_listed = len(self._bins.distributions[i]["values"])
+        is_unlisted = inside & (codes[:, i] == n_listed)
+        return X.loc[is_unlisted, self._bins.names[i]].astype(str).value_counts()
+
+    def _moved(
+        self,
+        features: pd.DataFrame,
+        codes: IntArray,
+        missing: BoolArray,
+        rows: NewRows,
+    ) -> dict[str, str]:
+        """What has moved, over the periods in breach together."""
+        found = {}
+        for name, moved in features[features["breach"]].groupby("feature"):
+            names, unlisted = set(moved["period"]), []
+            chosen = [k for k, one in enumerate(rows.periods.names) if one in names]
+            inside = np.isin(rows.periods.codes, chosen)
+            if moved["kind"].iloc[0] == "score":
+                of: dict[str, Any] = self._saved.reference["scores"]
+                counts = self._bins.counts(-1, codes[inside])
+            elif name in self._bins.names:
+                i = self._bins.names.index(name)
+                of = self._bins.distributions[i]
+                counts = self._bins.counts(i, codes[inside])
+                if of["kind"] == "category":
+                    unlisted = [*self._unlisted(i, rows.X, codes, inside).index]
+            else:
+                i = self._others.index(name)
+                kind, counts = self._other_counts(i, missing[inside])
+                of = {"kind": kind, "edges": []}
+            found[name] = what_moved(of, counts, unlisted)
+        return found
+
+    def _first_notes(self, rows: NewRows) -> list[str]:
+        notes = []
+        n_without = int((rows.periods.codes < 0).sum())
+        if n_without:
+            notes.append(f"{rows_text(n_without)} without a time are left out.")
+        if self._others:
+            shown = ", ".join(self._others[:5])
+            more = f" and {len(self._others) - 5} more" if len(self._others) > 5 else ""
+            notes.append(
+                "Dates and free texts differ between any two periods; only their "
+                f"missing values are compared: {shown}{more}."
+            )
+        if self._reference.weighted:
+            notes.append(
+                "The model was trained with sample weights. Measures and shares count "
+                "them; the distributions of features and scores do not."
+            )
+        return notes
+
+
+def _few_notes(measures: pd.DataFrame, periods: list[str]) -> list[str]:
+    """Which labelled periods have too few rows for measures of the rare class."""
+    labelled, measured = (
+        set(measures.loc[measures["measure"] == name, "period"])
+        for name in ("share", "recall")
+    )
+    few = [name for name in periods if name in labelled - measured]
+    if not few:
+        return []
+    return [
+        "Average precision, recall, precision and the Brier score need "
+        f"{MIN_ROWS} rows of each class with a label, in the training as well. They "
+        f"are not compared in {listed_periods(few)}."
+    ]
+
+
+def _doubts(
+    features: pd.DataFrame, measures: pd.DataFrame, periods: list[str] | None
+) -> dict[str, set[str]]:
+    """Why an estimate of the share of the rare class is no breach, and where.
+
+    With ``periods``, all of them, measures are of all rows from a period on.
+    """
+    moved = set(
+        features.loc[features["breach"] & (features["kind"] != "score"), "period"]
+    )
+    if periods is not None and moved:
+        last = max(i for i, name in enumerate(periods) if name in moved)
+        moved = set(periods[: last + 1])
+    return {
+        LABELS_TELL: set(measures.loc[measures["measure"] == "share", "period"]),
+        "features have moved as well, so that not only the share has changed": moved,
+        "another share alone does not explain the scores": set(
+            measures.loc[~measures["fits"].astype(bool), "period"]
+        ),
+    }
+
+
+def _stability_row(name: str, kind: str, counts: IntArray) -> dict[str, Any]:
+    found = stability_of(counts, kind)
+    return {"feature": name, "kind": kind} | vars(found)
