@@ -7,14 +7,14 @@ import warnings
 from collections.abc import Sequence
 from typing import TextIO
 
-from ._command import compare, evaluate, export, info, predict, serve
+from ._command import compare, evaluate, export, info, monitor, predict, serve
 from ._command.outputs import INTERRUPTED, MISTAKE, print_note
 from ._version import __version__
 
 __all__ = ["main"]
 
 # In the order of the help.
-_SUBCOMMANDS = (compare, predict, evaluate, info, export, serve)
+_SUBCOMMANDS = (compare, predict, evaluate, monitor, info, export, serve)
 
 _EXAMPLES = """\
 examples:
@@ -25,6 +25,7 @@ examples:
   skadaptive predict churn.model new.csv --costs 1 20
   skadaptive predict churn.model new.csv --explain 3
   skadaptive evaluate churn.model later.csv --target churned
+  skadaptive monitor churn.model later.csv --time month --report monitor.html
   skadaptive info churn.model
   skadaptive export churn.model --onnx churn.onnx
   skadaptive serve churn.model --port 8000
@@ -42,8 +43,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns
     -------
     int
-        Exit code: 0, 2 after a mistake in the arguments or the data, 130 after an
-        interrupt.
+        Exit code: 0, 2 after a mistake in the arguments or the data, 3 if ``monitor``
+        finds a change, 130 after an interrupt.
     """
     # This must precede the import of TensorFlow, which logs when it starts.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")

@@ -20,7 +20,7 @@ from ._io.json_values import json_values
 from ._io.target import label_of
 from ._monitoring.breaches import LEAST_INDEX, Breach, measure_text
 from ._monitoring.periods import UNITS, cut_periods
-from ._monitoring.tables import NewRows, Training
+from ._monitoring.tables import NewRows, Training, check_reference
 from ._saving.model_files import ModelFacts, SavedModel, load_model
 from ._saving.reference import OutOfFold, reference_distributions
 from ._sklearn_compat import Interval, StrOptions, validate_params
@@ -148,7 +148,8 @@ default="auto"
     ['mean texture', 'predict_proba']
     """
     saved = _saved(model)
-    _check_reference(saved, model)
+    is_path = isinstance(model, str | PathLike)
+    check_reference(saved, str(model) if is_path else "The model")
     frame = _features_of(X, saved)
     check_lengths(X=frame, y=y, time=time, sample_weight=sample_weight)
     weight = check_weights(sample_weight, len(frame))
@@ -205,28 +206,6 @@ def _saved(model: Any) -> SavedModel:
         out_of_fold=out_of_fold,
         reference=reference_distributions(X, out_of_fold),
     )
-
-
-def _check_reference(saved: SavedModel, model: Any) -> None:
-    missing = []
-    if not saved.reference.get("features"):
-        missing.append("the distributions of its features")
-    if saved.out_of_fold is None or not saved.reference.get("scores"):
-        missing.append("out-of-fold probabilities")
-    if missing:
-        name = model if isinstance(model, str | PathLike) else "The model"
-        raise ValueError(
-            f"{name} holds nothing of its training to compare new rows with: "
-            f"{' and '.join(missing)} are missing. Write it again with 'skadaptive "
-            "compare --save'. Probabilities of rows that the model was trained on are "
-            "no substitute."
-        )
-    known = saved.out_of_fold
-    if known is not None and len(np.unique(known.y)) < 2:
-        raise ValueError(
-            "The out-of-fold rows of the training are of one class, so that there is "
-            "nothing to compare with. Compare again with more folds or more rows."
-        )
 
 
 def _as_frame(X: Any) -> pd.DataFrame:

@@ -45,6 +45,19 @@ def add_reading(parser: argparse.ArgumentParser) -> None:
         choices=[",", ".", " ", "'"],
         help="separator of thousands; default: found out from the values",
     )
+    add_date_format(parser)
+    parser.add_argument(
+        "--missing",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="VALUE",
+        help="values that stand for missing ones, such as -999",
+    )
+
+
+def add_date_format(parser: argparse.ArgumentParser) -> None:
+    """How dates are written."""
     parser.add_argument(
         "--date-format",
         action="append",
@@ -53,14 +66,6 @@ def add_reading(parser: argparse.ArgumentParser) -> None:
         help="how dates are written, such as 'opened=%%d/%%m/%%Y' (see strftime; "
         f"{dates.EPOCH_SECONDS} and {dates.EPOCH_MILLISECONDS} are possible, too); "
         "default: found out from the values",
-    )
-    parser.add_argument(
-        "--missing",
-        nargs="+",
-        action="extend",
-        default=[],
-        metavar="VALUE",
-        help="values that stand for missing ones, such as -999",
     )
 
 

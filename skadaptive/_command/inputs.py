@@ -53,16 +53,20 @@ def read_training_table(options: argparse.Namespace) -> TrainingTable:
     return make_training(frame, roles, options.positive, formats)
 
 
-def _reading_options(options: argparse.Namespace) -> ReadingOptions:
+def _date_formats(given: Sequence[str]) -> dict[str, str]:
     formats = {}
-    for given in options.date_format:
-        column, equals, date_format = given.partition("=")
+    for text in given:
+        column, equals, date_format = text.partition("=")
         if not equals:
-            raise ValueError(f"--date-format needs the column, too: 'COLUMN={given}'.")
+            raise ValueError(f"--date-format needs the column, too: 'COLUMN={text}'.")
         formats[column] = date_format
+    return formats
+
+
+def _reading_options(options: argparse.Namespace) -> ReadingOptions:
     return ReadingOptions(
         marks=NumberMarks(options.decimal, options.thousands),
-        date_formats=formats,
+        date_formats=_date_formats(options.date_format),
         missing_values=tuple(options.missing),
         encoding=options.encoding,
         sheet=options.sheet,
@@ -99,7 +103,11 @@ def read_model_and_table(
     names = [*as_written, saved.facts.target, saved.facts.id_column]
     table = read_table(
         options.file,
-        ReadingOptions(encoding=options.encoding, sheet=options.sheet),
+        ReadingOptions(
+            date_formats=_date_formats(getattr(options, "date_format", ())),
+            encoding=options.encoding,
+            sheet=options.sheet,
+        ),
         known=saved.columns,
         as_written=[name for name in names if name],
     )

@@ -11,8 +11,9 @@ import pandas as pd
 
 from .._io.json_values import json_values
 
-#: Exit codes: a mistake of the user's, and an interrupt as shells report it.
-MISTAKE, INTERRUPTED = 2, 130
+#: Exit codes: a mistake of the user's, an interrupt as shells report it, and what
+#: ``monitor`` has found.
+MISTAKE, INTERRUPTED, CHANGED = 2, 130, 3
 
 #: Functions that write a table, by the end of the name of its file.
 WRITERS: dict[str, Callable[[pd.DataFrame, Path], Any]] = {

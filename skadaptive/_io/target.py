@@ -143,7 +143,7 @@ def _same_number(value: Any, text: str) -> bool:
 
 
 def read_labels(
-    labels: pd.Series, positive: Label, notes: Notes
+    labels: pd.Series, positive: Label, notes: Notes, without: str = "Left out"
 ) -> tuple[pd.Series, np.ndarray]:
     """Labels in one spelling each, without rows that have none.
 
@@ -153,6 +153,8 @@ def read_labels(
     positive : object or None
         A word that is no missing value, whatever it is.
     notes : Notes
+    without : str, default="Left out"
+        What happens to rows without a label, for the notes.
 
     Returns
     -------
@@ -174,7 +176,7 @@ def read_labels(
     has_label = labels.notna().to_numpy()
     if not has_label.all():
         notes.add(
-            f"Left out, since {quoted(labels.name)} is empty",
+            f"{without}, since {quoted(labels.name)} is empty",
             rows_text(int((~has_label).sum())),
         )
         labels = _without_gaps(labels[has_label]).reset_index(drop=True)

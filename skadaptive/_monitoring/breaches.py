@@ -229,7 +229,8 @@ def _unlike_scores(share: pd.Series, frame: pd.DataFrame) -> str:
 
 def _p_text(rows: pd.DataFrame) -> str:
     p_value = rows["p_holm"].min()
-    return "p < 0.001" if p_value < 0.001 else f"p = {p_value:.3f}"
+    text = "p < 0.001" if p_value < 0.001 else f"p = {p_value:.3f}"
+    return text.replace(" ", "\u00a0")
 
 
 def causes_first(breaches: list[Breach]) -> tuple[Breach, ...]:

@@ -41,6 +41,35 @@ _Z = float(norm.ppf(0.975))
 _MOST_NEW = 20
 
 
+def check_reference(saved: SavedModel, name: str) -> None:
+    """Refuse a model whose file holds nothing to compare new rows with.
+
+    Parameters
+    ----------
+    saved : SavedModel
+    name : str
+        What the file is called in messages.
+    """
+    missing = []
+    if not saved.reference.get("features"):
+        missing.append("the distributions of its features")
+    known = saved.out_of_fold
+    if known is None or not saved.reference.get("scores"):
+        missing.append("out-of-fold probabilities")
+    if known is None or missing:
+        raise ValueError(
+            f"{name} holds nothing of the training to compare new rows with: "
+            f"{' and '.join(missing)} are missing. Write it again with 'skadaptive "
+            "compare --save'. Probabilities of rows that the model was trained on are "
+            "no substitute."
+        )
+    if len(np.unique(known.y)) < 2:
+        raise ValueError(
+            f"The out-of-fold rows of {name} are of one class, so that there is "
+            "nothing to compare with. Compare again with other folds or more rows."
+        )
+
+
 @dataclass(frozen=True)
 class NewRows:
     """New rows, scored.

@@ -118,9 +118,9 @@ def comparison_report(
         If ``cost_matrix`` is not 2 x 2 and finite, or makes a mistake cheaper than
         the right prediction for the same class.
     """
-    render = _renderer()
+    render = renderer()
     costs = _mistake_costs(cost_matrix)
-    path = _check_folder(path)
+    path = check_folder(path)
     interface = _interface(source)
     best = comparison.best_name_
     rows = ScoredRows.pooled(comparison, best)
@@ -131,7 +131,7 @@ def comparison_report(
         comparison=comparison,
         best=best,
         ours=OURS,
-        facts=_source_facts(source) | _facts(comparison),
+        facts=source_facts(source) | _facts(comparison),
         source=source,
         findings=[
             (KINDS[f.kind], finding_text(f, interface)) for f in comparison.findings_
@@ -161,7 +161,7 @@ def comparison_report(
         place={name: i for i, name in enumerate(comparison.table.index, 1)},
         footer=_footer(comparison),
     )
-    return page if path is None else _write(page, path)
+    return page if path is None else write_page(page, path)
 
 
 def evaluation_report(
@@ -191,9 +191,9 @@ def evaluation_report(
     ImportError, FileNotFoundError, ValueError
         See :func:`comparison_report`.
     """
-    render = _renderer()
+    render = renderer()
     costs = _mistake_costs(cost_matrix)
-    path = _check_folder(path)
+    path = check_folder(path)
     interface = _interface(source)
     name, used = evaluation.name, evaluation.threshold_
     rows = ScoredRows(
@@ -208,7 +208,7 @@ def evaluation_report(
         "evaluation.html.jinja",
         title=title or f"How well does {name} find the rare class?",
         evaluation=evaluation,
-        facts=_source_facts(source) | _evaluation_facts(evaluation, rows),
+        facts=source_facts(source) | _evaluation_facts(evaluation, rows),
         source=source,
         measures=_measures(evaluation),
         confusion=_evaluation_confusion(evaluation),
@@ -220,9 +220,9 @@ def evaluation_report(
         ),
         calibration=calibration(rows, name) if can_choose else None,
         advice=evaluation_advice(evaluation, rows, can_choose, interface),
-        footer={"Versions": _versions()},
+        footer={"Versions": versions()},
     )
-    return page if path is None else _write(page, path)
+    return page if path is None else write_page(page, path)
 
 
 def _interface(source: Source | None) -> Interface:
@@ -240,7 +240,7 @@ def _application(
     return f"{name}.predict_proba(X)[:, {index}] > "
 
 
-def _renderer() -> Callable[..., str]:
+def renderer() -> Callable[..., str]:
     """A function that fills in a template, by its name, with values."""
     require("jinja2", "matplotlib", purpose="A report")
     from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -272,7 +272,8 @@ def _mistake_costs(cost_matrix: ArrayLike | None) -> dict[str, float]:
     return {"miss": miss, "alarm": alarm}
 
 
-def _check_folder(path: FilePath | None) -> Path | None:
+def check_folder(path: FilePath | None) -> Path | None:
+    """Refuse a path whose folder does not exist, before the work."""
     if path is None:
         return None
     path = Path(path)
@@ -284,7 +285,8 @@ def _check_folder(path: FilePath | None) -> Path | None:
     return path
 
 
-def _write(page: str, path: Path) -> Path:
+def write_page(page: str, path: Path) -> Path:
+    """Write a page, and return its path."""
     with replace_atomically(path) as temporary:
         temporary.write_text(page, encoding="utf-8")
     return path
@@ -298,8 +300,12 @@ def _is_repeated(comparison: "Comparison") -> bool:
 # ----------------------------------------------------------------------------- the data
 
 
-def _source_facts(source: Source | None) -> dict[str, str]:
-    return {} if source is None else {"File": source.file, "Target": source.target}
+def source_facts(source: Source | None) -> dict[str, str]:
+    """File and target, as far as there are any."""
+    if source is None:
+        return {}
+    facts = {"File": source.file, "Target": source.target}
+    return {name: value for name, value in facts.items() if value}
 
 
 def _facts(comparison: "Comparison") -> dict[str, str]:
@@ -505,10 +511,11 @@ def _footer(comparison: "Comparison") -> dict[str, str]:
         "Seed": str(comparison.seed_),
         "Time": f"{duration(seconds)} of fitting and predicting, summed over all fits",
         **ended,
-        "Versions": _versions(),
+        "Versions": versions(),
     }
 
 
-def _versions() -> str:
-    versions = installed_versions(_PACKAGES) | {"Python": platform.python_version()}
-    return ", ".join(f"{name} {version}" for name, version in versions.items())
+def versions() -> str:
+    """The packages that matter to the results, and their versions."""
+    found = installed_versions(_PACKAGES) | {"Python": platform.python_version()}
+    return ", ".join(f"{name} {version}" for name, version in found.items())

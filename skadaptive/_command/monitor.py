@@ -1,0 +1,148 @@
+"""``skadaptive monitor``: what has changed since the training of a saved model."""
+
+import argparse
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from .._io.atomic import replace_atomically
+from .._io.columns import Notes
+from .._io.tables import check_columns
+from .._io.target import read_labels, two_classes
+from .._io.training_table import read_weights
+from .._monitoring.periods import UNITS
+from .._monitoring.tables import check_reference
+from .._packages import require
+from .._report.monitoring import monitoring_report
+from .._report.source import Source
+from .._saving.model_files import SavedModel
+from ..monitoring import monitor
+from .arguments import (
+    Subcommands,
+    add_columns,
+    add_date_format,
+    add_decision,
+    add_model_and_file,
+)
+from .inputs import features_to_predict, read_model_and_table, threshold_asked_for
+from .outputs import CHANGED, check_outputs, print_json, print_note, print_written
+
+_STANDARD_OUTPUT = "-"
+_DESCRIPTION = f"""\
+Compares new rows with what compare --save stored of the training. The exit code is 0 if
+nothing has changed beyond luck, {CHANGED} if something has, and 2 after a mistake.
+"""
+
+
+def add_to(commands: Subcommands) -> None:
+    """Add the subcommand, with its options."""
+    parser = commands.add_parser(
+        "monitor",
+        help="find what has changed since the training of a saved model",
+        description=_DESCRIPTION,
+    )
+    parser.set_defaults(run=_run)
+    add_model_and_file(parser)
+    parser.add_argument(
+        "--target",
+        metavar="COLUMN",
+        help="column with the classes, as far as they are known; default: compare "
+        "without them",
+    )
+    parser.add_argument(
+        "--time",
+        metavar="COLUMN",
+        help="column with dates, numbers or names that orders the rows; default: all "
+        "rows are one period",
+    )
+    parser.add_argument(
+        "--period",
+        default="auto",
+        type=_period,
+        metavar="UNIT",
+        help=f"{', '.join(UNITS)}, or a number of parts with about as many rows; "
+        "default: the shortest unit that makes at most 15 periods",
+    )
+    add_date_format(parser)
+    add_columns(parser)
+    add_decision(parser)
+    parser.add_argument("--report", metavar="FILE.html", help="write an HTML report")
+    parser.add_argument(
+        "--json",
+        nargs="?",
+        const=_STANDARD_OUTPUT,
+        metavar="FILE",
+        help="write everything as JSON to FILE; without FILE, print it",
+    )
+
+
+def _period(text: str) -> str | int:
+    """A unit or a number of parts on the command line."""
+    if text.isdecimal() and int(text) >= 1:
+        return int(text)
+    if text in ("auto", *UNITS):
+        return text
+    raise argparse.ArgumentTypeError(
+        f"{text!r} is neither {', '.join(UNITS)} nor a number of parts"
+    )
+
+
+def _run(options: argparse.Namespace) -> int:
+    json_file = None if options.json == _STANDARD_OUTPUT else options.json
+    check_outputs([options.file, options.model], options.report, json_file)
+    if options.report:
+        require("jinja2", "matplotlib", purpose="A report")
+    if options.period != "auto" and not options.time:
+        raise ValueError("--period needs --time COLUMN, which orders the rows.")
+    saved, table = read_model_and_table(options, as_written=[options.target])
+    check_reference(saved, options.model)
+    roles = [options.target, options.time, options.weight]
+    special = [name for name in roles if name]
+    check_columns(table.frame, special)
+    y, notes = _labels(table.frame, options.target, saved)
+    lines = [*table.notes, *notes.lines()]
+    for note in lines:
+        print_note(f"note: {note}")
+    ignore = [*special, saved.facts.target]
+    found = monitor(
+        saved,
+        features_to_predict(table.frame, saved, ignore=ignore),
+        y,
+        time=table.frame[options.time] if options.time else None,
+        period=options.period,
+        threshold=threshold_asked_for(options, saved),
+        sample_weight=read_weights(table.frame, options.weight),
+    )
+    written = {}
+    if options.report:
+        source = Source(Path(options.file).name, options.target or "", notes=lines)
+        page = monitoring_report(found, options.report, source=source)
+        written["report"] = str(page)
+    if json_file:
+        with replace_atomically(json_file) as temporary:
+            text = json.dumps(found.to_json(), indent=2, allow_nan=False)
+            temporary.write_text(text + "\n", encoding="utf-8")
+        written["JSON"] = json_file
+    if options.json == _STANDARD_OUTPUT:
+        print_json(found.to_json() | written)
+    else:
+        print(found)
+        print_written(written)
+    return CHANGED if found.has_changed else 0
+
+
+def _labels(
+    frame: pd.DataFrame, target: str | None, saved: SavedModel
+) -> tuple[np.ndarray | None, Notes]:
+    """Labels of all rows, None where there is none."""
+    notes, facts = Notes(), saved.facts
+    if target is None:
+        return None, notes
+    labels, has_label = read_labels(
+        frame[target], str(facts.positive), notes, without="Without a label"
+    )
+    found = np.full(len(frame), None, dtype=object)
+    found[has_label] = two_classes(labels, facts.positive, facts.others_together)
+    return found, notes
