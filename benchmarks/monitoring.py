@@ -12,6 +12,7 @@ does, from a known period on:
 Each stream is monitored without its labels and with them.
 
     python benchmarks/monitoring.py [--streams 20] [--contender NAME]
+    python benchmarks/monitoring.py --streams 500 --drifts none
     python benchmarks/monitoring.py --shares   # ways to estimate the rare share
 
 ``--contender`` is one of "ours", "logistic", "balanced", "forest" and "boosting".
@@ -146,7 +147,8 @@ def streams(options):
     )
     print("|---|---|---|---|---|---|---|---|")
     seconds = []
-    for drift in (None, *RIGHT):
+    drifts = options.drifts or ["none", *RIGHT]
+    for drift in (None if name == "none" else name for name in drifts):
         for labelled in (False, True):
             found = []
             for number in range(options.streams):
@@ -268,6 +270,7 @@ WAYS = {
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--streams", type=int, default=20)
+    parser.add_argument("--drifts", nargs="+", choices=["none", *RIGHT])
     parser.add_argument("--contender", default="ours")
     parser.add_argument("--rows", type=int, default=10_000, help="rows of the training")
     parser.add_argument("--shares", action="store_true")

@@ -15,7 +15,16 @@ import numpy as np
 import pandas as pd
 
 from ._assessment.response import check_lengths, check_weights, find_threshold, response
-from ._io.columns import ColumnFormat, quoted, rows_text
+from ._io.columns import (
+    ColumnFormat,
+    Notes,
+    ReadingOptions,
+    infer_column,
+    is_text,
+    plain_types,
+    quoted,
+    rows_text,
+)
 from ._io.json_values import json_values
 from ._io.target import label_of
 from ._monitoring.breaches import LEAST_INDEX, Breach, measure_text
@@ -68,8 +77,8 @@ def monitor(
         Their labels, as far as they are known: None and NaN stand for a label that is
         not known yet.
     time : array-like of shape (n_samples,), default=None
-        Dates, numbers or texts that order the rows. Rows without one are left out.
-        None: all rows are one period.
+        Dates, numbers or texts that order the rows; texts may be dates. Rows without
+        one are left out. None: all rows are one period.
     period : {"auto", "hour", "day", "week", "month", "quarter", "year"} or int, \
 default="auto"
         How to cut the time: by a calendar unit, or into so many periods with about as
@@ -86,6 +95,7 @@ default="auto"
     Returns
     -------
     Monitoring
+        Breaches, and data frames of all comparisons.
 
     Raises
     ------
@@ -157,7 +167,10 @@ default="auto"
     labels = _labels(y, saved, len(frame))
     classes = list(saved.model.classes_)
     index = classes.index(label_of(classes, saved.facts.positive))
-    proba, is_probability = response(saved.model, frame, index)
+    # As the model was fitted: rows without names of columns stay so.
+    named = not isinstance(model, Comparison) or hasattr(model._data.X, "columns")
+    rows = frame if named else frame.to_numpy()
+    proba, is_probability = response(saved.model, rows, index)
     if not is_probability:
         raise ValueError(
             f"{saved.facts.name} has no predict_proba, and only models with "
@@ -165,7 +178,7 @@ default="auto"
             "sklearn.calibration.CalibratedClassifierCV."
         )
     if threshold is None:
-        threshold = _threshold(saved, frame, index, proba)
+        threshold = _threshold(saved, rows[:_N_DECIDED], index, proba[:_N_DECIDED])
     tables = Training(saved, threshold).compare(
         NewRows(frame, proba, labels, weight, periods), alpha
     )
@@ -255,8 +268,9 @@ def _time(time: ArrayLike | None) -> pd.Series | None:
         return None
     name = getattr(time, "name", None) or "time"
     column = pd.Series(time, name=name).reset_index(drop=True)
-    if column.dtype == object:
-        column = column.infer_objects()
+    column = plain_types(column, str(name))
+    if is_text(column):  # which may be dates
+        column, _ = infer_column(column, str(name), ReadingOptions(), Notes())
     return column
 
 
@@ -283,13 +297,10 @@ def _labels(y: ArrayLike | None, saved: SavedModel, n_rows: int) -> IntArray:
     return np.where(known, is_rare, -1).astype(int)
 
 
-def _threshold(
-    saved: SavedModel, X: pd.DataFrame, index: int, proba: FloatArray
-) -> float:
-    part = slice(0, _N_DECIDED)
+def _threshold(saved: SavedModel, X: Table, index: int, proba: FloatArray) -> float:
     label = saved.model.classes_[index]
-    decided = np.asarray(saved.model.predict(X[part])).ravel() == label
-    found = find_threshold(saved.model, index, proba[part], decided.astype(int))
+    decided = np.asarray(saved.model.predict(X)).ravel() == label
+    found = find_threshold(saved.model, index, proba, decided.astype(int))
     if found is None:
         raise ValueError(
             f"The decisions of {saved.facts.name} do not follow from a threshold that "
@@ -368,7 +379,13 @@ class Monitoring:
         return bool(self.breaches)
 
     def summary(self) -> list[str]:
-        """What has changed, or that nothing has, in sentences."""
+        """What has changed, or that nothing has, in sentences.
+
+        Returns
+        -------
+        list of str
+            A sentence about the rows, and one for each breach.
+        """
         rows, n_periods = int(self.periods["rows"].sum()), len(self.periods)
         of = "one period" if n_periods == 1 else f"{n_periods} periods"
         first = (
@@ -381,7 +398,13 @@ class Monitoring:
         return lines + [breach.message for breach in self.breaches]
 
     def table(self) -> pd.DataFrame:
-        """The measures by period, as text, and the feature that has moved most."""
+        """The measures by period, as text, and the feature that has moved most.
+
+        Returns
+        -------
+        DataFrame of shape (n_periods, n_columns)
+            What is in breach ends in an asterisk.
+        """
         names = list(dict.fromkeys(self.measures["measure"]))
         found = pd.DataFrame({"rows": self.periods["rows"].map("{:,}".format)})
         found.index = pd.Index(self.periods["period"], name="period")

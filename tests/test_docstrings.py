@@ -58,6 +58,7 @@ RESULTS = {
     "skadaptive.comparison.Comparison",
     "skadaptive.evaluation.Evaluation",
     "skadaptive.explanation.Contributions",
+    "skadaptive.monitoring.Monitoring",
     "skadaptive.explanation.Explanation",
 }
 

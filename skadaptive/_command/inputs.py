@@ -53,7 +53,8 @@ def read_training_table(options: argparse.Namespace) -> TrainingTable:
     return make_training(frame, roles, options.positive, formats)
 
 
-def _date_formats(given: Sequence[str]) -> dict[str, str]:
+def date_formats(given: Sequence[str]) -> dict[str, str]:
+    """What --date-format says, by column."""
     formats = {}
     for text in given:
         column, equals, date_format = text.partition("=")
@@ -66,7 +67,7 @@ def _date_formats(given: Sequence[str]) -> dict[str, str]:
 def _reading_options(options: argparse.Namespace) -> ReadingOptions:
     return ReadingOptions(
         marks=NumberMarks(options.decimal, options.thousands),
-        date_formats=_date_formats(options.date_format),
+        date_formats=date_formats(options.date_format),
         missing_values=tuple(options.missing),
         encoding=options.encoding,
         sheet=options.sheet,
@@ -103,11 +104,7 @@ def read_model_and_table(
     names = [*as_written, saved.facts.target, saved.facts.id_column]
     table = read_table(
         options.file,
-        ReadingOptions(
-            date_formats=_date_formats(getattr(options, "date_format", ())),
-            encoding=options.encoding,
-            sheet=options.sheet,
-        ),
+        ReadingOptions(encoding=options.encoding, sheet=options.sheet),
         known=saved.columns,
         as_written=[name for name in names if name],
     )

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from .._io.atomic import replace_atomically
-from .._io.columns import Notes
+from .._io.columns import Notes, ReadingOptions, infer_column, plain_types
 from .._io.tables import check_columns
 from .._io.target import read_labels, two_classes
 from .._io.training_table import read_weights
@@ -26,7 +26,12 @@ from .arguments import (
     add_decision,
     add_model_and_file,
 )
-from .inputs import features_to_predict, read_model_and_table, threshold_asked_for
+from .inputs import (
+    date_formats,
+    features_to_predict,
+    read_model_and_table,
+    threshold_asked_for,
+)
 from .outputs import CHANGED, check_outputs, print_json, print_note, print_written
 
 _STANDARD_OUTPUT = "-"
@@ -101,7 +106,9 @@ def _run(options: argparse.Namespace) -> int:
     roles = [options.target, options.time, options.weight]
     special = [name for name in roles if name]
     check_columns(table.frame, special)
-    y, notes = _labels(table.frame, options.target, saved)
+    notes = Notes()
+    y = _labels(table.frame, options.target, saved, notes)
+    time = _time(table.frame, options, saved, notes)
     lines = [*table.notes, *notes.lines()]
     for note in lines:
         print_note(f"note: {note}")
@@ -110,7 +117,7 @@ def _run(options: argparse.Namespace) -> int:
         saved,
         features_to_predict(table.frame, saved, ignore=ignore),
         y,
-        time=table.frame[options.time] if options.time else None,
+        time=time,
         period=options.period,
         threshold=threshold_asked_for(options, saved),
         sample_weight=read_weights(table.frame, options.weight),
@@ -134,15 +141,27 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _labels(
-    frame: pd.DataFrame, target: str | None, saved: SavedModel
-) -> tuple[np.ndarray | None, Notes]:
+    frame: pd.DataFrame, target: str | None, saved: SavedModel, notes: Notes
+) -> np.ndarray | None:
     """Labels of all rows, None where there is none."""
-    notes, facts = Notes(), saved.facts
     if target is None:
-        return None, notes
+        return None
+    facts = saved.facts
     labels, has_label = read_labels(
         frame[target], str(facts.positive), notes, without="Without a label"
     )
     found = np.full(len(frame), None, dtype=object)
     found[has_label] = two_classes(labels, facts.positive, facts.others_together)
-    return found, notes
+    return found
+
+
+def _time(
+    frame: pd.DataFrame, options: argparse.Namespace, saved: SavedModel, notes: Notes
+) -> pd.Series | None:
+    """Dates, numbers or texts; only the features of the model were read already."""
+    name = options.time
+    if name is None or name in saved.columns:
+        return None if name is None else frame[name]
+    formats = date_formats(options.date_format)
+    column = plain_types(frame[name], name)
+    return infer_column(column, name, ReadingOptions(date_formats=formats), notes)[0]

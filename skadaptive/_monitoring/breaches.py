@@ -150,7 +150,7 @@ def feature_breaches(
             f"{_when(names, periods)}: it {moved[str(name)]}. Stability index "
             f"{'up to ' if len(rows) > 1 else ''}{index:.2f}, {_p_text(rows)}."
         )
-        breach = Breach(kind, str(name), names, message, rows["p_holm"].min())
+        breach = Breach(kind, str(name), names, message, float(rows["p_holm"].min()))
         found.append((index, breach))
     return [breach for _, breach in sorted(found, key=lambda entry: -entry[0])]
 
@@ -194,7 +194,11 @@ def measure_breaches(
         if name == "share":
             message += _unlike_scores(worst, frame)
         breach = Breach(
-            _KINDS.get(name, "measure"), name, names, message, rows["p_holm"].min()
+            _KINDS.get(name, "measure"),
+            name,
+            names,
+            message,
+            float(rows["p_holm"].min()),
         )
         found.append((abs(worst["statistic"]), breach))
     return [breach for _, breach in sorted(found, key=lambda entry: -entry[0])]
@@ -215,6 +219,8 @@ def _unlike_scores(share: pd.Series, frame: pd.DataFrame) -> str:
     same = (frame["measure"] == "estimated_share") & (
         frame["period"] == share["period"]
     )
+    if not same.any():
+        return ""
     estimate = frame[same].iloc[0]
     if estimate["low"] <= share["value"] <= estimate["high"]:
         return ""
@@ -243,6 +249,8 @@ def measure_text(name: str, value: float) -> str:
     if np.isnan(value):
         return "–"
     if name in _AS_SHARES:
+        if 0 < value < 1e-4:
+            return "< 0.01\u00a0%"
         digits = ".1f" if value >= 0.00995 or value == 0 else ".2g"
         return f"{100 * value:{digits}}\u00a0%"
     return f"{value:.3g}" if 0 < value < 0.01 else f"{value:.3f}"
@@ -272,4 +280,6 @@ def listed_periods(periods: Iterable[str]) -> str:
     names = list(dict.fromkeys(periods))
     if len(names) > 4:
         return f"{len(names)} periods, first in {_period(names[0])}"
-    return " and ".join(map(_period, names))
+    if len(names) == 1:
+        return _period(names[0])
+    return f"the periods {', '.join(names[:-1])} and {names[-1]}"

@@ -93,12 +93,7 @@ def cut_periods(time: pd.Series | None, period: str | int, n_rows: int) -> Perio
     if not isinstance(period, str):
         return _in_parts(time, period)
     if is_date:
-        found = None
-        for unit in UNITS:
-            found = _by_unit(time, unit)
-            if len(found.names) <= _MOST:
-                return found
-        return _in_parts(time, _PARTS)
+        return _by_shortest_unit(time)
     if is_numeric_dtype(time) and time.nunique() > _MOST:
         return _in_parts(time, _PARTS)
     return _limited(_one_by_one(time), time.name)
@@ -112,6 +107,18 @@ def _limited(periods: Periods, name: Any) -> Periods:
             "a number of parts."
         )
     return periods
+
+
+def _by_shortest_unit(time: pd.Series) -> Periods:
+    few = [
+        found
+        for found in (_by_unit(time, unit) for unit in UNITS)
+        if len(found.names) <= _MOST
+    ]
+    if not few:
+        return _in_parts(time, _PARTS)
+    # Times at midnight alone are days, and first days of months alone are months.
+    return [found for found in few if len(found.names) == len(few[0].names)][-1]
 
 
 def _by_unit(time: pd.Series, unit: str) -> Periods:

@@ -18,13 +18,16 @@ from .._typing import FloatArray
 from ..drift import quantile_edges
 from .measures import Compared, effective_size, two_sided, z_of_ratio
 
-# Bins that rows of the training, and rare rows among them, are cut into.
+# Deciles of rare scores from the median on are the edges. The models of the folds and
+# the final one differ most among low scores, where most rows are.
 _N_BINS = 10
 # Another share alone does not explain the scores if the test has a smaller p-value and
 # the index of stability is greater. Scores of the out-of-fold models and of the final
 # one differ somewhat, by an index up to 0.015 in benchmarks/monitoring.py.
 _POOR_FIT, _POOR_INDEX = 0.001, 0.02
 _MAX_ITER = 10_000
+# Standard error of a share from which on scores do not tell the classes apart.
+_USELESS = 0.25
 
 
 @dataclass(frozen=True)
@@ -62,9 +65,8 @@ class ShareEstimator:
 
     def __init__(self, rows: ScoredRows) -> None:
         rare, other = (rows.proba[rows.y == label] for label in (1, 0))
-        self._edges = np.union1d(
-            quantile_edges(rows.proba, _N_BINS), quantile_edges(rare, _N_BINS)
-        )
+        edges = quantile_edges(rare, _N_BINS)
+        self._edges = edges[edges >= np.median(rare)]
         n_bins = len(self._edges) + 1
         shares = []
         for label, proba in ((0, other), (1, rare)):
@@ -110,6 +112,9 @@ class ShareEstimator:
         )
         # Standard error of the estimate if nothing has changed.
         error = np.sqrt(either / variance) * self.share * (1 - self.share)
+        if error > _USELESS:
+            nothing = Compared(share, 0.0, 1.0, self.share, 0.0, 1.0, 0.0, 1.0)
+            return EstimatedShare(nothing, True)
         compared = Compared(
             share,
             *_around(share, z * self._standard_error(share, n)),

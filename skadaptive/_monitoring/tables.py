@@ -37,6 +37,8 @@ from .stability import stability_of, what_moved
 
 # Half the width of a 95 % interval, in standard errors.
 _Z = float(norm.ppf(0.975))
+# Fewest rows from whose scores the share of the rare class is estimated.
+_MIN_ESTIMATED = 50
 # New categories that are listed for a feature and period.
 _MOST_NEW = 20
 
@@ -217,16 +219,17 @@ class Training:
         if not weighted.any():
             return []
         proba, weight = rows.proba[weighted], rows.weight[weighted]
-        old = self._reference
-        estimate = self._estimator.estimate(proba, weight, _Z)
+        old, fits = self._reference, True
         found: dict[str, Compared] = {
             "alarms": compare_shares(
                 (proba > self._threshold, weight),
                 (old.proba > self._threshold, old.weight),
                 _Z,
-            ),
-            "estimated_share": estimate.compared,
+            )
         }
+        if len(proba) >= _MIN_ESTIMATED:
+            estimate = self._estimator.estimate(proba, weight, _Z)
+            found["estimated_share"], fits = estimate.compared, estimate.fits
         has_label = weighted & (rows.labels >= 0)
         if has_label.any():
             labelled = ScoredRows(
@@ -236,7 +239,7 @@ class Training:
         return [
             {"period": period, "measure": name}
             | vars(compared)
-            | {"fits": name != "estimated_share" or estimate.fits}
+            | {"fits": name != "estimated_share" or fits}
             for name, compared in found.items()
         ]
 

@@ -1,0 +1,298 @@
+"""Streams with and without a known change: what is named, since when, and by what."""
+
+import json
+import subprocess
+import sys
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.datasets import make_classification
+from sklearn.linear_model import LogisticRegression
+
+from skadaptive import cli, monitor
+from skadaptive._saving.model_files import load_model
+from skadaptive.comparison import compare
+
+
+def named(found):
+    return [(breach.kind, breach.name, breach.since) for breach in found.breaches]
+
+
+@pytest.mark.parametrize("with_labels", [False, True])
+def test_nothing_is_found_where_nothing_changes(model_file, later, with_labels):
+    for seed in range(4):
+        X, y, period = later(seed)
+        found = monitor(model_file, X, y if with_labels else None, time=period)
+        assert not found.has_changed, found
+        assert found.n_tests == len(found.measures) + len(found.since) + len(
+            found.features
+        )
+
+
+@pytest.mark.parametrize("with_labels", [False, True])
+def test_a_feature_that_moves_is_named_first(
+    model_file, later, with_labels, global_random_seed
+):
+    X, y, period = later(global_random_seed)
+    X.loc[period >= 3, "weak"] += 0.6
+    found = monitor(model_file, X, y if with_labels else None, time=period)
+    assert named(found)[0] == ("feature", "weak", "3")
+    # The share has not changed, although scores have.
+    assert {kind for kind, _, _ in named(found)} <= {"feature", "measure", "alarms"}
+
+
+def test_the_share_is_named_without_labels_and_with_them(
+    model_file, later, global_random_seed
+):
+    X, y, period = later(global_random_seed, (0.1, 0.1, 0.2, 0.2))
+    found = monitor(model_file, X, time=period)
+    assert named(found)[0] == ("share", "estimated_share", "3")
+    found = monitor(model_file, X, y, time=period)
+    assert named(found)[0] == ("share", "share", "3")
+    # How well rare rows are found has not changed.
+    assert {name for _, name, _ in named(found)} <= {"share", "alarms", "calibration"}
+
+
+def test_a_renamed_category_is_named_with_both_names(model_file, later):
+    X, _, period = later(0)
+    X.loc[(period >= 2) & (X["city"] == "Oslo"), "city"] = "OSLO"
+    found = monitor(model_file, X, time=period)
+    assert named(found)[0] == ("feature", "city", "2")
+    assert "'OSLO'" in found.breaches[0].message
+    assert "'Oslo' fell" in found.breaches[0].message
+    new = found.new_categories
+    assert set(new["value"]) == {"OSLO"} and set(new["period"]) == {"2", "3", "4"}
+    assert new["rows"].sum() == (X["city"] == "OSLO").sum()
+
+
+def test_wrong_labels_show_in_the_measures(model_file, later, rng):
+    X, y, period = later(1)
+    flipped = (period >= 3) & (rng.random(len(y)) < 0.06)
+    found = monitor(model_file, X, np.where(flipped, 1 - y, y), time=period)
+    kinds = {kind for kind, _, _ in named(found)}
+    assert kinds == {"share", "measure"}
+    assert {since for _, _, since in named(found)} == {"3"}
+    assert "The scores do not show it" in found.breaches[0].message
+    assert not monitor(model_file, X, time=period).has_changed
+
+
+def test_missing_values_are_named(model_file, later):
+    X, _, period = later(0)
+    X["strong"] = X["strong"].mask(period == 2)
+    found = monitor(model_file, X, time=period)
+    assert named(found)[0] == ("feature", "strong", "2")
+    assert "is missing in 100" in found.breaches[0].message
+    assert found.breaches[0].periods == ("2",)
+
+
+def test_a_better_model_is_a_note_and_no_breach(model_file, later):
+    X, y, _ = later(0)
+    X["strong"] += 2 * y - 0.2
+    found = monitor(model_file, X, y)
+    assert "average_precision" not in {name for _, name, _ in named(found)}
+    assert any("average precision is better" in note for note in found.notes)
+
+
+def test_small_changes_show_in_all_later_rows_together(model_file, later):
+    """In no period does the share differ beyond luck."""
+    X, y, period = later(4, (0.1, 0.1, *(0.13,) * 12), n_rows=600)
+    found = monitor(model_file, X, y, time=period)
+    shares = found.measures[found.measures["measure"] == "share"]
+    assert not shares["breach"].any()
+    (breach,) = (one for one in found.breaches if one.name == "share")
+    assert int(breach.since) in (2, 3, 4) and breach.periods[-1] == "14"
+
+
+def test_labels_may_be_missing(model_file, later):
+    X, y, period = later(0, (0.1, 0.1, 0.1, 0.25))
+    known = np.where(period < 4, y, None)
+    found = monitor(model_file, X, known, time=period)
+    assert found.periods["labelled"].tolist() == [1500, 1500, 1500, 0]
+    assert found.periods["rare"].iloc[:3].sum() == y[period < 4].sum()
+    # The last period has only its scores.
+    assert ("share", "estimated_share", "4") in named(found)
+
+
+def test_the_order_of_rows_and_names_of_columns_do_not_matter(model_file, later, rng):
+    X, y, period = later(0, (0.1, 0.2))
+    order = rng.permutation(len(X))
+    found = monitor(model_file, X, y, time=period)
+    mixed = X.iloc[order][["city", "gap", "weak", "strong"]]
+    again = monitor(model_file, mixed, y[order], time=period[order])
+    pd.testing.assert_frame_equal(found.features, again.features)
+    pd.testing.assert_frame_equal(found.measures, again.measures)
+
+
+def test_rows_of_weight_0_count_for_no_measure(model_file, later):
+    X, y, _ = later(0)
+    weight = np.ones(len(y))
+    weight[::3] = 0
+    found = monitor(model_file, X, y, sample_weight=weight).measures
+    kept = monitor(model_file, X[weight > 0], y[weight > 0]).measures
+    pd.testing.assert_frame_equal(found, kept)
+
+
+def test_a_comparison_and_its_file_give_the_same(model_file, compared, later):
+    X, y, period = later(0, (0.1, 0.2))
+    by_file = monitor(model_file, X, y, time=period)
+    directly = monitor(compared, X, y, time=period)
+    assert by_file.to_json() == directly.to_json()
+
+
+def test_arrays_have_the_columns_of_the_training(later):
+    X, y = make_classification(600, 4, weights=[0.8], random_state=0)
+    models = {"logistic": LogisticRegression()}
+    found = compare(X[:300], y[:300], contenders=models, random_state=0, verbose=0)
+    moved = X[300:] + np.array([0, 3, 0, 0])
+    assert named(monitor(found, moved))[0][:2] == ("feature", "x1")
+    with pytest.raises(ValueError, match="X has 3 columns, and the model"):
+        monitor(found, X[:, :3])
+
+
+def test_a_threshold_decides_what_an_alarm_is(model_file, later):
+    X, _, _ = later(0)
+    for threshold in (0.05, 0.3):
+        found = monitor(model_file, X, threshold=threshold)
+        (alarms,) = found.measures.query("measure == 'alarms'").itertuples()
+        proba = load_model(model_file).model.predict_proba(X)[:, 1]
+        assert alarms.value == pytest.approx((proba > threshold).mean())
+        known = load_model(model_file).out_of_fold.probability
+        assert alarms.expected == pytest.approx((known > threshold).mean())
+
+
+# ---------------------------------------------------------------------------- mistakes
+
+
+def test_a_file_without_a_reference_is_refused(model_file, later):
+    X, _, _ = later(0)
+    saved = load_model(model_file)
+    for changed in ({"out_of_fold": None}, {"reference": {}}):
+        with pytest.raises(ValueError, match="holds nothing of the training.*--save"):
+            monitor(replace(saved, **changed), X)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"drop": "city"}, "it lacks city"),
+        ({"add": "other"}, "has, not trained on, other"),
+        ({"y": 2}, "labels that are not known: '2'"),
+        ({"time": [1, 2]}, "The same rows are needed in all"),
+        ({"rows": 0}, "X has no rows"),
+    ],
+)
+def test_mistakes_are_named(model_file, later, change, message):
+    X, y, _ = later(0)
+    X, y = X[: change.get("rows", 100)], y[:100]
+    if "drop" in change:
+        X = X.drop(columns=change["drop"])
+    if "add" in change:
+        X = X.assign(**{change["add"]: 1})
+    if "y" in change:
+        y = np.where(np.arange(len(y)) == 5, change["y"], y)
+    with pytest.raises(ValueError, match=message):
+        monitor(model_file, X, y, time=change.get("time"))
+
+
+def test_what_is_no_model_is_refused(later):
+    with pytest.raises(ValueError, match="file of 'skadaptive compare --save'"):
+        monitor(LogisticRegression(), later(0)[0])
+
+
+# --------------------------------------------------------------------- text, page, JSON
+
+
+@pytest.fixture(scope="module")
+def changed(model_file, later):
+    X, y, period = later(0, (0.1, 0.1, 0.2, 0.2))
+    X.loc[(period >= 2) & (X["city"] == "Oslo"), "city"] = "<b>OSLO"
+    day = pd.Series(pd.Timestamp("2024-01-15") + pd.to_timedelta(31 * period, "D"))
+    return monitor(model_file, X, y, time=day)
+
+
+def test_text_json_and_page_say_the_same(changed, tmp_path):
+    markupsafe = pytest.importorskip("markupsafe")
+    values = json.loads(json.dumps(changed.to_json(), allow_nan=False))
+    page = changed.to_html(tmp_path / "monitor.html").read_text(encoding="utf-8")
+    assert values["breach"] is True and "4 things have" in page
+    names = [one["name"] for one in values["breaches"]]
+    assert names == ["city", "share", "calibration", "alarms"]
+    for breach in changed.breaches:
+        assert breach.message in repr(changed)
+        assert str(markupsafe.escape(breach.message)) in page
+    assert "<b>OSLO" not in page and "&lt;b&gt;OSLO" in page
+    assert "&lt;b&gt;OSLO" in changed._repr_html_()
+    assert len(values["measures"]) == len(changed.measures) == 4 * 8
+    # One figure for each measure, and nothing from elsewhere.
+    assert page.count("<svg ") == 8
+    assert "http" not in page.replace("http-equiv", "")
+    again = changed.to_html(tmp_path / "again.html").read_text(encoding="utf-8")
+    assert page == again
+
+
+def test_a_page_of_one_period_without_labels(model_file, later, tmp_path):
+    pytest.importorskip("jinja2")
+    found = monitor(model_file, later(0)[0])
+    page = found.to_html(tmp_path / "monitor.html", title="My title").read_text()
+    assert "<h1>My title</h1>" in page and "Nothing has changed beyond luck" in page
+    assert 'id="measures"' not in page and page.count("<svg ") == 2
+
+
+# ------------------------------------------------------------------------- the command
+
+
+@pytest.fixture
+def here(model_file, later, tmp_path, monkeypatch):
+    X, y, period = later(0, (0.1, 0.1, 0.25))
+    day = pd.Timestamp("2024-01-15") + pd.to_timedelta(31 * period, "D")
+    table = X.assign(y=y, day=pd.Series(day).dt.strftime("%d.%m.%Y"))
+    table.to_csv(tmp_path / "later.csv", index=False)
+    table[period == 1].to_csv(tmp_path / "steady.csv", index=False)
+    table.assign(y=np.where(period == 3, None, y)).to_csv(
+        tmp_path / "partly.csv", index=False
+    )
+    monkeypatch.chdir(tmp_path)
+    return str(model_file)
+
+
+def test_exit_codes(here, capsys):
+    assert cli.main(["monitor", here, "steady.csv", "--drop", "day"]) == 0
+    assert "no breach at the level of 1 %" in capsys.readouterr().out
+    command = ["monitor", here, "later.csv", "--time", "day", "--target", "y"]
+    assert cli.main(command) == 3
+    assert "The share of the rare class has risen in period" in capsys.readouterr().out
+    assert cli.main(["monitor", here, "later.csv", "--target", "nope"]) == 2
+    assert cli.main(["monitor", here, "later.csv", "--period", "day"]) == 2
+    assert "--period needs --time" in capsys.readouterr().err
+
+
+def test_a_process_ends_with_the_code(here, tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-m", "skadaptive.cli", "monitor", here, "later.csv"]
+        + ["--time", "day", "--json"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 3, done.stderr
+    assert json.loads(done.stdout)["breaches"][0]["name"] == "estimated_share"
+    assert "TensorFlow" not in done.stderr
+
+
+def test_files_are_written_and_their_names_checked_before(here, tmp_path, capsys):
+    pytest.importorskip("jinja2")
+    command = ["monitor", here, "partly.csv", "--time", "day", "--target", "y"]
+    written = ["--report", "monitor.html", "--json", "monitor.json"]
+    assert cli.main([*command, *written, "--period", "month"]) == 3
+    out, error = capsys.readouterr()
+    assert "The report was written to monitor.html" in out
+    assert "Without a label, since 'y' is empty: 1,500 rows" in error
+    values = json.loads((tmp_path / "monitor.json").read_text())
+    months = [one["period"] for one in values["periods"]]
+    assert months == ["2024-02", "2024-03", "2024-04"]
+    page = (tmp_path / "monitor.html").read_text(encoding="utf-8")
+    assert "partly.csv" in page and "Read as dates" in page
+    assert cli.main([*command, "--report", "partly.csv"]) == 2
+    assert cli.main([*command, "--json", "nowhere/monitor.json"]) == 2
