@@ -9,7 +9,7 @@ import numpy as np
 from .._monitoring.breaches import LEAST_INDEX, SCORE, Breach, measure_text
 from .._monitoring.measures import TITLES
 from .._typing import FilePath
-from .formatting import capital, join_names, threshold_text
+from .formatting import capital, join_names, number, threshold_text
 from .pages import (
     Cell,
     check_folder,
@@ -148,10 +148,11 @@ def _figure(found: "Monitoring", name: str) -> "tuple[str, Markup]":
             ax.set_ylabel("percent")
         ax.grid(axis="y", alpha=0.5, linewidth=0.6)
         ax.set_axisbelow(True)
+        unit = "\u00a0%" if name in _OF_SHARES else ""
         texts = [
-            f"{period} {measure_text(name, row.value)}"
-            + (" (in breach)" if row.breach is True else "")
-            for period, row in zip(names, rows.itertuples(), strict=True)
+            f"{period} {number(value[i], 2 if unit else 3)}{unit}"
+            f"{' (in breach)' if in_breach[i] else ''}"
+            for i, period in enumerate(names)
         ]
         svg = drawing.svg(f"{capital(TITLES[name])} by period: {'; '.join(texts)}.")
     return capital(TITLES[name]), svg

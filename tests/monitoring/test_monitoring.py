@@ -268,6 +268,7 @@ def test_exit_codes(here, capsys):
     assert "--period needs --time" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_process_ends_with_the_code(here, tmp_path):
     done = subprocess.run(
         [sys.executable, "-m", "skadaptive.cli", "monitor", here, "later.csv"]

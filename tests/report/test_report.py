@@ -26,12 +26,13 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from sklearn.svm import LinearSVC
 
-from skadaptive import AdaptiveHybridClassifier
+from skadaptive import AdaptiveHybridClassifier, monitor
 from skadaptive._assessment.threshold_counts import ScoredRows, calibration_verdict
 from skadaptive._io import atomic
 from skadaptive._io.findings import Finding
 from skadaptive._report import charts
 from skadaptive._report.drivers import _importance_figure, drivers
+from skadaptive._report.monitoring import monitoring_report
 from skadaptive._report.pages import (
     _decisions,
     _ranking,
@@ -118,7 +119,17 @@ def pages(comparison, behind, evaluation):
         "comparison": comparison_report(comparison),
         "behind": comparison_report(behind),
         "evaluation": evaluation_report(evaluation),
+        "monitoring": monitoring_report(monitor_later_rows(comparison)),
     }
+
+
+def monitor_later_rows(comparison):
+    """Four periods of the same rows; a feature moves, and labels are wrong."""
+    bunch = load_rare("breast_cancer", as_frame=True)
+    X, y = bunch.data.copy(), bunch.target.to_numpy().copy()
+    X.loc[X.index % 4 == 3, "mean area"] *= 3
+    y[3::8] = 1 - y[3::8]
+    return monitor(comparison, X, y, time=np.arange(len(y)) % 4)
 
 
 class Page(HTMLParser):
@@ -174,7 +185,7 @@ def section(page, name):
 PAGES = ["comparison", "behind", "evaluation"]
 
 
-@pytest.mark.parametrize("name", PAGES)
+@pytest.mark.parametrize("name", [*PAGES, "monitoring"])
 def test_page_needs_nothing_else(pages, name):
     page = Page(pages[name])
     assert not re.search(r"https?://|//www|@import|url\((?!#)", pages[name])
@@ -185,7 +196,7 @@ def test_page_needs_nothing_else(pages, name):
     assert policy.startswith("default-src 'none'")
 
 
-@pytest.mark.parametrize("name", PAGES)
+@pytest.mark.parametrize("name", [*PAGES, "monitoring"])
 def test_page_is_accessible(pages, name):
     page = Page(pages[name])
     (root,) = page.all("html")
@@ -799,7 +810,7 @@ def test_costs_move_the_cheapest_threshold(opened, pages):
     assert not browser.find_element("id", "least").is_enabled()
 
 
-@pytest.mark.parametrize("name", PAGES)
+@pytest.mark.parametrize("name", [*PAGES, "monitoring"])
 @pytest.mark.parametrize("width", [390, 1100])
 def test_page_does_not_scroll_sideways(opened, name, width):
     browser = opened(name, width=width)
@@ -843,6 +854,9 @@ def test_dark_mode(opened):
         text = browser.execute_script(script)
         colour = browser.execute_script("return getComputedStyle(document.body).color")
         assert set(text) == {colour}
+        browser = opened("monitoring", scheme=scheme)
+        for selector in ("td.breach", ".verdict", ".stability td"):
+            assert contrast(browser, selector) >= 4.5, (scheme, selector)
     assert backgrounds == ["rgb(255, 255, 255)", "rgb(20, 24, 29)"]
 
 
