@@ -4,6 +4,7 @@ See :class:`skadaptive.AdaptiveHybridClassifier`.
 """
 
 from . import adaptation, contenders, datasets, drift, thresholds
+from ._saving.other_models import trusted_types
 from ._version import __version__
 from .classifier import AdaptiveHybridClassifier
 from .comparison import Comparison, compare
@@ -40,4 +41,5 @@ __all__ = [
     "register_onnx_converter",
     "thresholds",
     "to_onnx",
+    "trusted_types",
 ]

@@ -6,6 +6,7 @@ the rows to members, resample, train, calibrate and choose the threshold. They d
 where the held-out rows come from and in what is kept of earlier calls.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -92,7 +93,61 @@ class FittedCommittee:
     seen: SeenRows | None = None
 
 
-def fit_rows(estimator, given, validation, groups, state, transform):
+class FitTasks:
+    """A fit and its epochs as the tasks that callbacks of scikit-learn follow.
+
+    While they run, the estimator has the epochs so far as ``history_``.
+
+    Parameters
+    ----------
+    estimator : AdaptiveHybridClassifier
+    root : sklearn.callback.CallbackContext
+        The task of the whole fit.
+    X, y, sample_weight
+        The rows of the training as the user gave them.
+    """
+
+    def __init__(self, estimator, root, X, y, sample_weight):
+        weights = {} if sample_weight is None else {"sample_weight": sample_weight}
+        self._given = {"estimator": estimator, "X": X, "y": y, "metadata": weights}
+        self._root, self._epoch = root, None
+
+    def begin(self, max_epochs, history):
+        """Tell that the epochs begin; ``history`` is filled while they run."""
+        self._root.max_subtasks = max_epochs
+        self._given["estimator"].history_ = history
+        self._root.call_on_fit_task_begin(**self._given)
+
+    def begin_epoch(self):
+        """Tell that an epoch begins."""
+        self._epoch = self._root.subcontext("epoch")
+        self._epoch.call_on_fit_task_begin(**self._given)
+
+    def end_epoch(self, fitted):
+        """Tell that an epoch has ended.
+
+        Parameters
+        ----------
+        fitted : callable
+            Gives the FittedCommittee of this epoch, if a callback asks for it.
+
+        Returns
+        -------
+        bool
+            Whether a callback asks to stop the training.
+        """
+        estimator = self._given["estimator"]
+        return self._epoch.call_on_fit_task_end(
+            **self._given,
+            reconstruction_attributes=lambda: estimator._attributes_of(fitted()),
+        )
+
+    def end(self):
+        """Tell that the estimator is fitted."""
+        self._root.call_on_fit_task_end(**self._given, reconstruction_attributes={})
+
+
+def fit_rows(estimator, given, validation, groups, state, transform, tasks=None):
     """Fit to a whole table.
 
     Parameters
@@ -106,6 +161,8 @@ def fit_rows(estimator, given, validation, groups, state, transform):
     state : CommitteeState
     transform : InputTransform or None
         None for a sparse table, whose columns are chosen first.
+    tasks : FitTasks or None, default=None
+        For the callbacks of the estimator, if it has any.
 
     Returns
     -------
@@ -135,16 +192,26 @@ def fit_rows(estimator, given, validation, groups, state, transform):
     weighted = rows.with_weight(weight)
     totals = weighted.class_totals(len(factors))
     inputs, weighted = _inputs(estimator, given, weighted, transform)
-    trained = _train(estimator, weighted, totals, inputs, held_out, state)
-    buffer = _buffer(state, rows, trained)
     rule = _decision_rule(estimator, factors, state.rare)
-    decision = decide(buffer, rule, held_out.scorer is not None)
-    fitted = _result(trained, decision, buffer, state, len(given.y))
-    return replace(fitted, seen=seen)
+
+    def finish(trained):
+        buffer = _buffer(state, rows, trained)
+        decision = decide(buffer, rule, held_out.scorer is not None)
+        fitted = _result(trained, decision, buffer, state, len(given.y))
+        return replace(fitted, seen=seen)
+
+    epochs = None if tasks is None else _Epochs(tasks, finish)
+    trained = _train(
+        estimator, weighted, totals, inputs, held_out, state, epochs=epochs
+    )
+    return finish(trained)
 
 
 def fit_chunk(estimator, given, state, transform):
-    """Fit to a chunk of a stream; parameters and result are those of ``fit_rows``."""
+    """Fit to a chunk of a stream; parameters and result are those of ``fit_rows``.
+
+    Callbacks follow no chunks: a chunk has a single epoch.
+    """
     folds = chunk_folds(_cv(estimator, state), given.table, given.weight)
     rows = TrainingRows(given.table, given.y, given.weight, folds)
     class_totals = state.class_totals
@@ -298,7 +365,17 @@ def _inputs(estimator, given, rows, transform):
     return inputs, replace(rows, X=inputs.transform.take(rows.X))
 
 
-def _train(estimator, rows, class_totals, inputs, held_out, state, is_chunk=False):
+@dataclass(frozen=True)
+class _Epochs:
+    """Tasks of a fit, and the last steps of it, for a look at an epoch that ended."""
+
+    tasks: FitTasks
+    finish: Callable[[_Trained], FittedCommittee]
+
+
+def _train(
+    estimator, rows, class_totals, inputs, held_out, state, is_chunk=False, epochs=None
+):
     """Train a committee on weighted rows."""
     check_optimizer(estimator.optimizer)
     initial = check_loss_weights(estimator.loss_weights)
@@ -330,25 +407,37 @@ def _train(estimator, rows, class_totals, inputs, held_out, state, is_chunk=Fals
     )
     make_plan = plan_chunk if is_chunk else plan_fit
     plan = make_plan(rows, settings, state.training)
-    from ._training.loop import train_committee
+    from ._training.loop import EpochWatch, train_committee
 
     start = state.training
     if start is None:
         inputs = choose_inputs(
             inputs, rows, estimator.n_bins == "auto", plan.uses_relevance
         )
-    networks = train_committee(inputs, rows, settings, plan, monitor, start)
-    kernels, biases = networks.kernels, networks.biases
-    if swap_classes:
-        kernels[-1], biases[-1] = -kernels[-1], -biases[-1]
-    committee = Committee(inputs.transform, estimator.activation, kernels, biases)
-    logits = np.full((len(rows), committee.n_outputs), np.nan)
-    if rows.held_out.size:
-        by_member = [
-            committee.logits(rows.X[test], m) for m, (_, test) in enumerate(rows.folds)
-        ]
-        logits = pool(len(rows), rows.folds, by_member)
-    return _Trained(committee, networks.state, monitor, logits, initial)
+
+    def trained(networks):
+        kernels, biases = networks.kernels, networks.biases
+        if swap_classes:
+            kernels[-1], biases[-1] = -kernels[-1], -biases[-1]
+        committee = Committee(inputs.transform, estimator.activation, kernels, biases)
+        logits = np.full((len(rows), committee.n_outputs), np.nan)
+        if rows.held_out.size:
+            by_member = [
+                committee.logits(rows.X[test], m)
+                for m, (_, test) in enumerate(rows.folds)
+            ]
+            logits = pool(len(rows), rows.folds, by_member)
+        return _Trained(committee, networks.state, monitor, logits, initial)
+
+    watch = None
+    if epochs is not None:
+        tasks, finish = epochs.tasks, epochs.finish
+        tasks.begin(max_epochs, monitor.history)
+        watch = EpochWatch(
+            tasks.begin_epoch,
+            lambda networks: tasks.end_epoch(lambda: finish(trained(networks()))),
+        )
+    return trained(train_committee(inputs, rows, settings, plan, monitor, start, watch))
 
 
 def _monitor(estimator, held_out, state, initial, max_epochs):

@@ -24,10 +24,20 @@ from sklearn.utils._param_validation import (
     validate_params,
 )
 
+try:
+    from sklearn.callback import CallbackSupportMixin
+except ImportError:  # scikit-learn before 1.9
+
+    class CallbackSupportMixin:  # type: ignore[no-redef]
+        """Nothing: callbacks came with scikit-learn 1.9."""
+
+
 __all__ = [
+    "CallbackSupportMixin",
     "HasMethods",
     "Interval",
     "StrOptions",
+    "callback_context",
     "check_matplotlib_support",
     "check_partial_fit_first_call",
     "check_sample_weight",
@@ -136,6 +146,27 @@ def check_partial_fit_first_call(estimator, classes):
             f"was: {known!r}"
         )
     return False
+
+
+def callback_context(estimator):
+    """Begin to follow a fit for the callbacks of an estimator.
+
+    ``fit_context`` tears the callbacks down when the fit ends, also by an error, as
+    long as the estimator keeps its attributes.
+
+    Parameters
+    ----------
+    estimator : estimator
+        With :class:`CallbackSupportMixin` and ``fit_context``.
+
+    Returns
+    -------
+    sklearn.callback.CallbackContext or None
+        None without callbacks, and before scikit-learn 1.9.
+    """
+    if not getattr(estimator, "_skl_callbacks", None):
+        return None
+    return estimator._init_callback_context(max_subtasks=None)
 
 
 def check_matplotlib_support(caller):

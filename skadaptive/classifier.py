@@ -37,12 +37,14 @@ from ._committee.state import CommitteeState, OutOfFoldBuffer, Seeds
 from ._features.categories import make_encoder
 from ._features.sparse import canonical
 from ._features.transform import InputTransform
-from ._fitting import FittedCommittee, GivenRows, fit_chunk, fit_rows
+from ._fitting import FitTasks, FittedCommittee, GivenRows, fit_chunk, fit_rows
 from ._parameters import rare_class
 from ._sklearn_compat import (
+    CallbackSupportMixin,
     HasMethods,
     Interval,
     StrOptions,
+    callback_context,
     check_partial_fit_first_call,
     check_sample_weight,
     fit_context,
@@ -73,7 +75,7 @@ _FEATURES = {
 _DENSE_VALUES = 2**22
 
 
-class AdaptiveHybridClassifier(ClassifierMixin, BaseEstimator):
+class AdaptiveHybridClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
     """Neural classifier for rare classes.
 
     A committee of small Keras networks is trained as one model on a weighted sum of
@@ -281,7 +283,8 @@ class AdaptiveHybridClassifier(ClassifierMixin, BaseEstimator):
         ``weight_focal``, ``weight_dice``. If the adaptation rule takes ``held_out``, as
         "threshold" does, also ``best_threshold``, before calibration, and the confusion
         matrix at 0.5: ``tp``, ``fp``, ``fn``, ``tn``. It grows from call to call with
-        ``warm_start`` and ``partial_fit``.
+        ``warm_start`` and ``partial_fit``. ``pandas.DataFrame(model.history_)`` is a
+        table of it.
 
     loss_weights_ : ndarray of shape (3,)
         Loss weights of the best epoch.
@@ -328,6 +331,10 @@ class AdaptiveHybridClassifier(ClassifierMixin, BaseEstimator):
     ``best_score_`` and ``oof_proba_`` are a little better than what new rows will show:
     the same rows choose the epoch, the calibration and the threshold, and features are
     scaled by all rows. Compare models on rows that ``fit`` has not seen.
+
+    From scikit-learn 1.9 on, ``set_callbacks`` takes callbacks, such as ``ProgressBar``
+    of ``sklearn.callback``, which follow the epochs of ``fit``; ``docs/tracking.md``
+    has these, MLflow and TensorBoard.
 
     Tips for faster training: take ``cv=5`` or ``cv=0.2`` instead of ten members,
     ``n_bins=None`` on tables of a hundred features, or a smaller ``max_epochs``.
@@ -527,9 +534,13 @@ class AdaptiveHybridClassifier(ClassifierMixin, BaseEstimator):
         UserWarning
             If nothing is held out although the threshold or the calibration needs it.
         """
+        root = callback_context(self)
+        tasks = None if root is None else FitTasks(self, root, X, y, sample_weight)
         with _restored_on_error(self):
             validation = X_val, y_val, sample_weight_val
-            self._fit(X, y, sample_weight, validation, groups)
+            self._fit(X, y, sample_weight, validation, groups, tasks)
+            if tasks is not None:
+                tasks.end()
         return self
 
     @fit_context(prefer_skip_nested_validation=True)
@@ -737,6 +748,7 @@ class AdaptiveHybridClassifier(ClassifierMixin, BaseEstimator):
         sample_weight: ArrayLike | None,
         validation: tuple,
         groups: ArrayLike | None,
+        tasks: FitTasks | None,
     ) -> None:
         continues = self.warm_start and hasattr(self, "_state")
         table, target, weight = self._check_data(X, y, sample_weight, not continues)
@@ -766,6 +778,7 @@ class AdaptiveHybridClassifier(ClassifierMixin, BaseEstimator):
             groups,
             state,
             transform,
+            tasks,
         )
         if continues and fitted.seen is not None:
             seen = fitted.seen.after(self._seen_rows)
@@ -815,22 +828,30 @@ class AdaptiveHybridClassifier(ClassifierMixin, BaseEstimator):
 
         ``continues`` says whether the training is meant to continue.
         """
+        for name, value in self._attributes_of(fitted).items():
+            setattr(self, name, value)
+        self._state = fitted.state.kept(fitted.committee.dtype, continues)
+
+    def _attributes_of(self, fitted: FittedCommittee) -> dict[str, Any]:
+        """The attributes that a fit sets, without what only further training needs."""
         monitor, decision = fitted.monitor, fitted.decision
         best = monitor.best_epoch - 1
-        self._committee = fitted.committee
-        self._state = fitted.state.kept(fitted.committee.dtype, continues)
-        self._rare = fitted.state.rare
-        self._decision_offset = decision.offset
-        self.history_ = monitor.history
-        self.n_iter_ = len(monitor.history["epoch"])
-        self.best_epoch_ = monitor.best_epoch
-        self.best_score_ = monitor.best_score
-        self.loss_weights_ = np.array(
-            [monitor.history[f"weight_{term}"][best] for term in adaptation.TERMS]
-        )
-        self.threshold_ = decision.threshold
-        self.oof_proba_ = fitted.oof_proba
-        self._seen_rows = fitted.seen
+        return {
+            "_committee": fitted.committee,
+            "_state": None,
+            "_rare": fitted.state.rare,
+            "_decision_offset": decision.offset,
+            "history_": {name: [*values] for name, values in monitor.history.items()},
+            "n_iter_": len(monitor.history["epoch"]),
+            "best_epoch_": monitor.best_epoch,
+            "best_score_": monitor.best_score,
+            "loss_weights_": np.array(
+                [monitor.history[f"weight_{term}"][best] for term in adaptation.TERMS]
+            ),
+            "threshold_": decision.threshold,
+            "oof_proba_": fitted.oof_proba,
+            "_seen_rows": fitted.seen,
+        }
 
     def _new_state(self, class_totals: np.ndarray) -> CommitteeState:
         rng = check_random_state(self.random_state)

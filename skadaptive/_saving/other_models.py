@@ -16,10 +16,36 @@ from .container import AGAIN, check_unpacked_size
 
 _PURPOSE = "A model file of this contender"
 
+# Types of an AdaptiveHybridClassifier beside those that skops itself trusts. None of
+# them runs code that it is given.
+_OURS = {
+    "skadaptive._committee.calibration.IsotonicCalibration",
+    "skadaptive._committee.calibration.SigmoidCalibration",
+    "skadaptive._committee.inference.Committee",
+    "skadaptive._committee.seen_rows.SeenRows",
+    "skadaptive._committee.state.CommitteeState",
+    "skadaptive._committee.state.NetworkLayout",
+    "skadaptive._committee.state.NetworkOrigin",
+    "skadaptive._committee.state.OutOfFoldBuffer",
+    "skadaptive._committee.state.OutOfFoldRows",
+    "skadaptive._committee.state.Seeds",
+    "skadaptive._committee.state.TrainingState",
+    "skadaptive._features.categories._as_numbers",
+    "skadaptive._features.categories._na_to_nan",
+    "skadaptive._features.piecewise.PiecewiseLinearEncoding",
+    "skadaptive._features.scaling.RobustScaler",
+    "skadaptive._features.transform.InputTransform",
+    "skadaptive.classifier.AdaptiveHybridClassifier",
+    "skadaptive.thresholds.expected_cost",
+    "skadaptive.thresholds.f1",
+    "skadaptive.thresholds.precision_at_recall",
+    "skadaptive.thresholds.recall_at_precision",
+}
+
 # Types that a model may hold beside those that skops itself trusts, such as
 # scikit-learn's estimators: the parts of the default contenders, name by name. Trust in
 # whole packages would include functions that run any code they are given.
-TRUSTED = {
+TRUSTED = _OURS | {
     "catboost.core.CatBoostClassifier",
     "collections.OrderedDict",
     "imblearn.combine._smote_tomek.SMOTETomek",
@@ -34,31 +60,15 @@ TRUSTED = {
     "lightgbm.basic.Booster",
     "lightgbm.sklearn.LGBMClassifier",
     "numpy.dtype",
-    "skadaptive._features.categories._as_numbers",
-    "skadaptive._features.categories._na_to_nan",
     "skadaptive._features.text.TextEncoder",
     "skadaptive._features.text.text_columns",
     "skadaptive._tuning.TunedTrees",
-    "skadaptive.classifier.AdaptiveHybridClassifier",
     "skadaptive.contenders.CatBoost",
     "skadaptive.contenders.XGBoost",
     "skadaptive.contenders._category_columns",
     "skadaptive.contenders._date_columns",
     "skadaptive.contenders._date_features",
     "skadaptive.contenders._number_columns",
-    "skadaptive._committee.calibration.SigmoidCalibration",
-    "skadaptive._features.piecewise.PiecewiseLinearEncoding",
-    "skadaptive._committee.inference.Committee",
-    "skadaptive._features.scaling.RobustScaler",
-    "skadaptive._features.transform.InputTransform",
-    "skadaptive._committee.seen_rows.SeenRows",
-    "skadaptive._committee.state.CommitteeState",
-    "skadaptive._committee.state.NetworkLayout",
-    "skadaptive._committee.state.NetworkOrigin",
-    "skadaptive._committee.state.OutOfFoldBuffer",
-    "skadaptive._committee.state.OutOfFoldRows",
-    "skadaptive._committee.state.Seeds",
-    "skadaptive._committee.state.TrainingState",
     "sklearn._loss.link.Interval",
     "sklearn._loss.link.LogitLink",
     "sklearn._loss.loss.HalfBinomialLoss",
@@ -69,6 +79,28 @@ TRUSTED = {
     "xgboost.core.Booster",
     "xgboost.sklearn.XGBClassifier",
 }
+
+
+def trusted_types() -> list[str]:
+    """The types that skops has to trust to read an AdaptiveHybridClassifier.
+
+    For what writes models by skops, such as MLflow, which asks for this list. A fitted
+    classifier holds no other types, unless a parameter does: a function, a ``sampler``
+    or a splitter. Add their names where you trust them. Callbacks are best taken off
+    before, by ``set_callbacks()``.
+
+    Returns
+    -------
+    list of str
+        Names of types and functions of this package, sorted.
+
+    Examples
+    --------
+    >>> from skadaptive import trusted_types
+    >>> "skadaptive.classifier.AdaptiveHybridClassifier" in trusted_types()
+    True
+    """
+    return sorted(_OURS)
 
 
 def dump_other(model: Estimator) -> bytes:

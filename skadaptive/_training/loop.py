@@ -4,7 +4,9 @@ All members train as one in a compiled program (``program``). ``_committee.monit
 decides what follows from the predictions for the held-out rows of an epoch.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 from sklearn.utils import gen_batches
@@ -54,7 +56,24 @@ class TrainedNetworks:
     state: TrainingState
 
 
-def train_committee(inputs, rows, settings, plan, monitor, start):
+@dataclass(frozen=True)
+class EpochWatch:
+    """Functions that are called around every epoch.
+
+    Attributes
+    ----------
+    begin : callable
+        Called without arguments.
+    end : callable
+        Gets a function that gives the TrainedNetworks of this epoch, those of the
+        moving average. Returns whether the training is to stop.
+    """
+
+    begin: Callable[[], None]
+    end: Callable[[Callable[[], TrainedNetworks]], bool]
+
+
+def train_committee(inputs, rows, settings, plan, monitor, start, watch=None):
     """Train a committee, one member per fold.
 
     Parameters
@@ -70,6 +89,7 @@ def train_committee(inputs, rows, settings, plan, monitor, start):
     start : TrainingState or None
         The state to continue from; None begins with new networks, whose input scales
         have the rates of ``inputs``. Another optimizer begins without state.
+    watch : EpochWatch or None, default=None
 
     Returns
     -------
@@ -83,7 +103,6 @@ def train_committee(inputs, rows, settings, plan, monitor, start):
     backend = load_program()
     transform = inputs.transform
     architecture = _architecture(transform, rows, settings, plan)
-    layout = architecture.layout
     if start is None:
         start = _initial_state(inputs.rates, settings, plan, architecture)
     else:
@@ -99,13 +118,19 @@ def train_committee(inputs, rows, settings, plan, monitor, start):
     with backend.pool.checkout(architecture) as program:
         program.reset(start.parameters, start.step_sizes, start.optimizer_state)
         data = program.load(table, encoding if architecture.encodes else None)
-        best = _run_epochs(program, data, rows, settings, plan, monitor, start)
-    mean = np.mean(best.averages, axis=0, dtype=np.float64)
+        best = _run_epochs(program, data, rows, settings, plan, monitor, start, watch)
+    return _mean_network(replace(best, batch_size=plan.batch_size), architecture.dtype)
+
+
+def _mean_network(state, dtype):
+    """The networks of a state: the mean of its snapshots."""
+    layout = state.layout
+    mean = np.mean(state.averages, axis=0, dtype=np.float64)
     kernels, biases = (
-        [array.astype(architecture.dtype) for array in arrays]
+        [array.astype(dtype) for array in arrays]
         for arrays in kernels_and_biases(mean, layout.shapes, layout.n_members)
     )
-    return TrainedNetworks(kernels, biases, replace(best, batch_size=plan.batch_size))
+    return TrainedNetworks(kernels, biases, state)
 
 
 def _architecture(transform, rows, settings, plan):
@@ -172,7 +197,7 @@ def _continued_state(start, architecture):
     )
 
 
-def _run_epochs(program, data, rows, settings, plan, monitor, start):
+def _run_epochs(program, data, rows, settings, plan, monitor, start, watch):
     """Train until the monitor stops; the state at its best epoch."""
     # Epochs of earlier calls count, so that no batch or dropout mask comes twice.
     n_before, seed = len(monitor.history["epoch"]), settings.batch_seed
@@ -205,6 +230,8 @@ def _run_epochs(program, data, rows, settings, plan, monitor, start):
     if plan.keeps_start and monitor.scorer is not None:
         monitor.begin(held_out_logits())
     for epoch in range(1, settings.max_epochs + 1):
+        if watch:
+            watch.begin()
         drawn = batches.draw()
         middle = (np.arange(len(drawn)) + 0.5) / len(drawn)
         progress = (epoch - 1 + middle) / settings.max_epochs
@@ -227,7 +254,8 @@ def _run_epochs(program, data, rows, settings, plan, monitor, start):
         average = moving_average(average, parameters, n_before + epoch)
         is_best = monitor.observe(value, held_out_logits())
         # Predicting would round them in any case, and half a dozen are kept.
-        snapshots.offer(epoch, average.astype(program.architecture.dtype), is_best)
+        rounded = average.astype(program.architecture.dtype)
+        snapshots.offer(epoch, rounded, is_best)
         if is_best:
             best = replace(
                 start,
@@ -237,7 +265,12 @@ def _run_epochs(program, data, rows, settings, plan, monitor, start):
             )
         if bar:
             bar.update(monitor)
-        if monitor.stop:
+        stop = monitor.stop
+        if watch:
+            now = replace(start, averages=[rounded], parameters=parameters)
+            networks = partial(_mean_network, now, program.architecture.dtype)
+            stop = watch.end(networks) or stop
+        if stop:
             break
     return replace(best, averages=snapshots.averages)
 
