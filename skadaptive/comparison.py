@@ -4,18 +4,14 @@ import html
 import pickle
 import time
 from collections.abc import Callable
-from numbers import Integral, Real
+from numbers import Real
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from sklearn.base import is_classifier
-from sklearn.metrics import get_scorer_names
 from sklearn.model_selection import TimeSeriesSplit
-from sklearn.utils import check_consistent_length, check_random_state
-from sklearn.utils.multiclass import type_of_target
-from sklearn.utils.validation import column_or_1d
 
 from ._assessment.cross_validation import (
     COUNTS,
@@ -33,14 +29,18 @@ from ._assessment.measures import (
     is_near_perfect,
     measure_title,
 )
+from ._assessment.preparation import (
+    check_data,
+    check_scoring,
+    findings_in,
+    outer_folds,
+    seed_of,
+)
 from ._assessment.statistics import corrected_t_test, half_width, holm
-from ._committee.folds import NothingHeldOut, make_folds, pool
-from ._features.categories import categorical_columns
-from ._features.text import text_columns
-from ._io.columns import quoted
-from ._io.findings import Finding, inspect_table
+from ._committee.folds import pool
+from ._io.findings import Finding
 from ._report.formatting import join_names, shown_decimals
-from ._sklearn_compat import check_sample_weight, safe_indexing
+from ._sklearn_compat import safe_indexing
 from ._typing import (
     ArrayLike,
     Estimator,
@@ -180,21 +180,17 @@ def compare(  # noqa: PLR0913 - as scikit-learn's cross_validate
     """
     started = time.monotonic()
     _check_time_limit(time_limit)
-    X, y, sample_weight, groups = _check_data(X, y, sample_weight, groups)
-    data = LabelledRows(X, y, sample_weight, groups, pos_label)
-    if isinstance(random_state, Integral):
-        seed = int(random_state)  # the one that is shown is the one that was given
-    else:
-        seed = int(check_random_state(random_state).randint(2**31 - 1))
+    rows = LabelledRows(*check_data(X, y, sample_weight, groups), pos_label)
+    X, seed = rows.X, seed_of(random_state)
     contenders = _check_contenders(contenders, X, seed)
-    scoring = _check_scoring(scoring)
+    scoring = check_scoring(scoring)
     if tuned is not None:
         added = tuned_contenders(
             X,
             tuned,
             scoring=scoring if isinstance(scoring, str) else "average_precision",
             cv=_inner_cv(cv),
-            pos_label=data.classes[data.rare],
+            pos_label=rows.classes[rows.rare],
             random_state=seed,
         )
         taken = sorted(contenders.keys() & added)
@@ -206,11 +202,9 @@ def compare(  # noqa: PLR0913 - as scikit-learn's cross_validate
         contenders |= added
     if cache_dir is not None:
         _check_cacheable(contenders, scoring)
-    folds = _folds(cv, data, seed)
-    frame = _as_frame(X)
-    texts = set(frame.columns[text_columns(frame)])
-    findings = inspect_table(frame, data.rare_rows, folds, texts)
-    protocol = Protocol(data, folds, scoring, seed)
+    folds = outer_folds(cv, rows, seed)
+    findings = findings_in(rows, folds)
+    protocol = Protocol(rows, folds, scoring, seed)
     deadline = np.inf if time_limit is None else started + time_limit
     outcome = run_all(contenders, protocol, n_jobs, cache_dir, verbose, deadline)
     for name, reason in outcome.failures.items():
@@ -242,7 +236,7 @@ def compare(  # noqa: PLR0913 - as scikit-learn's cross_validate
     if not outcome.interrupted:
         best = comparison.best_name_
         try:
-            comparison._fit_best(contenders[best], data, folds[-1])
+            comparison._fit_best(contenders[best], rows, folds[-1])
         except (Exception, KeyboardInterrupt) as error:
             # The folds are done, and may have taken hours.
             reason = str(error) or "interrupted"
@@ -714,94 +708,11 @@ class Comparison:
 # ----------------------------------------------------------------------------- checks
 
 
-def _check_data(X: Any, y: Any, sample_weight: ArrayLike | None, groups: Any) -> tuple:
-    if not hasattr(X, "iloc"):
-        X = X.to_pandas() if hasattr(X, "to_pandas") else np.asarray(X)
-    if X.ndim != 2:
-        raise ValueError(
-            f"X must be dense, with two dimensions, rows and features; got {X.ndim}."
-        )
-    _check_columns(X)
-    if isinstance(y, pd.Series):
-        y = y.to_numpy(dtype=object)
-    # Numbers and bools get a dtype of numbers and bools back from dtype object.
-    y = pd.Series(column_or_1d(y, warn=True)).infer_objects().to_numpy()
-    check_consistent_length(X, y, groups)
-    if pd.isna(y).any():
-        raise ValueError(f"y has {pd.isna(y).sum()} missing values.")
-    kind, n_classes = type_of_target(y, input_name="y"), len(np.unique(y))
-    if kind != "binary" or n_classes != 2:
-        raise ValueError(
-            f"y must have two classes; got {n_classes} values ({kind}). Compare on "
-            "y == label for the positive label."
-        )
-    if sample_weight is not None:
-        sample_weight = check_sample_weight(sample_weight, y)
-    if groups is not None:
-        groups, names = pd.factorize(column_or_1d(groups))
-        if (groups < 0).any():
-            raise ValueError(
-                f"groups has {(groups < 0).sum()} missing values: which rows belong "
-                "together must be known of all."
-            )
-        if len(names) < 2:
-            raise ValueError("All rows are of one group: there is nothing to split.")
-    return X, y, sample_weight, groups
-
-
-def _check_columns(X: Any) -> None:
-    """Raise a ValueError that names the column no contender could use."""
-    if not isinstance(X, pd.DataFrame):
-        for i in range(X.shape[1]) if X.dtype.kind == "f" else ():
-            _check_finite(f"Column {i}", X[:, i])
-        return
-    repeated = X.columns[X.columns.duplicated()]
-    if len(repeated):
-        raise ValueError(
-            f"X has columns of the same name: {', '.join(map(quoted, repeated))}."
-        )
-    categories = set(X.columns[categorical_columns(X)])
-    for name in X.columns.difference(categories, sort=False):
-        column = X[name]
-        if pd.api.types.is_datetime64_any_dtype(column):
-            continue
-        if not pd.api.types.is_numeric_dtype(column):
-            held = next(iter(column.dropna()), None)
-            raise ValueError(
-                f"Column {quoted(name)} holds neither numbers, texts, categories nor "
-                f"dates, but {column.dtype} such as {held!r}. Convert it to one of "
-                "these, or drop it."
-            )
-        values = column.to_numpy(dtype=float, na_value=np.nan)
-        _check_finite(f"Column {quoted(name)}", values)
-
-
-def _check_finite(subject: str, values: FloatArray) -> None:
-    """Refuse infinite numbers, which say too little to be guessed at.
-
-    They come from divisions by 0 or from overflow: a contender that clipped them, and
-    one that took them for missing, would be compared on different tables.
-    """
-    (rows,) = np.nonzero(np.isinf(values))
-    if len(rows):
-        raise ValueError(
-            f"{subject} holds an infinite number in row {rows[0] + 1:,}, counted from "
-            f"1: {values[rows[0]]}; infinite ones in all: {len(rows):,}. Leave it "
-            "empty if the value is not known, or put in a finite number."
-        )
-
-
 def _pooled(n_rows: int, folds: list[Fold], results: dict) -> FloatArray:
     """Mean out-of-fold probability of each row, NaN where there is none."""
     numbers = sorted(results)
     probabilities = [results[number][1][:, None] for number in numbers]
     return pool(n_rows, [folds[number] for number in numbers], probabilities)[:, 0]
-
-
-def _as_frame(X: Any) -> pd.DataFrame:
-    if isinstance(X, pd.DataFrame):
-        return X.rename(columns=str)
-    return pd.DataFrame(X, columns=[f"x{i}" for i in range(X.shape[1])])
 
 
 def _check_contenders(contenders: Any, X: Any, seed: int) -> dict[str, Estimator]:
@@ -861,46 +772,6 @@ def _check_cacheable(contenders: dict[str, Estimator], scoring: Any) -> None:
         raise ValueError(
             f"cache_dir needs contenders and scoring that can be pickled: {error}"
         ) from error
-
-
-def _check_scoring(scoring: Any) -> str | Callable:
-    known = {*COLUMNS, *get_scorer_names()}
-    if not callable(scoring) and scoring not in known:
-        raise ValueError(
-            f"scoring must be a measure of the table ({', '.join(COLUMNS)}), the name "
-            f"of a scikit-learn scorer or a callable; got {scoring!r}."
-        )
-    return scoring
-
-
-def _folds(cv: Any, data: LabelledRows, seed: int) -> list[Fold]:
-    cv = 5 if cv is None else cv
-    if isinstance(cv, str | bool | float) or (isinstance(cv, Integral) and cv < 2):
-        raise ValueError(
-            "cv must be an int from 2 on, a splitter or (train, test) pairs; got "
-            f"{cv!r}."
-        )
-    weight = np.ones(len(data.y)) if data.sample_weight is None else data.sample_weight
-    n_rare = int(data.rare_rows[weight > 0].sum())
-    if n_rare < 2:
-        raise ValueError(
-            f"There is one row of the rare class, {data.classes[data.rare]}, or none: "
-            "too few to train on some and test on others."
-        )
-    try:
-        folds = make_folds(cv, data.X, data.rare_rows, weight, data.groups, seed)
-    except NothingHeldOut as reason:
-        raise ValueError(f"cv={cv!r} cannot split these rows: {reason}.") from reason
-    for number, (train, test) in enumerate(folds):
-        for part, rows in (("train on", train), ("test", test)):
-            n_rare = int(data.rare_rows[rows].sum())
-            if n_rare == 0 or n_rare == len(rows):
-                raise ValueError(
-                    f"Fold {number} has {len(rows)} rows to {part}, {n_rare} of the "
-                    f"rare class: each part needs rows of both classes. There are "
-                    f"{data.rare_rows.sum()} rare rows in all; use another cv."
-                )
-    return folds
 
 
 def _ordinal(number: int) -> str:

@@ -23,7 +23,7 @@ from sklearn.utils.validation import check_is_fitted
 from ._features.categories import categorical_columns, one_hot
 from ._features.text import FittedTexts, TextEncoder, text_columns
 from ._sklearn_compat import effective_n_threads, safe_indexing
-from ._tuning import TunedTrees
+from ._tuned_trees import TunedTrees
 from ._typing import ArrayLike, Estimator, FloatArray, Label, Table
 from .classifier import AdaptiveHybridClassifier
 

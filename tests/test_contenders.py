@@ -15,7 +15,7 @@ from sklearn.model_selection import cross_val_predict
 
 from skadaptive import compare
 from skadaptive._saving.model_files import ModelFacts, load_model, save_model
-from skadaptive._tuning import _SPACES
+from skadaptive._tuned_trees import _SPACES
 from skadaptive.contenders import (
     CatBoost,
     default_contenders,

@@ -95,7 +95,7 @@ class Outcome:
     Attributes
     ----------
     results : dict of dict
-        Results of ``_run_fold`` by contender and number of the fold.
+        Results of ``run_fold`` by contender and number of the fold.
     failures : dict of str
         Reason of each contender's first failure.
     messages : dict of list of str
@@ -133,16 +133,16 @@ def run_all(
     -------
     Outcome
     """
-    run, key = _run_fold, None
+    run, key = run_fold, None
     if cache_dir is not None:
         memory = joblib.Memory(cache_dir, verbose=0)
         # The key stands for the protocol, and is computed once instead of in each task.
-        run, key = memory.cache(_run_fold, ignore=["protocol"]), protocol.key
+        run, key = memory.cache(run_fold, ignore=["protocol"]), protocol.key
     n_folds = len(protocol.folds)
     outcome = Outcome()
     # With a deadline, joblib takes a task only when a process is free for it.
     ahead = "2 * n_jobs" if deadline == np.inf else "n_jobs"
-    with _progress_bar(len(contenders) * n_folds, verbose) as show:
+    with progress_bar(len(contenders) * n_folds, verbose) as show:
 
         def tasks():
             for name, model in contenders.items():
@@ -183,7 +183,7 @@ def _attempt(run, name, model, protocol, fold, key):
     return name, fold, result, warned, None
 
 
-def _run_fold(model, protocol, fold, key):
+def run_fold(model, protocol, fold, key):
     """Measures and probabilities of one contender on one fold, and its warnings."""
     data, (train, test) = protocol.data, protocol.folds[fold]
     with collected_warnings() as messages:
@@ -259,7 +259,7 @@ def fit_and_tune(model, data, rows, seed):
     threshold : float
         Probability of the rare class above which a row is predicted rare.
     """
-    fitted = _fit_on(model, data, rows)
+    fitted = fit_on(model, data, rows)
     last = fitted[-1] if isinstance(fitted, Pipeline) else fitted
     y = data.rare_rows[rows]
     weight = np.ones(len(rows)) if data.sample_weight is None else data.weights(rows)
@@ -284,7 +284,7 @@ def fit_and_tune(model, data, rows, seed):
             )
             test = rows[:0]
         if y[test].any() and not y[test].all():
-            first = _fit_on(_without_search(model, fitted), data, rows[train])
+            first = fit_on(_without_search(model, fitted), data, rows[train])
             proba = _probability(first, safe_indexing(data.X, rows[test]), data)
             threshold = _best_threshold(y[test], proba, weight[test])
     threshold = 0.5 if threshold is None else threshold
@@ -324,7 +324,8 @@ def _best_threshold(y, proba, weight):
     return tune_threshold(f1, y, proba, weight)
 
 
-def _fit_on(model, data, rows):
+def fit_on(model, data, rows):
+    """Fit a copy of a contender to some rows, with their weights and groups."""
     parameters = {}
     last = model.steps[-1] if isinstance(model, Pipeline) else (None, model)
     prefix = "" if last[0] is None else f"{last[0]}__"
@@ -344,7 +345,7 @@ def _probability(fitted, X, data):
 
 
 @contextlib.contextmanager
-def _progress_bar(total, verbose):
+def progress_bar(total, verbose):
     """Show a progress bar with the time left.
 
     It yields a function of what has begun, as text, and of how much is done.

@@ -62,7 +62,7 @@ TRUSTED = _OURS | {
     "numpy.dtype",
     "skadaptive._features.text.TextEncoder",
     "skadaptive._features.text.text_columns",
-    "skadaptive._tuning.TunedTrees",
+    "skadaptive._tuned_trees.TunedTrees",
     "skadaptive.contenders.CatBoost",
     "skadaptive.contenders.XGBoost",
     "skadaptive.contenders._category_columns",

@@ -9,7 +9,7 @@ from sklearn.metrics import average_precision_score, brier_score_loss
 from sklearn.model_selection import StratifiedKFold, TimeSeriesSplit, cross_val_score
 
 from skadaptive import compare, contenders
-from skadaptive._tuning import _SPACES, TunedTrees
+from skadaptive._tuned_trees import _SPACES, TunedTrees
 from skadaptive.contenders import XGBoost, tuned_contenders
 
 TUNED = "histogram boosting (tuned)"
