@@ -3,7 +3,7 @@
 See :class:`skadaptive.AdaptiveHybridClassifier`.
 """
 
-from . import adaptation, contenders, datasets, drift, thresholds
+from . import adaptation, contenders, datasets, drift, thresholds, tuning
 from ._saving.other_models import trusted_types
 from ._version import __version__
 from .classifier import AdaptiveHybridClassifier
@@ -42,4 +42,5 @@ __all__ = [
     "thresholds",
     "to_onnx",
     "trusted_types",
+    "tuning",
 ]

@@ -7,20 +7,30 @@ import warnings
 from collections.abc import Sequence
 from typing import TextIO
 
-from ._command import compare, evaluate, export, info, monitor, predict, serve
+from ._command import (
+    compare,
+    evaluate,
+    export,
+    info,
+    monitor,
+    predict,
+    serve,
+    tune,
+)
 from ._command.outputs import INTERRUPTED, MISTAKE, print_note
 from ._version import __version__
 
 __all__ = ["main"]
 
 # In the order of the help.
-_SUBCOMMANDS = (compare, predict, evaluate, monitor, info, export, serve)
+_SUBCOMMANDS = (compare, tune, predict, evaluate, monitor, info, export, serve)
 
 _EXAMPLES = """\
 examples:
   skadaptive compare                                 (on built-in data)
   skadaptive compare customers.csv --target churned --report report.html
   skadaptive compare customers.csv --target churned --save churn.model
+  skadaptive tune customers.csv --target churned --trials 50
   skadaptive predict churn.model new.csv --out scores.csv
   skadaptive predict churn.model new.csv --costs 1 20
   skadaptive predict churn.model new.csv --explain 3

@@ -43,6 +43,7 @@ LATE = {
     "matplotlib",
     "onnx",
     "onnxruntime",
+    "optuna",
     "prometheus_client",
     "rich",
     "skl2onnx",

@@ -69,6 +69,58 @@ def add_date_format(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_training_columns(parser: argparse.ArgumentParser) -> None:
+    """What the columns of a table of training rows are."""
+    parser.add_argument("--target", metavar="COLUMN", help="column to predict")
+    parser.add_argument(
+        "--positive",
+        metavar="VALUE",
+        help="value of the rare class; default: of two values the second in sorted "
+        "order, unless the first has less than half its weight; of more values the "
+        "one with the least weight",
+    )
+    add_columns(parser)
+    parser.add_argument(
+        "--group",
+        metavar="COLUMN",
+        help="keep rows with the same value in the same fold",
+    )
+    parser.add_argument(
+        "--time", metavar="COLUMN", help="train on earlier rows, test on later ones"
+    )
+    parser.add_argument(
+        "--id", metavar="COLUMN", help="column that names the rows, which is no feature"
+    )
+
+
+def add_folds(parser: argparse.ArgumentParser) -> None:
+    """Number of folds of a cross-validation."""
+    parser.add_argument(
+        "--folds",
+        type=int,
+        default=5,
+        metavar="N",
+        help="number of folds; default: %(default)s",
+    )
+
+
+def add_no_reference(parser: argparse.ArgumentParser) -> None:
+    """Whether rows of the table are saved with a model."""
+    parser.add_argument(
+        "--no-reference",
+        action="store_true",
+        help="save no rows of the table with the model; predict --explain needs them",
+    )
+
+
+def check_training_options(options: argparse.Namespace) -> None:
+    """Refuse numbers of folds that are none, and options that do nothing."""
+    if options.no_reference and not options.save:
+        raise ValueError("--no-reference needs --save FILE: nothing is saved without.")
+    if options.folds < 2:
+        raise ValueError(f"--folds must be 2 or more; got {options.folds}.")
+
+
 def add_columns(parser: argparse.ArgumentParser) -> None:
     """Columns that are no features."""
     parser.add_argument("--weight", metavar="COLUMN", help="column of sample weights")
@@ -110,6 +162,11 @@ def add_decision(parser: argparse.ArgumentParser) -> None:
 def add_results(parser: argparse.ArgumentParser) -> None:
     """What a measurement writes and prints, and its seed."""
     parser.add_argument("--report", metavar="FILE.html", help="write an HTML report")
+    add_seed_and_json(parser)
+
+
+def add_seed_and_json(parser: argparse.ArgumentParser) -> None:
+    """The seed of a measurement, and whether JSON is printed."""
     parser.add_argument(
         "--seed",
         type=int,

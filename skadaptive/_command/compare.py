@@ -6,23 +6,24 @@ from typing import Any
 
 from sklearn.model_selection import TimeSeriesSplit
 
-from .._assessment.response import without_seen_rows
-from .._io.json_values import json_values
 from .._packages import require
 from .._report.pages import comparison_report
 from .._report.source import Source, describe_columns
-from .._saving.model_files import ModelFacts, save_model
-from .._saving.reference import (
-    OutOfFold,
-    background_rows,
-    reference_distributions,
-    without_texts,
-)
 from ..comparison import Comparison, compare
-from .arguments import FILE_HELP, Subcommands, add_columns, add_reading, add_results
+from .arguments import (
+    FILE_HELP,
+    Subcommands,
+    add_folds,
+    add_no_reference,
+    add_reading,
+    add_results,
+    add_training_columns,
+    check_training_options,
+)
 from .backend import import_tensorflow
 from .inputs import print_positive, read_training_table
 from .outputs import INTERRUPTED, check_outputs, print_json, print_note, print_written
+from .saving import save_trained
 
 
 def add_to(commands: Subcommands) -> None:
@@ -34,26 +35,7 @@ def add_to(commands: Subcommands) -> None:
     parser.add_argument(
         "file", nargs="?", metavar="FILE", help=f"{FILE_HELP}; default: built-in data"
     )
-    parser.add_argument("--target", metavar="COLUMN", help="column to predict")
-    parser.add_argument(
-        "--positive",
-        metavar="VALUE",
-        help="value of the rare class; default: of two values the second in sorted "
-        "order, unless the first has less than half its weight; of more values the "
-        "one with the least weight",
-    )
-    add_columns(parser)
-    parser.add_argument(
-        "--group",
-        metavar="COLUMN",
-        help="keep rows with the same value in the same fold",
-    )
-    parser.add_argument(
-        "--time", metavar="COLUMN", help="train on earlier rows, test on later ones"
-    )
-    parser.add_argument(
-        "--id", metavar="COLUMN", help="column that names the rows, which is no feature"
-    )
+    add_training_columns(parser)
     add_reading(parser)
     parser.add_argument(
         "--scoring",
@@ -61,13 +43,7 @@ def add_to(commands: Subcommands) -> None:
         metavar="NAME",
         help="measure or scikit-learn scorer to rank by; default: %(default)s",
     )
-    parser.add_argument(
-        "--folds",
-        type=int,
-        default=5,
-        metavar="N",
-        help="number of folds; default: %(default)s",
-    )
+    add_folds(parser)
     parser.add_argument(
         "--quick", action="store_true", help="compare only seven quick classifiers"
     )
@@ -89,11 +65,7 @@ def add_to(commands: Subcommands) -> None:
     parser.add_argument(
         "--save", metavar="FILE", help="save the best one, fitted on all rows"
     )
-    parser.add_argument(
-        "--no-reference",
-        action="store_true",
-        help="save no rows of the table with the model; predict --explain needs them",
-    )
+    add_no_reference(parser)
     parser.add_argument(
         "--cache", metavar="DIR", help="save finished folds, to resume from them"
     )
@@ -119,10 +91,7 @@ def _run(options: argparse.Namespace) -> int:
         require("jinja2", "matplotlib", purpose="A report")
     if options.save:
         require("skops", purpose="--save")
-    if options.no_reference and not options.save:
-        raise ValueError("--no-reference needs --save FILE: nothing is saved without.")
-    if options.folds < 2:
-        raise ValueError(f"--folds must be 2 or more; got {options.folds}.")
+    check_training_options(options)
     if options.time_limit is not None and not options.time_limit > 0:
         raise ValueError(
             "--time-limit must be a positive number of seconds; got "
@@ -166,28 +135,9 @@ def _run(options: argparse.Namespace) -> int:
         page = comparison_report(comparison, options.report, source=source)
         written["report"] = str(page)
     if options.save and not unfinished:
-        facts = ModelFacts(
-            name=comparison.best_name_,
-            target=str(table.target.y.name),
-            positive=json_values(table.target.positive),
-            others_together=table.target.others_together,
-            unused_columns=list(table.left_out),
-            id_column=options.id,
+        save_trained(
+            options, table, comparison.best_, comparison, comparison.best_name_
         )
-        out_of_fold = OutOfFold.of_best(comparison)
-        background = None
-        if not options.no_reference:
-            background = background_rows(table.X, table.sample_weight, options.seed)
-        with without_seen_rows(comparison.best_) as model:
-            save_model(
-                options.save,
-                model,
-                without_texts(table.formats, table.X),
-                facts,
-                background=background,
-                out_of_fold=out_of_fold,
-                reference=reference_distributions(table.X, out_of_fold),
-            )
         written["model"] = options.save
     if options.json:
         values = _comparison_values(comparison)

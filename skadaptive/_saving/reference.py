@@ -39,9 +39,9 @@ class OutOfFold:
     sample_weight: FloatArray | None = None
 
     @classmethod
-    def of_best(cls, comparison: Any) -> "OutOfFold":
+    def of_contender(cls, comparison: Any, name: str) -> "OutOfFold":
         """The rows of a :class:`skadaptive.comparison.Comparison` that were tested."""
-        probability = comparison.out_of_fold_[comparison.best_name_].to_numpy()
+        probability = comparison.out_of_fold_[name].to_numpy()
         tested = np.isfinite(probability)
         weight = comparison.sample_weight_
         return cls(
