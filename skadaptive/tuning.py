@@ -258,8 +258,8 @@ class Tuning:
         Of the corrected resampled t-test of no difference; see
         :class:`skadaptive.comparison.Comparison`.
     verdict_ : {"helped", "could be luck", "did not help"}
-        "helped": the tuned parameters are ahead with p below .05. "did not help": they
-        are not ahead, in the digits that are shown.
+        "did not help": the tuned parameters are not ahead, in the digits that are
+        shown. "helped": they are ahead with p below .05.
     best_ : estimator
         The classifier with the parameters that were kept, fitted on all rows; in a
         pipeline if the table has dates or free texts.
@@ -342,8 +342,7 @@ class Tuning:
         self.difference_ = float(sign * gain["nested"])
         self._naive_gain = float(sign * gain["naive"])
         self.p_value_ = float(test["p_value"])
-        shown = self.scores_["nested"].map(f"{{:.{self._decimals}f}}".format)
-        if self.difference_ <= 0 or shown[TUNED] == shown[DEFAULT]:
+        if round(self.difference_, self._decimals) <= 0:
             self.verdict_ = "did not help"
         elif self.p_value_ < 0.05:
             self.verdict_ = "helped"
@@ -379,9 +378,9 @@ class Tuning:
             kept = f"the tuned parameters, from a study on all rows: {values}"
             if not values:
                 kept = "the default parameters, the best of a study on all rows"
+        promised = signed(self._naive_gain, decimals)
         lines = [
-            f"{verdict} Their own trials promised "
-            f"{signed(self._naive_gain, decimals)}.",
+            f"{verdict} The trials that chose the parameters promised {promised}.",
             f"Kept: {kept}.",
         ]
         n_pruned = int(self.folds_["n_pruned"].sum())

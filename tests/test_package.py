@@ -50,6 +50,7 @@ def test_lower_bounds_are_those_that_are_tested():
 
 
 PAGES = ["README.md", "docs/explanations.md", "docs/export.md", "docs/pitfalls.md"]
+PAGES += ["docs/tuning.md"]
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -59,6 +60,8 @@ def test_code_in_the_pages_runs(page):
     if "skl2onnx" in text:
         pytest.importorskip("skl2onnx")
         pytest.importorskip("onnxruntime")
+    if "import optuna" in text:
+        pytest.importorskip("optuna")
     blocks = re.findall(
         r"```python\n(.*?)```\n(?:\n```text\n(.*?)```\n)?", text, re.DOTALL
     )

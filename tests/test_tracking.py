@@ -278,24 +278,6 @@ def test_trusted_types_are_enough_and_none_is_too_much(binary, quick):
 # --------------------------------------------------------------------------- the page
 
 
-def run_page(blocks, folder, checks=""):
-    """Run blocks of the page in one process, and checks after them."""
-    variables = os.environ | {"PYTHONPATH": str(ROOT), "KERAS_BACKEND": "jax"}
-    variables["MLFLOW_TRACKING_URI"] = f"sqlite:///{folder}/mlflow.db"
-    done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", "\n".join([*blocks, checks])],
-        cwd=folder,
-        env=variables,
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
-
-
-BLOCKS = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
-TRACKER = re.compile("^(import mlflow|from tensorboard)", re.MULTILINE)
-
 TRACKED = """
 assert (loaded.predict_proba(X) == classifier.predict_proba(X)).all()
 client = mlflow.MlflowClient()
@@ -317,18 +299,21 @@ assert abs(values - pd.Series(classifier.history_["score"])).max() < 1e-6
 
 
 @needs_callbacks
-def test_the_page_runs_without_trackers(tmp_path):
-    pytest.importorskip("rich")
-    pytest.importorskip("jax")
-    blocks = [block for block in BLOCKS if not TRACKER.search(block)]
-    assert len(blocks) == len(BLOCKS) - 2
-    assert "AdaptiveHybridClassifier - fit" in run_page(blocks, tmp_path)
-
-
-@needs_callbacks
 @pytest.mark.extras
-def test_mlflow_and_tensorboard(tmp_path):
+def test_the_page_runs(tmp_path):
     """Every epoch is logged, and the model that is loaded predicts the same."""
     pytest.importorskip("mlflow")
     pytest.importorskip("tensorboard")
-    run_page(BLOCKS, tmp_path, TRACKED)
+    blocks = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
+    assert len(blocks) == 5
+    variables = os.environ | {"PYTHONPATH": str(ROOT)}
+    variables["MLFLOW_TRACKING_URI"] = f"sqlite:///{tmp_path}/mlflow.db"
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", "\n".join([*blocks, TRACKED])],
+        cwd=tmp_path,
+        env=variables,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "AdaptiveHybridClassifier - fit" in done.stdout
