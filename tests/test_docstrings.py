@@ -60,6 +60,7 @@ RESULTS = {
     "skadaptive.explanation.Contributions",
     "skadaptive.monitoring.Monitoring",
     "skadaptive.explanation.Explanation",
+    "skadaptive.tuning.Tuning",
 }
 
 
