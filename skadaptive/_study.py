@@ -266,7 +266,7 @@ def open_storage(storage: Any) -> Any:
         with _quiet(optuna):
             return optuna.storages.get_storage(storage)
     except Exception as error:  # SQLAlchemy's errors have no base that is of Python
-        reason = str(error).splitlines()[0]
+        reason = str(error).splitlines()[0].rstrip(".")
         raise ValueError(
             f"The storage {storage} cannot be opened: {reason}. Name the URL of a "
             "database, such as sqlite:///tuning.db for a file in this folder."

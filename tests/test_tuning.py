@@ -220,6 +220,9 @@ def test_a_killed_process_leaves_no_trial_behind(binary, optuna):
         study.ask({n: study.trials[0].distributions[n] for n in tuning._SPACE})
     found = run(binary, storage=storage, n_trials=3)
     pd.testing.assert_frame_equal(found.folds_, run(binary, n_trials=3).folds_)
+    for kept in trials_of(storage, optuna).values():
+        states = [state for _, _, state, _ in kept]
+        assert states == ["COMPLETE", "COMPLETE", "FAIL", "COMPLETE"]
 
 
 @needs_pruning
@@ -231,6 +234,7 @@ def test_trials_are_pruned_by_the_scores_of_their_epochs(binary, optuna, monkeyp
     kept = [trial for study in trials_of(storage, optuna).values() for trial in study]
     pruned = [trial for trial in kept if trial[2] == "PRUNED"]
     assert found.folds_["n_pruned"].sum() == len(pruned) > 0
+    assert min(len(epochs) for *_, epochs in pruned) < N_EPOCHS
     for _, value, state, epochs in kept:
         assert list(epochs) == list(range(1, len(epochs) + 1))
         assert len(epochs) == N_EPOCHS or state == "PRUNED"
