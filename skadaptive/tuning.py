@@ -374,7 +374,12 @@ class Tuning:
         }[self.verdict_]
         kept = "the default parameters, which nothing was fitted to"
         if self.best_name_ == TUNED:
-            values = ", ".join(f"{n}={v!r}" for n, v in self.best_params_.items())
+            values = ", ".join(
+                f"{name}={value:.4g}"
+                if isinstance(value, float)
+                else f"{name}={value!r}"
+                for name, value in self.best_params_.items()
+            )
             kept = f"the tuned parameters, from a study on all rows: {values}"
             if not values:
                 kept = "the default parameters, the best of a study on all rows"

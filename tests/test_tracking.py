@@ -249,7 +249,7 @@ def fitted_classifiers(quick, X, y):
     yield quick(calibration="isotonic").fit(frame, y), frame
     yield quick(warm_start=True).fit(X, np.where(y, "a", "b")), X
     yield quick().partial_fit(X, several, classes=[0, 1, 2]), X
-    wide = sp.random_array((len(y), 2100), density=0.01, format="csr", rng=0)
+    wide = sp.random(len(y), 2100, density=0.01, format="csr", random_state=0)
     yield quick(adaptation="threshold").fit(wide, y), wide
     for criterion in (
         thresholds.f1,
