@@ -112,7 +112,7 @@ def train(name, path, n_rows):
     comparison = compare(
         X, y, contenders={name: contender(name, X)}, random_state=0, verbose=0
     )
-    known = OutOfFold.of_best(comparison)
+    known = OutOfFold.of_contender(comparison, comparison.best_name_)
     formats = {
         column: infer_column(X[column], column, ReadingOptions(), Notes())[1]
         for column in X

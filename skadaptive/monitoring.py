@@ -211,7 +211,7 @@ def _saved(model: Any) -> SavedModel:
             "all rows. Run it again."
         )
     X = _as_frame(model._data.X)
-    out_of_fold = OutOfFold.of_best(model)
+    out_of_fold = OutOfFold.of_contender(model, model.best_name_)
     return SavedModel(
         model.best_,
         {str(name): ColumnFormat("number") for name in X},

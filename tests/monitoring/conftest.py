@@ -40,7 +40,7 @@ def model_file(compared, tmp_path_factory):
     """What ``compare --save`` writes."""
     path = tmp_path_factory.mktemp("monitoring") / "later.model"
     X = compared._data.X
-    known = OutOfFold.of_best(compared)
+    known = OutOfFold.of_contender(compared, compared.best_name_)
     formats = {
         name: infer_column(X[name], name, ReadingOptions(), Notes())[1] for name in X
     }
