@@ -112,6 +112,11 @@ class Notes:
         for kind, details in other._lines.items():
             self._lines.setdefault(kind, []).extend(details)
 
+    def extend_with_new(self, other: "Notes") -> None:
+        """Add the kinds of guesses that are not among these yet."""
+        for kind, details in other._lines.items():
+            self._lines.setdefault(kind, details)
+
     def lines(self) -> list[str]:
         """Sentences; of many columns the first are named, and the others counted."""
         found = []
@@ -543,8 +548,28 @@ def _check_dates(
 # -------------------------------------------------------------------- known formats
 
 
+@dataclass(frozen=True)
+class ColumnPart:
+    """What is known of a column of which only some rows are at hand.
+
+    Attributes
+    ----------
+    first_row : int
+        Rows of the column before these.
+    ends_in_zeros : bool
+        Whether :func:`ends_in_zeros` is true of the whole column.
+    """
+
+    first_row: int
+    ends_in_zeros: bool = False
+
+
 def convert_column(
-    column: pd.Series, name: str, known: ColumnFormat, notes: Notes
+    column: pd.Series,
+    name: str,
+    known: ColumnFormat,
+    notes: Notes,
+    part: ColumnPart | None = None,
 ) -> pd.Series:
     """A column of new rows, read as that of the training was.
 
@@ -556,6 +581,9 @@ def convert_column(
     known : ColumnFormat
         Of the training.
     notes : Notes
+    part : ColumnPart, default=None
+        If these are not all rows. No other format than the known one is accepted then:
+        only all rows together leave no doubt of it.
 
     Returns
     -------
@@ -567,17 +595,20 @@ def convert_column(
         If a value is neither in the known format nor in another one that leaves no
         doubt; names the row.
     """
+    first_row = part.first_row if part else 0
     if isinstance(column.dtype, pd.CategoricalDtype):
         column = plain_types(column.astype(object), name)
     column = _without_missing(column, known)
     if not column.notna().any():
         return _all_missing(column, known.kind)
     if known.kind == "category":
-        texts = _as_levels(_texts_of(column), known.levels)
+        texts = _texts_of(column)
+        zeros = part.ends_in_zeros if part else _all_end_in_zeros(texts)
+        texts = _as_levels(texts, known.levels, zeros)
         _note_new_levels(texts, name, known, notes)
         return texts
     if known.kind == "date":
-        return _known_dates(column, name, known, notes)
+        return _known_dates(column, name, known, notes, part)
     if not is_text(column):
         if is_datetime64_any_dtype(column):
             raise ValueError(
@@ -597,13 +628,15 @@ def convert_column(
         return _all_missing(column, known.kind)
     number_format = known.number
     if not number_format.matches(rest).all():
-        found = numbers.find_numbers(rest, kept.counts, NumberMarks())
+        found = None if part else numbers.find_numbers(rest, kept.counts, NumberMarks())
         if found is None or not found.is_number.all() or found.ambiguous:
             matched = number_format.matches(rest).to_numpy(dtype=bool)
             row, text = kept.first_row(~matched)
+            written = number_format.describe() if part else ""
+            held = f"numbers in training{written and f' ({written})'}"
             raise ValueError(
-                f"Column {name} held numbers in training, and {quoted(text)} in row "
-                f"{row:,} is none. Correct it, or leave the cell empty."
+                f"Column {name} held {held}, and {quoted(text)} in row "
+                f"{row + first_row:,} is none. Correct it, or leave the cell empty."
             )
         number_format = found.format
         notes.add(
@@ -636,12 +669,23 @@ def _without_missing(column: pd.Series, known: ColumnFormat) -> pd.Series:
     return column
 
 
-def _as_levels(texts: pd.Series, levels: tuple[str, ...]) -> pd.Series:
+def ends_in_zeros(column: pd.Series, known: ColumnFormat) -> bool:
+    """Whether all values of a category are written as ``7.0``, without exception."""
+    return _all_end_in_zeros(_texts_of(_without_missing(column, known)))
+
+
+def _all_end_in_zeros(texts: pd.Series) -> bool:
+    return all(re.fullmatch(r"-?\d+\.0+", text) for text in texts.dropna().unique())
+
+
+def _as_levels(
+    texts: pd.Series, levels: tuple[str, ...], all_end_in_zeros: bool
+) -> pd.Series:
     """Texts as the training has written them, where both are the same number."""
     by_number = {_without_zeros(level): level for level in levels}
     unseen = [text for text in texts.dropna().unique() if text not in set(levels)]
     known = {text: by_number.get(_without_zeros(text), text) for text in unseen}
-    if not levels and all(re.fullmatch(r"-?\d+\.0+", text) for text in unseen):
+    if not levels and all_end_in_zeros:
         known = {text: _without_zeros(text) for text in unseen}
     return texts.replace(known) if known else texts
 
@@ -686,7 +730,11 @@ def _texts_of(column: pd.Series) -> pd.Series:
 
 
 def _known_dates(
-    column: pd.Series, name: str, known: ColumnFormat, notes: Notes
+    column: pd.Series,
+    name: str,
+    known: ColumnFormat,
+    notes: Notes,
+    part: ColumnPart | None,
 ) -> pd.Series:
     if is_datetime64_any_dtype(column):
         return column
@@ -703,10 +751,11 @@ def _known_dates(
         return _all_missing(column, "date")
     found = dates.parse_dates(rest, known.date_format or dates.ISO)
     if not (found.is_date.all() and _are_of_these_days(found)):
-        other = _dates_otherwise(rest, known.date_format)
+        other = None if part else _dates_otherwise(rest, known.date_format)
         if other is None:
             wrong = ~found.is_date if not found.is_date.all() else found.is_date
             row, text = kept.first_row(wrong)
+            row += part.first_row if part else 0
             raise ValueError(
                 f"Column {name} held dates in training ({known.date_format or 'ISO'}),"
                 f" and {quoted(text)} in row {row:,} is none. Correct it, or leave the "

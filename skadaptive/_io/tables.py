@@ -6,7 +6,8 @@ import lzma
 import re
 import zipfile
 import zlib
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -180,32 +181,12 @@ def _read(
     """Read a table, of a file if there is no container yet."""
     known, as_written = columns.known, columns.as_written
     notes = Notes()
-    try:
+    with reading(path):
         container = container or find_container(path)
         if container.kind == "text":
             frame = _read_text(container, options, columns, notes)
         else:
             frame = _read_typed(container, options, columns, notes)
-    except ImportError:
-        packages = {"parquet": "pyarrow", "feather": "pyarrow"}
-        require(
-            packages.get(find_container(path).kind, "python_calamine"),
-            purpose=f"Reading {path}",
-        )
-        raise
-    except (UnicodeError, LookupError) as error:
-        raise ValueError(
-            f"{path} cannot be read as a table: {_reason(error)}. Name its encoding: "
-            "--encoding NAME"
-        ) from error
-    except zipfile.BadZipFile as error:
-        raise ValueError(f"{path} cannot be read as a table: {error}.") from error
-    except _BROKEN as error:
-        if str(error).startswith(str(path)):
-            raise
-        raise ValueError(
-            f"{path} cannot be read as a table: {_reason(error)}."
-        ) from error
     frame, unused = _without_empty_names(frame, notes)
     if frame.empty or (frame.shape[1] < 2 and not known):
         n_rows, n_columns = frame.shape
@@ -230,6 +211,41 @@ def _read(
         if column is not frame[name]:
             frame[name] = column
     return TableFile(path, frame, formats, unused, notes.lines())
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Say of which file it was that a block could not read it, and why.
+
+    Raises
+    ------
+    ImportError
+        If a package that reads such files is missing.
+    ValueError
+        If the file is broken, or is not a table.
+    """
+    try:
+        yield
+    except ImportError:
+        packages = {"parquet": "pyarrow", "feather": "pyarrow"}
+        require(
+            packages.get(find_container(path).kind, "python_calamine"),
+            purpose=f"Reading {path}",
+        )
+        raise
+    except (UnicodeError, LookupError) as error:
+        raise ValueError(
+            f"{path} cannot be read as a table: {_reason(error)}. Name its encoding: "
+            "--encoding NAME"
+        ) from error
+    except zipfile.BadZipFile as error:
+        raise ValueError(f"{path} cannot be read as a table: {error}.") from error
+    except _BROKEN as error:
+        if str(error).startswith(str(path)):
+            raise
+        raise ValueError(
+            f"{path} cannot be read as a table: {_reason(error)}."
+        ) from error
 
 
 def _reason(error: Exception) -> str:

@@ -46,6 +46,8 @@ _ENCODINGS = [
 _MORE_COHERENT = 0.2
 # Records that the column names are looked for in.
 _N_TITLES = 30
+#: Rows at the end that may stand below the table.
+N_BELOW = 10
 # So many distinct texts tell the encoding.
 _N_CELLS = 2000
 _BYTE_ORDER_MARKS = (
@@ -392,17 +394,8 @@ def read_text(
     """
     wanted = layout.field_names if columns is None else columns
     as_texts = {n for n in wanted if n in text_columns | {*layout.surplus}}
-    options = {
-        "sep": layout.separator,
-        "quotechar": layout.quote,
-        "encoding": layout.encoding,
-        "header": None,
-        "names": layout.field_names,
-        "skiprows": layout.skipped_lines,
+    options = _options(layout) | {
         "nrows": n_rows,
-        "compression": None,  # which the content has told, not the name
-        # Without need it is slow; blanks before unquoted values are dealt with later.
-        "skipinitialspace": layout.blanks_before_quotes,
         "keep_default_na": not keep_missing_words,
         "na_values": [""] if keep_missing_words else None,
     }
@@ -421,12 +414,71 @@ def read_text(
         with _source(container, layout) as source:
             texts = pd.read_csv(source, usecols=mixed, dtype=str, **options)
         frame[mixed] = texts[mixed]
+    _check_width(frame, layout)
+    return frame
+
+
+def text_chunks(
+    container: Container,
+    layout: TextLayout,
+    dtypes: dict[str, Any],
+    as_written: str | None,
+    n_rows: int,
+) -> Iterator[pd.DataFrame]:
+    """Read the rows of a text, some at a time.
+
+    Parameters
+    ----------
+    container : Container
+    layout : TextLayout
+    dtypes : dict of str to dtype
+        Of columns; pandas finds those of the others anew in each chunk.
+    as_written : str or None
+        A column in which "NA", "None" and so on are texts, not missing values.
+    n_rows : int
+        Of a chunk; the last one may have fewer.
+
+    Yields
+    ------
+    DataFrame of shape (n_rows, n_columns)
+        Its index goes on from chunk to chunk.
+    """
+    options = _options(layout) | {"chunksize": n_rows, "low_memory": False}
+    if as_written is not None:
+        missing = dict.fromkeys(layout.field_names, sorted(PANDAS_MISSING))
+        options["na_values"] = missing | {as_written: [""]}
+        options["keep_default_na"] = False
+    dtypes = dtypes | dict.fromkeys(layout.surplus, str)
+    with (
+        _source(container, layout) as source,
+        pd.read_csv(source, dtype=dtypes, **options) as chunks,
+    ):
+        for frame in chunks:
+            _check_width(frame, layout)
+            yield frame
+
+
+def _options(layout: TextLayout) -> dict[str, Any]:
+    """How pandas has to read a text."""
+    return {
+        "sep": layout.separator,
+        "quotechar": layout.quote,
+        "encoding": layout.encoding,
+        "header": None,
+        "names": layout.field_names,
+        "skiprows": layout.skipped_lines,
+        "compression": None,  # which the content has told, not the name
+        # Without need it is slow; blanks before unquoted values are dealt with later.
+        "skipinitialspace": layout.blanks_before_quotes,
+    }
+
+
+def _check_width(frame: pd.DataFrame, layout: TextLayout) -> None:
     if not isinstance(frame.index, pd.RangeIndex):
         raise ValueError(
             f"its first row has more fields than there are columns "
             f"({len(layout.field_names)})"
         )
-    return frame
 
 
 @contextmanager
@@ -453,22 +505,7 @@ def whole_rows(
     changed : bool
         Whether rows were left out, after which columns may hold numbers alone.
     """
-    for name in layout.surplus:
-        extra = frame[name]
-        if name != _ROW_NAMES and extra.notna().any():
-            row = int(np.flatnonzero(extra.notna())[0])
-            raise ValueError(
-                f"row {row + 1} has more fields than there are column names, the last "
-                f"one {quoted(extra.iloc[row])}"
-            )
-    frame = frame.drop(columns=layout.surplus)
-    if layout.separator == _BLANKS and frame.iloc[:, -1].isna().any():
-        row = int(np.flatnonzero(frame.iloc[:, -1].isna())[0])
-        raise ValueError(
-            f"row {row + 1} has fewer fields than there are column names; with blanks "
-            "between the columns an empty cell cannot be seen"
-        )
-    _check_quotes(frame, layout)
+    frame = checked_rows(frame, layout)
     if not is_new:
         return leave_out_rows(frame, notes)
     # Each new row has a prediction, whatever it lacks; a sum is no row.
@@ -476,6 +513,39 @@ def whole_rows(
     if below.any():
         notes.add("Left out below the table", rows_text(int(below.sum())))
     return frame[~below].reset_index(drop=True), bool(below.any())
+
+
+def checked_rows(frame: pd.DataFrame, layout: TextLayout) -> pd.DataFrame:
+    """Rows as they were read, without the fields that have no column names.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        Its index counts the rows of the table from 0.
+    layout : TextLayout
+
+    Raises
+    ------
+    ValueError
+        If a row has too many or too few fields, or a quote is not closed.
+    """
+    for name in layout.surplus:
+        extra = frame[name]
+        if name != _ROW_NAMES and extra.notna().any():
+            row = int(np.flatnonzero(extra.notna())[0])
+            raise ValueError(
+                f"row {frame.index[row] + 1} has more fields than there are column "
+                f"names, the last one {quoted(extra.iloc[row])}"
+            )
+    frame = frame.drop(columns=layout.surplus)
+    if layout.separator == _BLANKS and frame.iloc[:, -1].isna().any():
+        row = int(np.flatnonzero(frame.iloc[:, -1].isna())[0])
+        raise ValueError(
+            f"row {frame.index[row] + 1} has fewer fields than there are column names; "
+            "with blanks between the columns an empty cell cannot be seen"
+        )
+    _check_quotes(frame, layout)
+    return frame
 
 
 _SUM = re.compile(
@@ -490,7 +560,7 @@ def leave_out_rows(frame: pd.DataFrame, notes: Notes) -> tuple[pd.DataFrame, boo
     first = frame.iloc[:, 0]
     # Only rows without a last value can be one of these, and the last ten.
     looked_at = frame.iloc[:, -1].isna().to_numpy(copy=True)
-    looked_at[-10:] = True
+    looked_at[-N_BELOW:] = True
     counts = np.full(len(frame), frame.shape[1])
     counts[looked_at] = frame[looked_at].notna().sum(axis=1)
     empty = counts == 0
@@ -517,13 +587,18 @@ def leave_out_rows(frame: pd.DataFrame, notes: Notes) -> tuple[pd.DataFrame, boo
 def sums_below(frame: pd.DataFrame) -> np.ndarray:
     """Which of the last rows begin with a word for a sum, as no other row does."""
     below = np.zeros(len(frame), dtype=bool)
-    tail = [str(value).strip().rstrip(": ") for value in frame.iloc[-10:, 0]]
-    below[len(frame) - len(tail) :] = [bool(_SUM.fullmatch(text)) for text in tail]
+    below[-N_BELOW:] = are_sums(frame.iloc[-N_BELOW:, 0])
     if below.any():
         words = set(frame.iloc[:, 0][below])
         if frame.iloc[:, 0].isin(words).sum() > below.sum():
             below[:] = False
     return below
+
+
+def are_sums(cells: pd.Series) -> np.ndarray:
+    """Which cells hold a word for a sum."""
+    texts = cells.astype(str).str.strip().str.rstrip(": ")
+    return texts.str.fullmatch(_SUM).to_numpy(dtype=bool)
 
 
 def _last_ones(wanted: np.ndarray, between: np.ndarray) -> np.ndarray:
