@@ -2,16 +2,58 @@
 
 from collections.abc import Sequence
 
+import numpy as np
+import pandas as pd
+
+from ._assessment.response import response
 from ._assessment.threshold_counts import ScoredRows, cost_by_threshold, least_cost
 from ._io.target import label_of
 from ._report.formatting import amount
-from ._saving.model_files import SavedModel
+from ._saving.model_files import SavedModel, features_of
 
 
 def rare_index(saved: SavedModel) -> int:
     """Index of the rare class among the classes of a saved model."""
     classes = list(saved.model.classes_)
     return classes.index(label_of(classes, saved.facts.positive))
+
+
+def features_to_predict(
+    frame: pd.DataFrame, saved: SavedModel, ignore: Sequence[str | None]
+) -> pd.DataFrame:
+    """The features of new rows, whose table may have columns that are left out."""
+    ignored = {*ignore, *saved.facts.unused_columns}
+    extra = [name for name in frame if name in ignored and name not in saved.columns]
+    return features_of(frame.drop(columns=extra), saved)
+
+
+def predictions(
+    saved: SavedModel, X: pd.DataFrame, threshold: float | None
+) -> pd.DataFrame:
+    """Probabilities of the rare class and predicted classes.
+
+    Parameters
+    ----------
+    saved : SavedModel
+    X : DataFrame of shape (n_samples, n_features)
+    threshold : float or None
+        A row is predicted rare if its probability is above it. None is that of the
+        model.
+
+    Returns
+    -------
+    DataFrame of shape (n_samples, 2)
+        Columns ``probability`` and ``prediction``.
+    """
+    classes, index = list(saved.model.classes_), rare_index(saved)
+    # In float64, in which the costs of thresholds are counted.
+    probability, _ = response(saved.model, X, index)
+    if threshold is None:
+        prediction = saved.model.predict(X)
+    else:
+        is_rare = probability > threshold
+        prediction = np.where(is_rare, classes[index], classes[1 - index])
+    return pd.DataFrame({"probability": probability, "prediction": prediction})
 
 
 def chosen_threshold(

@@ -73,6 +73,7 @@ def compare(  # noqa: PLR0913 - as scikit-learn's cross_validate
     tuned: int | None = None,
     time_limit: float | None = None,
     n_jobs: int | None = None,
+    scheduler: Any = None,
     random_state: RandomState = None,
     cache_dir: FilePath | None = None,
     verbose: int = 1,
@@ -122,11 +123,15 @@ def compare(  # noqa: PLR0913 - as scikit-learn's cross_validate
         fitted on all data.
     n_jobs : int, default=None
         Number of fits that run at a time, as in joblib.
+    scheduler : str or distributed.Client, default=None
+        Address of a Dask cluster, or a client of it, that runs the folds instead of
+        ``n_jobs`` processes. A fold whose worker is lost is run again by another one.
+        The best contender is fitted on all data in this process.
     random_state : int, RandomState instance or None, default=None
         Seed of the folds and of the contenders. As ``random_state`` it repeats them.
     cache_dir : str or path-like, default=None
         The folder keeps finished folds. The same comparison with the same seed
-        continues where it stopped.
+        continues where it stopped. The workers of a cluster must see it, too.
     verbose : int, default=1
         1 shows a progress bar with the time left, on standard error.
 
@@ -180,6 +185,11 @@ def compare(  # noqa: PLR0913 - as scikit-learn's cross_validate
     """
     started = time.monotonic()
     _check_time_limit(time_limit)
+    if scheduler is not None and n_jobs is not None:
+        raise ValueError(
+            f"n_jobs={n_jobs} and a scheduler exclude each other: the cluster has as "
+            "many jobs as its workers have threads. Leave n_jobs out."
+        )
     rows = LabelledRows(*check_data(X, y, sample_weight, groups), pos_label)
     X, seed = rows.X, seed_of(random_state)
     contenders = _check_contenders(contenders, X, seed)
@@ -206,7 +216,9 @@ def compare(  # noqa: PLR0913 - as scikit-learn's cross_validate
     findings = findings_in(rows, folds)
     protocol = Protocol(rows, folds, scoring, seed)
     deadline = np.inf if time_limit is None else started + time_limit
-    outcome = run_all(contenders, protocol, n_jobs, cache_dir, verbose, deadline)
+    outcome = run_all(
+        contenders, protocol, n_jobs, cache_dir, verbose, deadline, scheduler
+    )
     for name, reason in outcome.failures.items():
         warn(f"{name} failed and is left out: {reason}")
     finished = {n: r for n, r in outcome.results.items() if len(r) == len(folds)}

@@ -35,6 +35,8 @@ def test_no_private_names_of_other_packages():
 
 
 LATE = {
+    "dask",
+    "distributed",
     "fastapi",
     "imblearn",
     "jax",

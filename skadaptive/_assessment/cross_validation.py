@@ -5,6 +5,7 @@ import time
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 
 import joblib
 import numpy as np
@@ -15,6 +16,7 @@ from sklearn.model_selection import FixedThresholdClassifier
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import has_fit_parameter
 
+from .._cluster import connected, run_tasks
 from .._committee.folds import NothingHeldOut, make_folds
 from .._committee.scoring import KnownPredictions
 from .._committee.threshold_tuning import tune_threshold
@@ -114,7 +116,13 @@ class Outcome:
 
 
 def run_all(
-    contenders, protocol, n_jobs=None, cache_dir=None, verbose=0, deadline=np.inf
+    contenders,
+    protocol,
+    n_jobs=None,
+    cache_dir=None,
+    verbose=0,
+    deadline=np.inf,
+    scheduler=None,
 ):
     """Fit and measure every contender on every fold.
 
@@ -128,6 +136,8 @@ def run_all(
     deadline : float, default=inf
         Value of ``time.monotonic`` from which on no fold is begun. Those that have
         begun are finished.
+    scheduler : str or distributed.Client, default=None
+        A Dask cluster that runs the folds instead of ``n_jobs`` processes.
 
     Returns
     -------
@@ -140,9 +150,12 @@ def run_all(
         run, key = memory.cache(run_fold, ignore=["protocol"]), protocol.key
     n_folds = len(protocol.folds)
     outcome = Outcome()
-    # With a deadline, joblib takes a task only when a process is free for it.
-    ahead = "2 * n_jobs" if deadline == np.inf else "n_jobs"
-    with progress_bar(len(contenders) * n_folds, verbose) as show:
+    with (
+        progress_bar(len(contenders) * n_folds, verbose) as show,
+        _runner(
+            partial(_attempt, run=run, key=key), protocol, n_jobs, scheduler
+        ) as results,
+    ):
 
         def tasks():
             for name, model in contenders.items():
@@ -151,15 +164,13 @@ def run_all(
                         outcome.out_of_time = True
                         return
                     show(f"{name}, fold {fold + 1}/{n_folds}")
-                    yield joblib.delayed(_attempt)(
-                        run, name, model, protocol, fold, key
-                    )
+                    yield name, model, fold
 
-        parallel = joblib.Parallel(
-            n_jobs, return_as="generator_unordered", pre_dispatch=ahead
-        )
         try:
-            for name, fold, result, warned, failure in parallel(tasks()):
+            # With a deadline, a task is taken only when a process is free for it.
+            for name, fold, result, warned, failure in results(
+                tasks(), 2 if deadline == np.inf else 1
+            ):
                 if failure:
                     outcome.failures.setdefault(name, f"{failure} (fold {fold})")
                 else:
@@ -173,14 +184,47 @@ def run_all(
     return outcome
 
 
-def _attempt(run, name, model, protocol, fold, key):
+@contextlib.contextmanager
+def _runner(attempt, protocol, n_jobs, scheduler):
+    """Yield a function of tasks, and of how many of them each process has in hand.
+
+    It gives what ``_attempt`` returns, in the order in which the tasks end.
+    """
+    if scheduler is None:
+
+        def results(tasks, ahead):
+            parallel = joblib.Parallel(
+                n_jobs,
+                return_as="generator_unordered",
+                pre_dispatch=f"{ahead} * n_jobs",
+            )
+            return parallel(joblib.delayed(attempt)(task, protocol) for task in tasks)
+
+        yield results
+        return
+    with connected(scheduler) as client:
+
+        def results(tasks, ahead):
+            for done in run_tasks(client, attempt, tasks, protocol, ahead):
+                name, _, fold = done.task
+                failed = (name, fold, None, [], done.error and _reason(done.error))
+                yield failed if done.error else done.result
+
+        yield results
+
+
+def _attempt(task, protocol, run, key):
     """Run one fold of one contender; a failure is returned, and is not cached."""
+    name, model, fold = task
     try:
         result, warned = run(model, protocol, fold, key)
     except Exception as error:
-        reason = " ".join(str(error).split()) or "no message"
-        return name, fold, None, [], f"{type(error).__name__}: {reason}"
+        return name, fold, None, [], _reason(error)
     return name, fold, result, warned, None
+
+
+def _reason(error):
+    return f"{type(error).__name__}: {' '.join(str(error).split()) or 'no message'}"
 
 
 def run_fold(model, protocol, fold, key):

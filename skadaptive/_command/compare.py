@@ -72,6 +72,11 @@ def add_to(commands: Subcommands) -> None:
     parser.add_argument(
         "--jobs", type=int, metavar="N", help="number of parallel fits; default: 1"
     )
+    parser.add_argument(
+        "--scheduler",
+        metavar="ADDRESS",
+        help="fit the folds on the workers of a Dask cluster",
+    )
     add_results(parser)
 
 
@@ -114,6 +119,7 @@ def _run(options: argparse.Namespace) -> int:
         tuned=options.tuned,
         time_limit=options.time_limit,
         n_jobs=options.jobs,
+        scheduler=options.scheduler,
         random_state=options.seed,
         cache_dir=options.cache,
         verbose=1,

@@ -9,11 +9,12 @@ from .._io.tables import check_columns
 from .._io.target import label_of, read_labels, two_classes
 from .._io.training_table import read_weights
 from .._packages import require
+from .._prediction import features_to_predict
 from .._report.pages import evaluation_report
 from .._report.source import Source
 from ..evaluation import evaluate
 from .arguments import Subcommands, add_columns, add_model_and_file, add_results
-from .inputs import features_to_predict, read_model_and_table
+from .inputs import read_model_and_table
 from .outputs import check_outputs, print_json, print_note, print_written
 
 

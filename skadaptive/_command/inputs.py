@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
-import pandas as pd
 
 from .._io.columns import Notes, ReadingOptions, infer_column, quoted
 from .._io.numbers import NumberMarks
@@ -18,7 +17,7 @@ from .._io.training_table import (
     read_training,
 )
 from .._prediction import chosen_threshold
-from .._saving.model_files import SavedModel, features_of, load_model
+from .._saving.model_files import SavedModel, load_model
 from ..datasets import load_rare
 from .outputs import print_note
 
@@ -110,15 +109,6 @@ def read_model_and_table(
     )
     check_columns(table.frame, options.drop)
     return saved, replace(table, frame=table.frame.drop(columns=options.drop))
-
-
-def features_to_predict(
-    frame: pd.DataFrame, saved: SavedModel, ignore: Sequence[str | None]
-) -> pd.DataFrame:
-    """The features of new rows, whose table may have columns that are left out."""
-    ignored = {*ignore, *saved.facts.unused_columns}
-    extra = [name for name in frame if name in ignored and name not in saved.columns]
-    return features_of(frame.drop(columns=extra), saved)
 
 
 def threshold_asked_for(options: argparse.Namespace, saved: SavedModel) -> float | None:

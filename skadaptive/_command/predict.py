@@ -7,30 +7,34 @@ import time
 import numpy as np
 import pandas as pd
 
-from .._assessment.response import response
 from .._io.atomic import replace_atomically
 from .._io.tables import check_columns
-from .._prediction import rare_index
+from .._prediction import features_to_predict, predictions, rare_index
 from .._report.formatting import duration
 from .._saving.model_files import SavedModel
 from .._typing import Label
 from ..explanation import explain
 from .arguments import Subcommands, add_decision, add_drop, add_model_and_file
-from .inputs import features_to_predict, read_model_and_table, threshold_asked_for
+from .inputs import read_model_and_table, threshold_asked_for
 from .outputs import WRITERS, check_outputs, print_note, writer
+from .predict_files import add_many_files, asks_for_files, predict_many
 
-# Rows that are explained before the time of the others is told, and the seconds from
-# which on that is worth a note.
-_FIRST_ROWS, _LONG = 20, 10
+_DESCRIPTION = """\
+FILE may also be a folder or a pattern, such as 'new/*.parquet'. Files that are larger
+than memory, or many, are predicted into a folder: --out DIR/. They are read some rows
+at a time, and each has an output of its own."""
 
 
 def add_to(commands: Subcommands) -> None:
     """Add the subcommand, with its options."""
     parser = commands.add_parser(
-        "predict", help="predict probabilities and classes with a saved model"
+        "predict",
+        help="predict probabilities and classes with a saved model",
+        description=_DESCRIPTION,
     )
     parser.set_defaults(run=_run)
     add_model_and_file(parser)
+    add_many_files(parser)
     add_drop(parser)
     parser.add_argument(
         "--id",
@@ -39,8 +43,9 @@ def add_to(commands: Subcommands) -> None:
     )
     parser.add_argument(
         "--out",
-        metavar="FILE",
-        help=f"{', '.join(WRITERS)}; default: CSV to standard output",
+        metavar="FILE|DIR",
+        help=f"{', '.join(WRITERS)}, or a folder (see above); default: CSV to standard "
+        "output",
     )
     add_decision(parser)
     parser.add_argument(
@@ -52,9 +57,11 @@ def add_to(commands: Subcommands) -> None:
 
 
 def _run(options: argparse.Namespace) -> int:
-    check_outputs([options.file, options.model], options.out)
     if options.explain is not None and options.explain < 1:
         raise ValueError(f"--explain must be 1 or more; got {options.explain}.")
+    if asks_for_files(options):
+        return predict_many(options)
+    check_outputs([options.file, options.model], options.out)
     if options.out is not None:
         writer(options.out)
     saved, table = read_model_and_table(options, as_written=[options.id])
@@ -64,20 +71,10 @@ def _run(options: argparse.Namespace) -> int:
     frame = table.frame
     # The table of the training has the target, too; it is not looked at.
     X = features_to_predict(frame, saved, ignore=[saved.facts.target, options.id])
-    classes = list(saved.model.classes_)
-    index = rare_index(saved)
-    # In float64, in which the costs of thresholds are counted.
-    probability, _ = response(saved.model, X, index)
-    threshold = threshold_asked_for(options, saved)
-    if threshold is None:
-        prediction = saved.model.predict(X)
-    else:
-        prediction = np.where(
-            probability > threshold, classes[index], classes[1 - index]
-        )
-    result = pd.DataFrame({"probability": probability, "prediction": prediction})
+    result = predictions(saved, X, threshold_asked_for(options, saved))
     if options.explain is not None:
-        reasons = _reasons(saved, X, classes[index], options.explain)
+        label = saved.model.classes_[rare_index(saved)]
+        reasons = _reasons(saved, X, label, options.explain)
         result = pd.concat([result, reasons], axis=1)
     name = options.id or saved.facts.id_column
     if name in frame:

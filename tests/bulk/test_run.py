@@ -1,0 +1,209 @@
+"""Files in chunks have the predictions of one call, whatever breaks a run."""
+
+import json
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from skadaptive import cli
+from skadaptive._bulk import scoring
+from skadaptive._bulk.files import find_files
+from skadaptive._bulk.journal import JOURNAL
+from skadaptive._bulk.run import Watch, predict_files
+
+
+class Seen(Watch):
+    """Which files were predicted, and which left out."""
+
+    def __init__(self, stop_after=None):
+        self.skipped, self.made, self.shares = [], [], []
+        self.stop_after = stop_after
+
+    def left_out(self, file):
+        self.skipped.append(file.name)
+
+    def part(self, file, share):
+        self.shares.append(share)
+        if len(self.made) == self.stop_after and share > 0.5:
+            raise KeyboardInterrupt
+
+    def done(self, file, report):
+        self.made.append(file.name)
+
+
+def run(folder, settings, out, **parameters):
+    files, _ = find_files(str(folder), str(out))
+    seen = parameters.setdefault("watch", Seen())
+    failures = predict_files(files, str(out), settings, **parameters)
+    return seen, failures
+
+
+def table(path):
+    return pd.read_parquet(path) if path.suffix == ".parquet" else pd.read_csv(path)
+
+
+def outputs(out):
+    return {
+        path.relative_to(out).as_posix(): table(path)
+        for path in sorted(out.rglob("*"))
+        if path.is_file() and path.name != JOURNAL
+    }
+
+
+@pytest.mark.parametrize("model", ["ours", "logistic"])
+def test_chunks_have_the_predictions_of_one_call(
+    model, model_files, settings, new_files, tmp_path
+):
+    seen, failures = run(new_files, settings(model), tmp_path / "out")
+    assert not failures and len(seen.made) == 5
+    assert seen.shares[-1] == 1 and len(seen.shares) > 20
+    files, _ = find_files(str(new_files), str(tmp_path / "out"))
+    for file in files:
+        found = table(Path(file.out))
+        whole = tmp_path / f"whole{Path(file.out).suffix}"
+        arguments = ["predict", str(model_files[model]), file.path, "--out", str(whole)]
+        assert cli.main(arguments) == 0
+        pd.testing.assert_frame_equal(found, table(whole))
+        assert ("key" in found) == (file.name != "c.tsv")
+
+
+def test_a_run_that_broke_goes_on(settings, new_files, tmp_path):
+    out = tmp_path / "out"
+    with pytest.raises(KeyboardInterrupt):
+        run(new_files, settings(), out, watch=Seen(stop_after=2))
+    assert len(outputs(out)) == 2  # nothing of the third
+    # As after a loss of power.
+    with (out / JOURNAL).open("a") as file:
+        file.write('{"input": "c.')
+    seen, failures = run(new_files, settings(), out, resume=True)
+    assert not failures
+    assert len(seen.skipped) == 2 and len(seen.made) == 3
+    seen, _ = run(new_files, settings(), out, resume=True)
+    assert len(seen.skipped) == 5 and not seen.made
+    assert {k: len(v) for k, v in outputs(out).items()} == {
+        "2024/b.csv": 33,
+        "2024/d.parquet": 40,
+        "a.csv": 50,
+        "c.csv": 21,
+        "e.parquet": 40,
+    }
+    lines = (out / JOURNAL).read_text().splitlines()
+    rows = [json.loads(line)["rows"] for line in lines if line != '{"input": "c.']
+    assert sorted(rows) == [21, 33, 40, 40, 50]
+
+
+def test_what_has_changed_is_made_again(settings, new_files, tmp_path):
+    out = tmp_path / "out"
+    for path in new_files.rglob("*.parquet"):
+        if path.name != "e.parquet":
+            path.unlink()
+    run(new_files, settings(n_rows=100), out)
+    # Rows of a chunk do not matter.
+    assert not run(new_files, settings(), out, resume=True)[0].made
+    for changed in (
+        settings("ours", n_rows=100),
+        settings(threshold=0.9, n_rows=100),
+        settings(encoding="utf-8", n_rows=100),
+    ):
+        seen, _ = run(new_files, changed, out, resume=True)
+        assert not seen.skipped
+    run(new_files, settings(n_rows=100), out)
+    (out / "a.csv").unlink()
+    (out / "c.csv").write_text("cut off")
+    path = new_files / "e.parquet"
+    path.write_bytes(path.read_bytes())  # at another time
+    seen, _ = run(new_files, settings(n_rows=100), out, resume=True)
+    assert sorted(seen.made) == ["a.csv", "c.tsv", "e.parquet"]
+    # Without --resume everything is.
+    assert len(run(new_files, settings(n_rows=100), out)[0].made) == 4
+
+
+def test_a_file_that_fails_does_not_stop_the_others(settings, new_files, tmp_path):
+    out = tmp_path / "out"
+    (new_files / "b.csv").write_text("key,size\n1,2\n")
+    lines = (new_files / "a.csv").read_text().splitlines()
+    lines[40] = lines[40].replace(lines[40].split(";")[4], "soon 1")
+    (new_files / "a.csv").write_text("\n".join(lines))
+    out.mkdir()
+    (out / "a.csv").write_text("of an earlier run")
+    seen, failures = run(new_files, settings(), out)
+    assert len(seen.made) == 4 and set(failures) == {"a.csv", "b.csv"}
+    assert "'soon 1' in row 40 is none" in failures["a.csv"]
+    assert "missing: age, visits" in failures["b.csv"]
+    assert (out / "a.csv").read_text() == "of an earlier run"
+    assert not (out / "b.csv").exists()
+    assert not list(out.rglob(".*"))
+
+
+def test_a_model_that_is_replaced_meanwhile_is_noticed(
+    settings, model_files, new_files, tmp_path
+):
+    given = settings()
+    path = tmp_path / "model"
+    path.write_bytes(model_files["ours"].read_bytes())
+    changed = scoring.BulkSettings(str(path), given.checksum)
+    _, failures = run(new_files, changed, tmp_path / "out")
+    assert len(failures) == 5
+    assert "not the model file that the run began with" in failures["a.csv"]
+
+
+# --------------------------------------------------------------------------- command
+
+
+def command(capsys, *arguments):
+    code = cli.main(["predict", *map(str, arguments)])
+    return code, capsys.readouterr().err
+
+
+def test_the_command(model_files, new_files, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    model = model_files["logistic"]
+    code, err = command(capsys, model, "new", "--out", "out", "--costs", 1, 20)
+    assert code == 0 and "184 rows of 5 files were written to out" in err
+    assert "has the least cost" in err and "no tables: notes.md" in err
+    found = outputs(Path("out"))
+    assert set(found["a.csv"]["prediction"]) == {"yes", "no"}
+    again = ["--out", "out/", "--costs", 1, 20, "--resume"]
+    code, err = command(capsys, model, "new", *again)
+    assert code == 0 and "5 files were complete already" in err
+    code, err = command(capsys, model, "new/*.csv", "--out", "other", "--id", "kye")
+    assert code == 2 and "1 of 1 files failed" in err and "Is it 'key'?" in err
+    code, err = command(capsys, model, "new/a.csv", "--out", "one/")
+    assert code == 0 and set(outputs(Path("one"))) == {"a.csv"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["new"], "name a folder for the predictions"),
+        (["new", "--out", "out", "--explain", "2"], "needs the rows of one table"),
+        (["new", "--out", "new/a.csv"], "is a file. --out must name a folder"),
+        (["new", "--out", "out", "--sheet", "a"], "exclude each other"),
+        (["new/a.csv", "--resume"], "--resume needs a folder"),
+        (["new/a.csv", "--out", "o.csv", "--scheduler", "x"], "--scheduler needs a"),
+        (["new", "--out", "out", "--scheduler", "tcp://127.0.0.1:1"], "no Dask sched"),
+    ],
+)
+def test_mistakes(arguments, message, model_files, new_files, capsys, monkeypatch):
+    monkeypatch.chdir(new_files.parent)
+    monkeypatch.setattr("skadaptive._cluster._PATIENCE", 1)
+    code, err = command(capsys, model_files["logistic"], *arguments)
+    assert code == 2 and message in err and "Traceback" not in err
+
+
+def test_an_interrupt_says_how_to_go_on(
+    model_files, new_files, tmp_path, capsys, monkeypatch
+):
+    predicted = scoring.predictions
+
+    def interrupted(saved, X, threshold):
+        if "c.csv" in [path.name for path in tmp_path.rglob("out/*")]:
+            raise KeyboardInterrupt
+        return predicted(saved, X, threshold)
+
+    monkeypatch.setattr(scoring, "predictions", interrupted)
+    out = tmp_path / "out"
+    code, err = command(capsys, model_files["logistic"], new_files, "--out", out)
+    assert code == 130 and "4 of 5 files are complete" in err and "--resume" in err
+    assert not list(out.rglob(".*"))
