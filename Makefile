@@ -61,7 +61,7 @@ $(VENV)/.ready: pyproject.toml
 
 $(VENV)-extras/.ready: pyproject.toml tests/requirements-extras.txt
 	$(PYTHON) -m venv $(VENV)-extras
-	$(VENV)-extras/bin/python -m pip install --quiet --editable ".[jax,compare]" \
+	$(VENV)-extras/bin/python -m pip install --quiet --editable ".[jax,compare,dask]" \
 	  -r tests/requirements-extras.txt
 	touch $@
 

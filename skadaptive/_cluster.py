@@ -118,7 +118,7 @@ def run_tasks(
         common = client.submit(pickle.loads, cloudpickle.dumps(shared), pure=False)
     waiting = iter(tasks)
     running: dict[Any, Any] = {}
-    completed = as_completed()
+    completed = as_completed(loop=client.loop)
 
     def hand_over(n_tasks: int) -> None:
         for task in islice(waiting, n_tasks):

@@ -34,6 +34,7 @@ examples:
   skadaptive predict churn.model new.csv --out scores.csv
   skadaptive predict churn.model new.csv --costs 1 20
   skadaptive predict churn.model new.csv --explain 3
+  skadaptive predict churn.model 'new/*.parquet' --out scores/
   skadaptive evaluate churn.model later.csv --target churned
   skadaptive monitor churn.model later.csv --time month --report monitor.html
   skadaptive info churn.model

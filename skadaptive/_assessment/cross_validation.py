@@ -193,11 +193,11 @@ def _runner(attempt, protocol, n_jobs, scheduler):
     if scheduler is None:
 
         def results(tasks, ahead):
-            parallel = joblib.Parallel(
-                n_jobs,
-                return_as="generator_unordered",
-                pre_dispatch=f"{ahead} * n_jobs",
-            )
+            chosen = {"n_jobs": n_jobs, "pre_dispatch": f"{ahead} * n_jobs"}
+            try:
+                parallel = joblib.Parallel(return_as="generator_unordered", **chosen)
+            except ValueError:  # a backend such as Ray's, which gives all at the end
+                parallel = joblib.Parallel(**chosen)
             return parallel(joblib.delayed(attempt)(task, protocol) for task in tasks)
 
         yield results

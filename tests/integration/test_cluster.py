@@ -30,9 +30,9 @@ distributed = pytest.importorskip("distributed")
 def started(**parameters):
     with (
         distributed.LocalCluster(
-            n_workers=2, threads_per_worker=1, dashboard_address=None, **parameters
+            n_workers=2, threads_per_worker=1, dashboard_address=":0", **parameters
         ) as cluster,
-        distributed.Client(cluster) as client,
+        distributed.Client(cluster, set_as_default=False) as client,
     ):
         yield client
 
@@ -257,7 +257,7 @@ def test_the_commands_take_a_scheduler(
 def test_a_cluster_without_workers(monkeypatch, tmp_path, capsys):
     monkeypatch.setattr("skadaptive._cluster._PATIENCE", 1)
     (tmp_path / "t.csv").write_text("a,y\n" + "1,0\n2,1\n" * 20)
-    with distributed.LocalCluster(n_workers=0, dashboard_address=None) as cluster:
+    with distributed.LocalCluster(n_workers=0, dashboard_address=":0") as cluster:
         address = cluster.scheduler_address
         arguments = ["compare", str(tmp_path / "t.csv"), "--target", "y", "--quick"]
         assert cli.main([*arguments, "--scheduler", address]) == 2
