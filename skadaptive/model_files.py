@@ -19,6 +19,7 @@ def load_model(path: FilePath) -> Estimator:
     Parameters
     ----------
     path : str or path-like
+        The file, of any name.
 
     Returns
     -------

@@ -44,12 +44,15 @@ class Journal:
         entry = self._known.get(name)
         if entry is None or not os.path.exists(out):
             return None
-        now = self._facts(name, path, out)
+        now = self._facts(name, out) | source_of(path)
         return entry if all(entry.get(key) == now[key] for key in now) else None
 
-    def add(self, name: str, path: str, out: str, figures: dict[str, Any]) -> None:
-        """Write the line of an output that is complete."""
-        line = json.dumps(self._facts(name, path, out) | figures)
+    def add(self, name: str, out: str, figures: dict[str, Any]) -> None:
+        """Write the line of an output that is complete.
+
+        The figures have those of :func:`source_of`, as they were before it was read.
+        """
+        line = json.dumps(self._facts(name, out) | figures)
         with self._path.open("a+", encoding="utf-8") as file:
             # Not behind half a line of a run that broke.
             file.seek(0, os.SEEK_END)
@@ -58,12 +61,12 @@ class Journal:
                 line = line if file.read(1) == "\n" else f"\n{line}"
             file.write(f"{line}\n")
 
-    def _facts(self, name: str, path: str, out: str) -> dict[str, Any]:
-        source = os.stat(path)
-        return {
-            "input": name,
-            "input_bytes": source.st_size,
-            "input_modified_ns": source.st_mtime_ns,
-            "output_bytes": os.stat(out).st_size,
-            "made_with": self._made_with,
-        }
+    def _facts(self, name: str, out: str) -> dict[str, Any]:
+        n_bytes = os.stat(out).st_size
+        return {"input": name, "output_bytes": n_bytes, "made_with": self._made_with}
+
+
+def source_of(path: str) -> dict[str, int]:
+    """What shows whether a file was changed."""
+    facts = os.stat(path)
+    return {"input_bytes": facts.st_size, "input_modified_ns": facts.st_mtime_ns}

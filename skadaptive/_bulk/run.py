@@ -1,5 +1,6 @@
 """All files of a run: in turn in this process, or as tasks of a Dask cluster."""
 
+import glob
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import asdict
@@ -19,6 +20,9 @@ class Watch:
 
     def left_out(self, file: BulkFile) -> None:
         """The output of a file is complete since an earlier run."""
+
+    def begun(self, file: BulkFile) -> None:
+        """A file is opened in this process."""
 
     def part(self, file: BulkFile, share: float) -> None:
         """So much of a file is done, of 1."""
@@ -91,7 +95,7 @@ def predict_files(
             if done.error is not None:
                 failures[file.name] = str(done.error)
                 continue
-            journal.add(file.name, file.path, file.out, done.result.figures)
+            journal.add(file.name, file.out, done.result.figures)
             watch.done(file, done.result)
     _remove_remains(left)
     return failures
@@ -101,6 +105,7 @@ def _in_turn(
     files: list[BulkFile], settings: BulkSettings, watch: Watch
 ) -> Iterator[Done]:
     for file in files:
+        watch.begun(file)
         try:
             report = predict_file(file, settings, partial(watch.part, file))
         except (ValueError, ImportError, OSError) as error:
@@ -113,5 +118,5 @@ def _remove_remains(files: list[BulkFile]) -> None:
     """Remove what workers that were killed had begun to write."""
     for file in files:
         out = Path(file.out)
-        for path in out.parent.glob(f".{out.name}.*"):
+        for path in out.parent.glob(f".{glob.escape(out.name)}.*"):
             path.unlink(missing_ok=True)

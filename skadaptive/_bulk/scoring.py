@@ -18,6 +18,7 @@ from .._prediction import features_to_predict, predictions, rare_index
 from .._saving.container import checksum_of
 from .._saving.model_files import SavedModel, load_model
 from .files import BulkFile
+from .journal import source_of
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,8 @@ class FileReport:
 
     Attributes
     ----------
+    source : dict of str to int
+        See :func:`~skadaptive._bulk.journal.source_of`.
     rows, rare_rows : int
         Predicted rows, and those of them that were predicted rare.
     seconds : dict of str to float
@@ -64,6 +67,7 @@ class FileReport:
         What was guessed about the file.
     """
 
+    source: dict[str, int] = field(default_factory=dict)
     rows: int = 0
     rare_rows: int = 0
     seconds: dict[str, float] = field(
@@ -82,7 +86,8 @@ class FileReport:
     def figures(self) -> dict[str, Any]:
         """For the journal."""
         seconds = {name: round(value, 3) for name, value in self.seconds.items()}
-        return {"rows": self.rows, "rare_rows": self.rare_rows, "seconds": seconds}
+        rows = {"rows": self.rows, "rare_rows": self.rare_rows}
+        return self.source | rows | {"seconds": seconds}
 
 
 def predict_file(
@@ -111,7 +116,7 @@ def predict_file(
         in the format of its column.
     """
     saved = _loaded(settings.model, settings.checksum)
-    report = FileReport()
+    report = FileReport(source_of(file.path))
     with report.timed("reading"):
         id_column = settings.id_column or saved.facts.id_column
         table = ChunkedTable(

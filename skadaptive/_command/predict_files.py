@@ -16,6 +16,8 @@ from .outputs import INTERRUPTED, print_note
 
 # Seconds between two lines that tell the progress.
 _INTERVAL = 5
+# Bytes from which on the first look at a text takes many seconds.
+_LARGE = 500_000_000
 # Failed files that are named.
 _MOST_NAMED = 20
 
@@ -136,6 +138,14 @@ class _Progress(Watch):
 
     def left_out(self, file: BulkFile) -> None:
         self._earlier.add(file.name)
+
+    def begun(self, file: BulkFile) -> None:
+        size = self._bytes[file.name]
+        if size > _LARGE and not file.out.endswith(".parquet"):
+            print_note(
+                f"{file.name} ({size / 1e9:.1f} GB) is looked through once before it "
+                "is predicted."
+            )
 
     def part(self, file: BulkFile, share: float) -> None:
         self._shares[file.name] = share

@@ -73,7 +73,7 @@ def settings(model_files):
 
     def make(name="logistic", **parameters):
         path = model_files[name]
-        chosen = {"n_rows": 7, **parameters}
+        chosen = {"n_rows": 17, **parameters}
         return BulkSettings(str(path), checksum_of(path), **chosen)
 
     return make

@@ -155,6 +155,32 @@ def test_codes_of_many_levels_that_became_numbers(suffix, values, in_chunk, tmp_
         assert found["a"].iloc[0] == in_chunk
 
 
+def test_typed_values_of_a_category_with_gaps(tmp_path):
+    """Which pandas makes floats, in all rows or in none."""
+    path = tmp_path / "new.parquet"
+    frame = pd.DataFrame({"flag": [True, False, None], "code": [2**53 + 1, 7, None]})
+    frame.astype({"flag": "boolean", "code": "Int64"}).to_parquet(path)
+    known = dict.fromkeys(("flag", "code"), ColumnFormat("category", levels=("1",)))
+    expected = read_table(path, known=known).frame
+    assert expected["flag"].iloc[0] == "1"
+    assert_same(in_parts(path, known, 1)[1], expected)
+
+
+def test_one_call_takes_formats_that_chunks_refuse(tmp_path):
+    """All rows together leave no doubt of them; those of a chunk may."""
+    path = tmp_path / "new.csv"
+    rows = "".join(f"2024-{i % 12 + 1:02}-{i + 1:02};{i},5\n" for i in range(20))
+    path.write_text("opened;size\n" + rows)
+    known = {
+        "opened": ColumnFormat("date", date_format="%d.%m.%Y"),
+        "size": ColumnFormat("number"),
+    }
+    assert len(read_table(path, known=known).notes) == 2
+    for name in known:
+        with pytest.raises(ValueError, match=f"Column {name} held .*in row 1 is none"):
+            in_parts(path, {name: known[name]}, 7)
+
+
 def test_a_byte_far_below_tells_the_encoding(known, tmp_path):
     text = texts(np.random.default_rng(1), N_ROWS).splitlines()
     text[-1] = text[-1].replace(text[-1].split(";")[7], "Müller")
