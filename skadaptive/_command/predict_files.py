@@ -113,8 +113,8 @@ def _failed(failures: dict[str, str], n_files: int) -> str:
         lines[_MOST_NAMED:] = [f"and {len(lines) - _MOST_NAMED} more"]
     return "\n  ".join(
         [
-            f"{len(failures)} of {n_files} files failed. Correct them, and run the "
-            "same command with --resume.",
+            f"{len(failures)} of {n_files} files failed. Correct what is wrong, and "
+            "run the same command with --resume.",
             *lines,
         ]
     )
@@ -176,18 +176,24 @@ class _Progress(Watch):
 
     def summary(self, out: str) -> str:
         """What was done, in sentences."""
+        earlier = len(self._earlier)
+        left_out = f"{_files(earlier)} complete already." if earlier else ""
+        if not self._reports:
+            return left_out or "No file was written."
         rows = sum(report.rows for report in self._reports)
         rare = sum(report.rare_rows for report in self._reports)
         seconds = {
             what: duration(sum(report.seconds[what] for report in self._reports))
             for what in ("reading", "predicting", "writing")
         }
-        earlier = len(self._earlier)
-        left_out = f" {earlier} files were complete already." if earlier else ""
         share = f" ({rare / rows:.2%})" if rows else ""
         return (
-            f"{rows:,} rows of {len(self._reports)} files were written to {out}: "
-            f"{rare:,} predicted rare{share}.{left_out} Reading took "
-            f"{seconds['reading']}, predicting {seconds['predicting']} and writing "
-            f"{seconds['writing']}."
-        )
+            f"{_files(len(self._reports))} written to {out}, with {rows:,} rows: "
+            f"{rare:,} predicted rare{share}. Reading took {seconds['reading']}, "
+            f"predicting {seconds['predicting']} and writing {seconds['writing']}. "
+            f"{left_out}"
+        ).rstrip()
+
+
+def _files(n_files: int) -> str:
+    return "1 file was" if n_files == 1 else f"{n_files:,} files were"

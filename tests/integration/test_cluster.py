@@ -44,17 +44,11 @@ def client():
         yield client
 
 
-@pytest.fixture(scope="module")
-def cluster_of_processes():
+@pytest.fixture
+def processes():
+    """Client of a cluster whose workers can be killed."""
     with started(processes=True) as client:
         yield client
-
-
-@pytest.fixture
-def processes(cluster_of_processes):
-    """Client of a cluster whose workers can be killed; each is started again."""
-    cluster_of_processes.wait_for_workers(2, timeout=60)
-    return cluster_of_processes
 
 
 def kill_once(folder, name):
