@@ -228,7 +228,7 @@ def cluster(n_workers, folder):
     # Dask lets workers keep 65,536 bytes of freed memory, so that the arrays of each
     # pass of a prediction are given back to the system and asked for again: as much CPU
     # time as the prediction itself.
-    environment = os.environ | {"MALLOC_TOP_PAD_": "16777216"}
+    environment = os.environ | {"MALLOC_TOP_PAD_": "67108864"}
     workers = subprocess.Popen(
         [*dask, "worker", "--scheduler-file", str(file), "--no-dashboard"]
         + ["--nworkers", str(n_workers), "--nthreads", "1"],
