@@ -1,4 +1,8 @@
-"""A saved model of columns that mean something else to pandas, and new files."""
+"""A saved model of columns that mean something else to pandas, and new files.
+
+The folder is that of the room ``_bulk``. It is not named so, because pytest would
+collect its ``conftest.py`` before that of ``tests``, and refuse the second.
+"""
 
 import numpy as np
 import pandas as pd
