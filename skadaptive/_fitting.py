@@ -407,7 +407,7 @@ def _train(
     )
     make_plan = plan_chunk if is_chunk else plan_fit
     plan = make_plan(rows, settings, state.training)
-    from ._training.loop import EpochWatch, train_committee
+    from ._training.loop import EpochWatch, diverged, train_committee
 
     start = state.training
     if start is None:
@@ -420,6 +420,10 @@ def _train(
         if swap_classes:
             kernels[-1], biases[-1] = -kernels[-1], -biases[-1]
         committee = Committee(inputs.transform, estimator.activation, kernels, biases)
+        if committee.can_overflow():
+            raise diverged(
+                settings, "into weights so large that predictions would not be finite"
+            )
         logits = np.full((len(rows), committee.n_outputs), np.nan)
         if rows.held_out.size:
             by_member = [

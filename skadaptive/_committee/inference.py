@@ -17,6 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import expit, log_softmax, ndtr, softmax
 
+from .._features.scaling import BOUND
 from .._features.transform import InputTransform
 from .._threads import for_each
 from .calibration import Calibration, IsotonicCalibration
@@ -33,6 +34,9 @@ _PASSES_PER_THREAD = 4
 # Multiplications per product. OpenBLAS divides larger ones among threads, which costs
 # more than it saves for products of so few rows.
 _MAX_PRODUCT = 2**18
+# No activation is farther from 0 than this many times its argument: the slope of selu at
+# 0 from below, scale * alpha.
+_STEEPEST = 1.76
 # Sums of probabilities below which they are computed as logarithms.
 _CERTAIN = 1e-200
 
@@ -131,6 +135,23 @@ class Committee:
         """
         is_steep = isinstance(self.calibration, IsotonicCalibration)
         return np.dtype(float) if is_steep else self.dtype
+
+    def can_overflow(self):
+        """Whether some row could have a member's logit that float32 cannot hold.
+
+        Every input of the networks is within plus and minus 3, whatever the features
+        are, so that the absolute values of the kernels bound every sum on the way.
+
+        Returns
+        -------
+        bool
+        """
+        bound = np.full((self.n_members, 1, self.kernels[0].shape[1]), BOUND)
+        with np.errstate(over="ignore", invalid="ignore"):
+            for kernel, bias in zip(self.kernels, self.biases, strict=True):
+                bound = np.matmul(bound, np.abs(kernel, dtype=float))
+                bound = _STEEPEST * (bound + np.abs(bias[:, None], dtype=float))
+        return not (bound < np.finfo(np.float32).max).all()
 
     def logits(self, X, member=None):
         """Logits of the committee, or of one member.

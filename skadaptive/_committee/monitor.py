@@ -103,6 +103,7 @@ class Monitor:
             for key in (*_KEYS, *self._feedback)
         }
         self.folds, self._n_rows = rows.folds, len(rows)
+        self._held_out = rows.held_out
         self._adaptation, self._patience = adaptation, patience
         self._best_smoothed, self._best_logits = -np.inf, None
         # A chunk of a stream that could not be scored has NaN, which does not count.
@@ -179,5 +180,4 @@ class Monitor:
         return is_best
 
     def _pooled(self, logits):
-        pooled = pool(self._n_rows, self.folds, logits)
-        return pooled[~np.isnan(pooled[:, 0])]
+        return pool(self._n_rows, self.folds, logits)[self._held_out]

@@ -98,7 +98,8 @@ def train_committee(inputs, rows, settings, plan, monitor, start, watch=None):
     Raises
     ------
     ValueError
-        If the loss is not finite, or ``start`` is the state of another network.
+        If the loss, the parameters or the predictions of held-out rows are not finite,
+        or if ``start`` is the state of another network.
     """
     backend = load_program()
     transform = inputs.transform
@@ -247,12 +248,15 @@ def _run_epochs(program, data, rows, settings, plan, monitor, start, watch):
         del drawn, middle, progress  # predicting needs memory as well
         parameters = program.parameters
         if not (np.isfinite(value) and np.isfinite(parameters).all()):
-            raise ValueError(
-                f"Training diverged in epoch {epoch}, with a loss of {value:g}. Lower "
-                f"learning_rate, which is {settings.learning_rate:g}."
-            )
+            raise diverged(settings, f"in epoch {epoch}, with a loss of {value:g}")
         average = moving_average(average, parameters, n_before + epoch)
-        is_best = monitor.observe(value, held_out_logits())
+        logits = held_out_logits()
+        # Loss and parameters can be finite where a product of parameters overflows.
+        if not _are_finite(logits):
+            raise diverged(
+                settings, f"in epoch {epoch}: predictions of held-out rows are not finite"
+            )
+        is_best = monitor.observe(value, logits)
         # Predicting would round them in any case, and half a dozen are kept.
         rounded = average.astype(program.architecture.dtype)
         snapshots.offer(epoch, rounded, is_best)
@@ -273,6 +277,31 @@ def _run_epochs(program, data, rows, settings, plan, monitor, start, watch):
         if stop:
             break
     return replace(best, averages=snapshots.averages)
+
+
+def _are_finite(logits):
+    """Whether float32 can hold all of these logits, which scores may be computed in."""
+    largest = np.finfo(np.float32).max
+    return all((np.abs(part) < largest).all() for part in logits or ())
+
+
+def diverged(settings, how):
+    """The error of a training that diverged.
+
+    Parameters
+    ----------
+    settings : TrainingSettings
+    how : str
+        When and in what it showed, as a part of the sentence.
+
+    Returns
+    -------
+    ValueError
+    """
+    return ValueError(
+        f"Training diverged {how}. Lower learning_rate, which is "
+        f"{settings.learning_rate:g}."
+    )
 
 
 def _padded_rows(scaler, encoding, rows, dtype, n_padded):

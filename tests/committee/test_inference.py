@@ -80,6 +80,20 @@ def test_rows_that_all_members_are_sure_of_keep_their_order(rng):
     assert logits[0, 0] < -1000 and logits[-1, 0] > 1000
 
 
+@pytest.mark.parametrize("activation", list(inference.ACTIVATIONS))
+@pytest.mark.parametrize("scale", [1.0, 1e11, 1e13, 1e30])
+def test_networks_that_cannot_overflow_do_not(activation, scale, rng):
+    """Whatever the features; and networks with usual parameters cannot."""
+    net = committee(rng, activation, dtype="float32")
+    kernels = [np.float32(scale) * kernel for kernel in net.kernels]
+    net = dataclasses.replace(net, kernels=kernels)
+    X = rng.normal(size=(500, 5)) * 10.0 ** rng.uniform(-3, 300, size=(500, 1))
+    with np.errstate(all="ignore"):
+        logits = [net.logits(X, member) for member in range(3)]
+    assert net.can_overflow() or np.isfinite(logits).all()
+    assert net.can_overflow() == (scale > 1e12)
+
+
 def test_mean_probability_of_members_however_sure():
     z = np.concatenate([np.linspace(-s, s, 41) for s in (1e-9, 1, 40, 700, 5000)])
     logits = np.stack(np.meshgrid(z, z, z[::7])).reshape(3, -1)

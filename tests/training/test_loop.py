@@ -356,3 +356,46 @@ def test_threads_change_no_scaled_row(rng, monkeypatch, encodes):
     assert_array_equal(found[1]["X"][:1000], expected[:, :n_columns])
     assert_array_equal(found[1]["target"][:1000], np.float32(np.c_[y, weight]))
     assert not any(table[1000:].any() for table in found[1].values())
+
+
+# ------------------------------------------------------------------------ divergence
+
+
+def test_divergence_is_told_wherever_it_shows(quick, binary):
+    """In loss, parameters, held-out rows, or only in rows that come later."""
+    rows = np.r_[:24, np.flatnonzero(binary[1])[:6]]
+    X, y = binary[0][rows], binary[1][rows]
+    far = np.concatenate([X, 100 * X, -1e6 * X])
+    told = []
+    for learning_rate in np.geomspace(1e5, 1e9, 9):
+        model = quick(
+            optimizer="lion", learning_rate=learning_rate, max_epochs=1, batch_size=1
+        )
+        try:
+            proba = model.fit(X, y).predict_proba(far)
+        except ValueError as error:
+            assert f"learning_rate, which is {learning_rate:g}" in str(error)
+            told.append(str(error))
+        else:
+            assert np.isfinite(proba).all() and np.isfinite(model.oof_proba_).all()
+    assert all("Training diverged" in message for message in told)
+    for where in ("held-out", "would not be finite"):
+        assert any(where in message for message in told)
+    assert len(told) < 9
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, 1e39])
+def test_predictions_of_held_out_rows_that_are_not_finite(
+    quick, binary, monkeypatch, program_class, value
+):
+    """In one row of one member, where loss and parameters are finite."""
+    predict = program_class.predict
+
+    def spoilt(self, *args):
+        logits = np.array(predict(self, *args), dtype=float)
+        logits[0, 1] = value
+        return logits
+
+    monkeypatch.setattr(program_class, "predict", spoilt)
+    with pytest.raises(ValueError, match="diverged in epoch 1: predictions of held-out"):
+        quick().fit(*binary)
