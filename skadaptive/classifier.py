@@ -175,7 +175,8 @@ class AdaptiveHybridClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstima
         Resamples the training rows of each member and nothing else: held-out rows keep
         their natural class shares, and no synthetic row is made from them. With an
         under-sampler each member draws its own balanced subset, as in balanced bagging.
-        The sampler is cloned; its seed follows ``random_state``.
+        The sampler is cloned. Its seed follows ``random_state``, and so do the seeds of
+        samplers and estimators inside it.
 
     cv : int, float, splitter, iterable, "auto" or None, default="auto"
         How rows are assigned to members: each member trains on one split's training

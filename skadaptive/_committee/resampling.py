@@ -19,7 +19,8 @@ def resample(sampler, X, rows, classes, seed, as_numbers):
     Parameters
     ----------
     sampler : imbalanced-learn sampler
-        Cloned for every fold, with a seed of its own.
+        Cloned for every fold, with seeds of its own: for itself and for every sampler
+        and estimator inside.
     X : array-like or DataFrame of shape (n_samples, n_features)
         The rows as the user gave them, for the sampler.
     rows : TrainingRows
@@ -51,8 +52,7 @@ def resample(sampler, X, rows, classes, seed, as_numbers):
             folds.append((train, test))
             continue
         clone_ = clone(sampler)
-        if "random_state" in clone_.get_params():
-            clone_.set_params(random_state=rng.randint(2**31 - 1))
+        _set_seeds(clone_, rng)
         new_X, new_y = clone_.fit_resample(
             safe_indexing(X, train), classes[rows.y[train]]
         )
@@ -73,3 +73,16 @@ def resample(sampler, X, rows, classes, seed, as_numbers):
             folds.append((np.arange(n_rows, n_rows + len(new_y)), test))
             n_rows += len(new_y)
     return synthetic, folds
+
+
+def _set_seeds(sampler, rng):
+    """Set every ``random_state`` of a clone, at whatever depth, in place."""
+    values = sampler.get_params(deep=True)
+    names = [name for name in values if name.split("__")[-1] == "random_state"]
+    # The sampler's own seed is drawn first, and the others whatever their order is.
+    for name in sorted(names, key=lambda name: (name.count("__"), name)):
+        sampler.set_params(**{name: rng.randint(2**31 - 1)})
+    # Splitters have no parameters by name. Those of a clone are copies.
+    for name, value in sorted(values.items()):
+        if hasattr(value, "random_state") and not hasattr(value, "get_params"):
+            value.random_state = rng.randint(2**31 - 1)

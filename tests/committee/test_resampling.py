@@ -6,11 +6,18 @@ import numpy as np
 import pandas as pd
 import pytest
 from imblearn.base import BaseSampler
-from imblearn.combine import SMOTETomek
+from imblearn.combine import SMOTEENN, SMOTETomek
 from imblearn.over_sampling import SMOTE, SMOTENC, RandomOverSampler
-from imblearn.under_sampling import RandomUnderSampler
+from imblearn.pipeline import make_pipeline
+from imblearn.under_sampling import (
+    ClusterCentroids,
+    InstanceHardnessThreshold,
+    RandomUnderSampler,
+)
 from numpy.testing import assert_array_equal
+from sklearn.cluster import MiniBatchKMeans
 from sklearn.model_selection import StratifiedKFold
+from sklearn.tree import DecisionTreeClassifier
 
 from skadaptive._committee.resampling import resample
 from skadaptive._committee.rows import TrainingRows
@@ -100,6 +107,56 @@ def resampled(sampler, X, y, folds):
     """What is appended to the rows, and the folds that are left."""
     rows = TrainingRows(X, y, np.ones(len(y)), folds)
     return resample(sampler, X, rows, np.unique(y), 0, as_numbers=np.asarray)
+
+
+class OneFold(BaseSampler):
+    """A sampler with a splitter inside."""
+
+    _sampling_type = "clean-sampling"
+    _parameter_constraints = {"splitter": "no_validation"}
+
+    def __init__(self, splitter):
+        super().__init__()
+        self.splitter = splitter
+
+    def _fit_resample(self, X, y):
+        rows = next(self.splitter.split(X, y))[0]
+        return X[rows], y[rows]
+
+
+@pytest.mark.parametrize(
+    "sampler",
+    [
+        SMOTE(),
+        SMOTEENN(smote=SMOTE()),
+        SMOTETomek(smote=SMOTE(random_state=np.random.RandomState(0))),
+        make_pipeline(SMOTE(sampling_strategy=0.5), RandomUnderSampler()),
+        make_pipeline(RandomUnderSampler(sampling_strategy=0.5), SMOTEENN(smote=SMOTE())),
+        ClusterCentroids(estimator=MiniBatchKMeans(n_init=1)),
+        InstanceHardnessThreshold(estimator=DecisionTreeClassifier(max_features=1)),
+        OneFold(StratifiedKFold(2, shuffle=True)),
+    ],
+    ids=lambda sampler: "".join(str(sampler).split())[:40],
+)
+def test_a_seed_makes_any_sampler_repeatable(sampler, binary):
+    """Also where samplers and estimators are inside; what was given stays as it is."""
+    X, y = binary
+    before = str(sampler)
+    folds = [(np.arange(300), np.arange(300, 400))] * 2
+
+    def drawn():
+        np.random.seed()
+        synthetic, picked = resampled(sampler, X, y, folds)
+        if synthetic:
+            return [rows for rows, _ in synthetic]
+        return [X[train] for train, _ in picked]
+
+    first, second = drawn(), drawn()
+    for one, other in zip(first, second, strict=True):
+        assert_array_equal(one, other)
+    # The members' samplers differ all the same.
+    assert first[0].shape != first[1].shape or (first[0] != first[1]).any()
+    assert str(sampler) == before
 
 
 @pytest.mark.parametrize(
