@@ -529,6 +529,8 @@ class AdaptiveHybridClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstima
         ImportError
             If neither TensorFlow nor JAX is installed. Nothing but training and
             ``model_`` needs them.
+        RuntimeError
+            If the process was forked after TensorFlow or JAX had started.
 
         Warns
         -----
@@ -586,6 +588,8 @@ class AdaptiveHybridClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstima
             training diverges. The estimator is then as before the call.
         ImportError
             If neither TensorFlow nor JAX is installed.
+        RuntimeError
+            If the process was forked after TensorFlow or JAX had started.
 
         Notes
         -----

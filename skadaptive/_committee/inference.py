@@ -34,8 +34,8 @@ _PASSES_PER_THREAD = 4
 # Multiplications per product. OpenBLAS divides larger ones among threads, which costs
 # more than it saves for products of so few rows.
 _MAX_PRODUCT = 2**18
-# No activation is farther from 0 than this many times its argument: the slope of selu at
-# 0 from below, scale * alpha.
+# No activation is farther from 0 than this many times its argument: the slope of selu
+# at 0 from below, scale * alpha.
 _STEEPEST = 1.76
 # Sums of probabilities below which they are computed as logarithms.
 _CERTAIN = 1e-200

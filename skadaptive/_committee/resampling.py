@@ -83,6 +83,6 @@ def _set_seeds(sampler, rng):
     for name in sorted(names, key=lambda name: (name.count("__"), name)):
         sampler.set_params(**{name: rng.randint(2**31 - 1)})
     # Splitters have no parameters by name. Those of a clone are copies.
-    for name, value in sorted(values.items()):
+    for value in values.values():
         if hasattr(value, "random_state") and not hasattr(value, "get_params"):
             value.random_state = rng.randint(2**31 - 1)

@@ -23,6 +23,9 @@ _PROGRAMS = {"tensorflow": "tensorflow_program", "jax": "jax_program"}
 # The package that a backend of Keras needs, where it is not called like the backend.
 _PACKAGES = {"numpy": "jax"}
 
+# Backends that had started when this process was forked, which lacks their threads.
+_inherited: set[str] = set()
+
 # For tests alone: trains with this backend whatever Keras runs on.
 _SWITCH = "SKADAPTIVE_TESTS_BACKEND"
 
@@ -68,10 +71,40 @@ def load_program():
     -------
     module
         With ``pool`` and ``table_rows``.
+
+    Raises
+    ------
+    RuntimeError
+        See :func:`refuse_after_fork`.
     """
     name = training_backend()
+    refuse_after_fork(name)
     with keras_backend_chosen(), _random_states_kept():
         return import_module(f"{__package__}.{_PROGRAMS[name]}")
+
+
+def refuse_after_fork(name):
+    """Refuse a backend that would wait forever for the threads of a parent process.
+
+    Parameters
+    ----------
+    name : str
+        Of a backend of Keras.
+
+    Raises
+    ------
+    RuntimeError
+        If the backend had already started when this process was forked.
+    """
+    if name in _inherited:
+        title = {"tensorflow": "TensorFlow", "jax": "JAX"}[name]
+        raise RuntimeError(
+            f"This process was forked after {title} had started in its parent, and a "
+            f"fork copies none of the threads that {title} needs: it would hang. "
+            'Start processes in another way, with multiprocessing.get_context("spawn") '
+            'or "forkserver", or with joblib\'s backend "loky", its default; or fit '
+            "nothing before the fork. Predictions work in any process."
+        )
 
 
 @contextmanager
@@ -149,3 +182,24 @@ def _is_installed(backend):
         return find_spec(_PACKAGES.get(backend, backend)) is not None
     except (ModuleNotFoundError, ValueError):
         return False
+
+
+def _started():
+    """Names of the backends that run in this process; an import does not start one."""
+    started = set()
+    context = getattr(
+        sys.modules.get("tensorflow.python.eager.context"), "_context", None
+    )
+    if getattr(context, "_context_handle", None) is not None:
+        started.add("tensorflow")
+    if getattr(sys.modules.get("jax._src.xla_bridge"), "_backends", None):
+        started.add("jax")
+    return started
+
+
+def _note_fork():
+    _inherited.update(_started())
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_note_fork)

@@ -254,7 +254,8 @@ def _run_epochs(program, data, rows, settings, plan, monitor, start, watch):
         # Loss and parameters can be finite where a product of parameters overflows.
         if not _are_finite(logits):
             raise diverged(
-                settings, f"in epoch {epoch}: predictions of held-out rows are not finite"
+                settings,
+                f"in epoch {epoch}: predictions of held-out rows are not finite",
             )
         is_best = monitor.observe(value, logits)
         # Predicting would round them in any case, and half a dozen are kept.

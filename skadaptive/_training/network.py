@@ -17,6 +17,7 @@ from keras import ops
 
 from .._features.piecewise import interpolate
 from .._features.scaling import BOUND
+from .backend import refuse_after_fork
 
 
 def committee_logits(parameters, inputs, activation, masks=None, together=True):
@@ -84,6 +85,7 @@ def build_model(committee):
         (batch, n_features), unscaled → (batch, n_classes) probabilities. The layers
         carry the axis (batch, n_members, n_units).
     """
+    refuse_after_fork(keras.backend.backend())
     scaler, encoding = committee.transform.scaler, committee.transform.encoding
     n_members, n_features = committee.n_members, len(scaler.center)
     n_outputs = committee.n_outputs

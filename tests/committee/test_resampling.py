@@ -131,7 +131,9 @@ class OneFold(BaseSampler):
         SMOTEENN(smote=SMOTE()),
         SMOTETomek(smote=SMOTE(random_state=np.random.RandomState(0))),
         make_pipeline(SMOTE(sampling_strategy=0.5), RandomUnderSampler()),
-        make_pipeline(RandomUnderSampler(sampling_strategy=0.5), SMOTEENN(smote=SMOTE())),
+        make_pipeline(
+            RandomUnderSampler(sampling_strategy=0.5), SMOTEENN(smote=SMOTE())
+        ),
         ClusterCentroids(estimator=MiniBatchKMeans(n_init=1)),
         InstanceHardnessThreshold(estimator=DecisionTreeClassifier(max_features=1)),
         OneFold(StratifiedKFold(2, shuffle=True)),

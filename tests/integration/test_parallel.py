@@ -131,6 +131,50 @@ def test_a_cluster_finds_what_one_process_does(cluster, quick, binary):
     assert_allclose(scores, alone, rtol=1e-4)
 
 
+# ---------------------------------------------------------------------------- a fork
+
+
+def outcome(queue, call):
+    """Put what a call returns, or the error that it raises, into a queue."""
+    try:
+        queue.put(call())
+    except Exception as error:
+        queue.put(error)
+
+
+def in_a_fork(call):
+    """What a call returns or raises in a forked child."""
+    context = multiprocessing.get_context("fork")
+    queue = context.SimpleQueue()
+    child = context.Process(target=outcome, args=(queue, call))
+    child.start()
+    child.join(60)
+    if child.exitcode is None:
+        child.kill()
+        pytest.fail("The forked child hangs.")
+    return queue.get()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
+@pytest.mark.filterwarnings("ignore:.*fork:RuntimeWarning")
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_a_forked_child_predicts_and_says_why_it_cannot_train(quick, binary):
+    X, y = binary
+    model = quick().fit(X, y)
+    assert_array_equal(in_a_fork(lambda: model.predict(X)), model.predict(X))
+    trials = {
+        "fit": lambda: quick().fit(X, y),
+        "partial_fit": lambda: quick().partial_fit(X, y, classes=[0, 1]),
+        "model_": lambda: model.model_,
+        "in a child of the child": lambda: in_a_fork(lambda: quick().fit(X, y)),
+    }
+    for call in trials.values():
+        told = in_a_fork(call)
+        assert isinstance(told, RuntimeError)
+        assert "forked after" in str(told) and "spawn" in str(told)
+    model.fit(X, y)  # and the parent goes on
+
+
 # ---------------------------------------------------------------------------- chunks
 
 

@@ -397,5 +397,7 @@ def test_predictions_of_held_out_rows_that_are_not_finite(
         return logits
 
     monkeypatch.setattr(program_class, "predict", spoilt)
-    with pytest.raises(ValueError, match="diverged in epoch 1: predictions of held-out"):
+    with pytest.raises(
+        ValueError, match="diverged in epoch 1: predictions of held-out"
+    ):
         quick().fit(*binary)
