@@ -34,9 +34,10 @@ from ._committee.inference import (
 from ._committee.scoring import labels
 from ._committee.seen_rows import SeenRows, held_out_logits
 from ._committee.state import CommitteeState, OutOfFoldBuffer, Seeds
-from ._features.categories import make_encoder
+from ._features.categories import encode, encoded_columns, make_encoder
 from ._features.sparse import canonical
 from ._features.transform import InputTransform
+from ._features.values import needs_conversion, with_numbers
 from ._fitting import FitTasks, FittedCommittee, GivenRows, fit_chunk, fit_rows
 from ._parameters import rare_class
 from ._sklearn_compat import (
@@ -167,9 +168,11 @@ class AdaptiveHybridClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstima
     categorical_features : "from_dtype", array-like or None, default="from_dtype"
         Features that are categories: column names, column numbers or a boolean mask.
         "from_dtype" takes the columns of a DataFrame that hold strings or have a
-        categorical dtype. Categories are one-hot encoded. A feature gets at most 64
-        columns. If it has more categories, the rarest share the last column. Missing
-        values are one of the categories, so they may be among those that share it.
+        categorical dtype, and those of dtype object without any value. Categories are
+        one-hot encoded. A feature gets at most 64 columns. If it has more categories,
+        the rarest share the last column. Missing values are one of the categories, so
+        they may be among those that share it. Dates are neither numbers nor categories;
+        :func:`skadaptive.contenders.raw_pipeline` turns them into numbers.
 
     sampler : imbalanced-learn sampler, default=None
         Resamples the training rows of each member and nothing else: held-out rows keep
@@ -911,13 +914,16 @@ class AdaptiveHybridClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstima
         """X as numbers, categories encoded; checks its columns, or learns them."""
         if reset:
             self.feature_encoder_ = make_encoder(self.categorical_features, X)
-        if self.feature_encoder_ is None:
+        encoder, is_converted = self.feature_encoder_, needs_conversion(X)
+        if encoder is None and not is_converted:
             X = validate_data(self, X, reset=reset, **_FEATURES)
             return canonical(X) if issparse(X) else X
         validate_data(self, X, reset=reset, skip_check_array=True)
-        return check_array(
-            self.feature_encoder_.transform(X), estimator=self, **_FEATURES
-        )
+        if is_converted:
+            X = with_numbers(X, encoded_columns(encoder))
+        if encoder is not None:
+            X = encode(encoder, X)
+        return check_array(X, estimator=self, input_name="X", **_FEATURES)
 
     def _check_classes(
         self, y: np.ndarray, weight: FloatArray, continues: bool

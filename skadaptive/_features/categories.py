@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from scipy.sparse import issparse
+from sklearn import config_context
 from sklearn.compose import ColumnTransformer
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder
@@ -14,12 +15,15 @@ from sklearn.utils import check_array
 
 from .._sklearn_compat import n_features_of
 from .._typing import FloatArray, Table
+from .values import inferred_kind, is_polars, needs_conversion, with_numbers
 
 # Most columns of one feature; where there are more categories, the rarest share one.
 _MAX_CATEGORIES = 64
 
 # Names of the dtypes of strings and categories in pandas and polars.
 _CATEGORICAL_DTYPES = {"category", "str", "string", "String", "Categorical", "Enum"}
+# Polars's dtype of a column that is missing in all rows.
+_CATEGORICAL_DTYPES |= {"Null"}
 
 
 def make_encoder(categorical_features: Any, X: Table) -> ColumnTransformer | None:
@@ -52,7 +56,43 @@ def make_encoder(categorical_features: Any, X: Table) -> ColumnTransformer | Non
             f"categorical_features names {len(categorical)} columns of a sparse table, "
             "which has numbers alone: one-hot encode them before, or pass a DataFrame."
         )
-    return _unfitted(n_features_of(X), categorical).fit(X)
+    if needs_conversion(X):
+        X = with_numbers(X, categorical)
+    with config_context(transform_output="default"):
+        return _unfitted(n_features_of(X), categorical).fit(X)
+
+
+def encode(encoder: ColumnTransformer, X: Table) -> FloatArray:
+    """Encode a table, without the warnings of the encoder's parts.
+
+    They are about names of columns, which the classifier checks itself, and about the
+    output that the user set for transformers.
+
+    Parameters
+    ----------
+    encoder : ColumnTransformer
+        Fitted, see :func:`make_encoder`.
+    X : array-like or DataFrame of shape (n_samples, n_features)
+
+    Returns
+    -------
+    ndarray of shape (n_samples, n_encoded)
+    """
+    names = getattr(encoder, "feature_names_in_", None)
+    if names is None and hasattr(X, "columns"):
+        X = X.to_numpy()
+    elif names is not None and not hasattr(X, "columns"):
+        X = pd.DataFrame(X, columns=names)
+    with config_context(transform_output="default"):
+        return encoder.transform(X)
+
+
+def encoded_columns(encoder: ColumnTransformer | None) -> list[int]:
+    """Columns that are categories for a fitted encoder of :func:`make_encoder`."""
+    if encoder is None:
+        return []
+    columns = {name: columns for name, _, columns in encoder.transformers_}
+    return list(columns["categories"])
 
 
 def _unfitted(n_features: int, categorical: list[int]) -> ColumnTransformer:
@@ -93,7 +133,6 @@ class FittedCategories:
     def of(cls, encoder: ColumnTransformer) -> "FittedCategories":
         """What this encoder has learnt."""
         names = getattr(encoder, "feature_names_in_", None)
-        columns = {name: columns for name, _, columns in encoder.transformers_}
         one_hot_encoder = encoder.named_transformers_["categories"][-1]
         levels = one_hot_encoder.categories_
         pooled = [
@@ -105,7 +144,7 @@ class FittedCategories:
         return cls(
             encoder.n_features_in_,
             None if names is None else list(names),
-            list(columns["categories"]),
+            encoded_columns(encoder),
             levels,
             pooled,
         )
@@ -175,9 +214,13 @@ def _as_numbers(X: Table) -> FloatArray:
 
 
 def _na_to_nan(X: Table) -> Table:
-    """Replace pandas.NA by NaN, because the encoder cannot sort NA among strings."""
+    """Replace what is missing by NaN, because the encoder cannot sort NA or None."""
     if isinstance(X, pd.DataFrame):
         return X.astype(object).where(X.notna(), np.nan)
+    if is_polars(X):
+        return _na_to_nan(pd.DataFrame(X.to_numpy(), columns=X.columns))
+    if isinstance(X, np.ndarray) and X.dtype == object:
+        return np.where(pd.isna(X), np.nan, X)
     return X
 
 
@@ -225,5 +268,6 @@ def categorical_columns(X: Any) -> list[int]:
 def _is_categorical(column: Any) -> bool:
     dtype = str(column.dtype).partition("(")[0].partition("[")[0]
     if dtype == "object":
-        return pd.api.types.infer_dtype(column, skipna=True) in ("string", "mixed")
+        # What is missing in all rows may be a text in the next ones.
+        return inferred_kind(column) in ("string", "mixed", "empty")
     return dtype in _CATEGORICAL_DTYPES
