@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from sklearn.utils.class_weight import compute_class_weight
 
+from ._messages import shown
 from ._typing import ArrayLike, FloatArray
 from .adaptation import TERMS
 
@@ -21,7 +22,7 @@ def check_hidden_layer_sizes(hidden_layer_sizes: ArrayLike) -> tuple[int, ...]:
     if sizes.ndim != 1 or not are_whole:
         raise ValueError(
             "hidden_layer_sizes must be a list of whole numbers of 1 or more, one per "
-            f"hidden layer; got {hidden_layer_sizes!r}."
+            f"hidden layer; got {shown(hidden_layer_sizes)}."
         )
     return tuple(int(size) for size in sizes)
 
@@ -51,7 +52,7 @@ def check_loss_weights(loss_weights: ArrayLike) -> FloatArray:
     if not _are_weights(weights, 3):
         raise ValueError(
             f"loss_weights must be three non-negative numbers, for {', '.join(TERMS)}, "
-            f"not all 0; got {loss_weights!r}."
+            f"not all 0; got {shown(loss_weights)}."
         )
     weights = weights / weights.max()  # so that the sum cannot overflow
     return weights / weights.sum()
@@ -71,7 +72,7 @@ def check_alpha(alpha: Any, n_classes: int, rare: int) -> FloatArray:
     if not _are_weights(weights, n_classes):
         raise ValueError(
             "alpha must be a number in [0, 1] or one non-negative weight for each of "
-            f"the {n_classes} classes, not all 0; got {alpha!r}."
+            f"the {n_classes} classes, not all 0; got {shown(alpha)}."
         )
     return weights.astype(float)
 
@@ -91,7 +92,7 @@ def check_class_weight(
     if not (np.isfinite(factors).all() and (factors > 0).all()):
         raise ValueError(
             "class_weight must give every class a positive weight; got "
-            f"{class_weight!r}."
+            f"{shown(class_weight)}."
         )
     return factors
 
@@ -103,12 +104,12 @@ def check_optimizer(optimizer: str | dict) -> None:
     if not {"class_name", "config"} <= set(optimizer):
         raise ValueError(
             "optimizer must be a name or a Keras configuration, "
-            f'{{"class_name": ..., "config": {{...}}}}; got {optimizer!r}.'
+            f'{{"class_name": ..., "config": {{...}}}}; got {shown(optimizer)}.'
         )
     if "learning_rate" in optimizer["config"]:
         raise ValueError(
             "The learning rate is set by the parameter learning_rate; leave it out of "
-            f"the configuration of the optimizer, {optimizer!r}."
+            f"the configuration of the optimizer, {shown(optimizer)}."
         )
 
 

@@ -24,6 +24,8 @@ from sklearn.utils._param_validation import (
     validate_params,
 )
 
+from ._messages import shown
+
 try:
     from sklearn.callback import CallbackSupportMixin
 except ImportError:  # scikit-learn before 1.9
@@ -142,8 +144,8 @@ def check_partial_fit_first_call(estimator, classes):
         return True
     if classes is not None and not np.array_equal(known, np.unique(classes)):
         raise ValueError(
-            f"`classes={classes!r}` is not the same as on last call to partial_fit, "
-            f"was: {known!r}"
+            f"`classes={shown(classes)}` is not the same as on last call to "
+            f"partial_fit, was: {shown(known)}"
         )
     return False
 

@@ -35,6 +35,7 @@ from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
+from ._messages import shown
 from ._typing import ArrayLike, FloatArray
 
 __all__ = [
@@ -296,7 +297,7 @@ def check_rule(rule: str | Rule, rate: float) -> None:
             f"adaptation must be one of {sorted(RULES)} or a function; got {rule!r}."
         )
     if not 0 <= rate <= 1:
-        raise ValueError(f"adaptation_rate must be in [0, 1]; got {rate!r}.")
+        raise ValueError(f"adaptation_rate must be in [0, 1]; got {shown(rate)}.")
 
 
 def next_weights(
@@ -345,7 +346,7 @@ def next_weights(
     if new.shape != (3,) or not np.isfinite(new).all() or (new < 0).any():
         raise ValueError(
             "An adaptation rule must return three finite, non-negative weights for "
-            f"{', '.join(TERMS)}; got {new!r}."
+            f"{', '.join(TERMS)}; got {shown(new)}."
         )
     return _scaled_above_floor(new, np.minimum(FLOOR, initial_weights))
 
@@ -375,6 +376,6 @@ def _scaled_above_floor(weights: FloatArray, floor: FloatArray) -> FloatArray:
     if not above.sum():
         raise ValueError(
             f"An adaptation rule must return more than {FLOOR} for at least one term "
-            f"that has weight at the start; got {weights!r}."
+            f"that has weight at the start; got {shown(weights)}."
         )
     return floor + above * ((1 - floor.sum()) / above.sum())

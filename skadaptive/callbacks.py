@@ -8,6 +8,7 @@ from keras import ops
 from scipy.special import logit
 
 from ._committee.threshold_tuning import at_thresholds
+from ._messages import shown
 from ._parameters import check_loss_weights
 from ._typing import FloatArray
 from .adaptation import TERMS, HeldOut, Rule, check_rule, next_weights, takes_held_out
@@ -228,5 +229,5 @@ def _check_validation_data(validation_data: tuple) -> None:
     if not np.array_equal(labels, [0, 1]):
         raise ValueError(
             "The labels of validation_data=(X, y) must be 1 for the rare class and 0 "
-            f"for the other one, with rows of both; got {labels[:5]!r}."
+            f"for the other one, with rows of both; got {shown(labels[:5])}."
         )

@@ -34,11 +34,17 @@ from ._committee.inference import (
 from ._committee.scoring import labels
 from ._committee.seen_rows import SeenRows, held_out_logits
 from ._committee.state import CommitteeState, OutOfFoldBuffer, Seeds
-from ._features.categories import encode, encoded_columns, make_encoder
+from ._features.categories import (
+    encode,
+    encoded_columns,
+    make_encoder,
+    unseen_columns,
+)
 from ._features.sparse import canonical
 from ._features.transform import InputTransform
-from ._features.values import needs_conversion, with_numbers
+from ._features.values import column_title, needs_conversion, with_numbers
 from ._fitting import FitTasks, FittedCommittee, GivenRows, fit_chunk, fit_rows
+from ._messages import shown
 from ._parameters import rare_class
 from ._sklearn_compat import (
     CallbackSupportMixin,
@@ -71,6 +77,9 @@ _FEATURES = {
     "dtype": (np.float64, np.float32),
     "ensure_all_finite": "allow-nan",
 }
+
+# Rows from which on a column without any known category is worth a word.
+_FEWEST_ROWS = 10
 
 # Values of a sparse table that are made dense at a time.
 _DENSE_VALUES = 2**22
@@ -805,7 +814,7 @@ class AdaptiveHybridClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstima
         is_first = check_partial_fit_first_call(self, classes)
         if len(self.classes_) < 2:
             raise ValueError(
-                f"classes must name at least two classes; got {classes!r}."
+                f"classes must name at least two classes; got {shown(classes)}."
             )
         table, target, weight = self._check_data(X, y, sample_weight, is_first)
         earlier = None if is_first else self._resumed_state()
@@ -882,7 +891,9 @@ class AdaptiveHybridClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstima
         """Scaling and encoding; None for a sparse table, whose columns are chosen."""
         if issparse(table):
             return None
-        return InputTransform.fit(table, weight, self.n_bins)
+        transform = InputTransform.fit(table, weight, self.n_bins)
+        self._warn_of_unscalable(table, transform)
+        return transform
 
     def _same_transform(self) -> InputTransform:
         """The transform of the network to continue from; refuses another ``n_bins``."""
@@ -891,7 +902,8 @@ class AdaptiveHybridClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstima
         if self.n_bins != n_bins and (self.n_bins != "auto" or n_bins is None):
             raise ValueError(
                 f"Training cannot go on with another network: n_bins was {n_bins} and "
-                f"is {self.n_bins!r}. Set that back, or fit anew with warm_start=False."
+                f"is {shown(self.n_bins)}. Set that back, or fit anew with "
+                "warm_start=False."
             )
         return transform
 
@@ -903,7 +915,9 @@ class AdaptiveHybridClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstima
         """X and weights as arrays, y as it is."""
         if y is None:
             validate_data(self, X, y)  # scikit-learn's error
-        table, target = check_X_y(self._as_numbers(X, reset), y, **_FEATURES)
+        numbers = self._as_numbers(X, reset)
+        with np.errstate(over="ignore", invalid="ignore"):
+            table, target = check_X_y(numbers, y, **_FEATURES)
         check_classification_targets(target)
         weight = check_sample_weight(sample_weight, table)
         if not weight.any():
@@ -912,6 +926,11 @@ class AdaptiveHybridClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstima
 
     def _as_numbers(self, X: Table, reset: bool = False) -> FloatArray:
         """X as numbers, categories encoded; checks its columns, or learns them."""
+        # scikit-learn sums all values, to see whether they are finite.
+        with np.errstate(over="ignore", invalid="ignore"):
+            return self._checked_numbers(X, reset)
+
+    def _checked_numbers(self, X: Table, reset: bool) -> FloatArray:
         if reset:
             self.feature_encoder_ = make_encoder(self.categorical_features, X)
         encoder, is_converted = self.feature_encoder_, needs_conversion(X)
@@ -922,6 +941,8 @@ class AdaptiveHybridClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstima
         if is_converted:
             X = with_numbers(X, encoded_columns(encoder))
         if encoder is not None:
+            if not reset:
+                self._warn_of_unseen_categories(X)
             X = encode(encoder, X)
         return check_array(X, estimator=self, input_name="X", **_FEATURES)
 
@@ -932,14 +953,15 @@ class AdaptiveHybridClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstima
         classes = np.unique(y[weight > 0])
         if continues and not np.array_equal(classes, self.classes_):
             raise ValueError(
-                f"Training goes on with the classes of the last fit, {self.classes_}; "
-                f"got {classes}. Fit anew with warm_start=False."
+                "Training goes on with the classes of the last fit, "
+                f"{shown(self.classes_)}; got {shown(classes)}. Fit anew with "
+                "warm_start=False."
             )
         self.classes_ = classes
         if len(classes) < 2:
             raise ValueError(
                 "AdaptiveHybridClassifier needs at least two classes in y whose rows "
-                f"have weight; got one class, {classes.tolist()[0]!r}."
+                f"have weight; got one class, {shown(classes[0])}."
             )
         # A class without any weight counts as absent, like its rows.
         return np.minimum(np.searchsorted(classes, y), len(classes) - 1)
@@ -949,8 +971,8 @@ class AdaptiveHybridClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstima
         unseen = np.setdiff1d(y, self.classes_)
         if unseen.size:
             raise ValueError(
-                f"{name} holds classes that are not known: {unseen.tolist()}. The "
-                f"classes are {self.classes_.tolist()}."
+                f"{name} holds classes that are not known: {shown(unseen)}. The "
+                f"classes are {shown(self.classes_)}."
             )
         return np.searchsorted(self.classes_, y)
 
@@ -975,6 +997,32 @@ class AdaptiveHybridClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstima
         weight = weight / weight[weight > 0].mean()
         rows = table if issparse(X) else X
         return GivenRows(rows, table, indices, weight, sample_weight is not None)
+
+    def _warn_of_unseen_categories(self, X: Any) -> None:
+        """Warn of columns without a known category; a few rows may well have none."""
+        if len(X) < _FEWEST_ROWS:
+            return
+        for column, values in unseen_columns(self.feature_encoder_, X).items():
+            warn(
+                f"{self._column_title(column)} has no category that fit has seen in "
+                f"any of {len(X)} rows, but {shown(values)}: it says nothing here. "
+                "Look at its spelling and its type, as 1 is not '1'."
+            )
+
+    def _warn_of_unscalable(self, table: FloatArray, transform: InputTransform) -> None:
+        categorical = set(encoded_columns(self.feature_encoder_))
+        numeric = [i for i in range(self.n_features_in_) if i not in categorical]
+        for column in transform.unscalable(table):
+            if column < len(numeric):
+                warn(
+                    f"{self._column_title(numeric[column])} counts as constant: the "
+                    "range of its values is below 6e-309 or above 1e308, so that "
+                    "float64 cannot scale it. Multiply it by a power of 10."
+                )
+
+    def _column_title(self, column: int) -> str:
+        names = getattr(self, "feature_names_in_", None)
+        return column_title(column if names is None else names[column])
 
     def _warn_of_nothing_held_out(self) -> None:
         if is_tuned(self.threshold) or self.calibration:

@@ -39,6 +39,7 @@ from ._assessment.preparation import (
 from ._assessment.statistics import corrected_t_test, half_width, holm
 from ._committee.folds import pool
 from ._io.findings import Finding
+from ._messages import shown
 from ._report.formatting import join_names, shown_decimals
 from ._sklearn_compat import safe_indexing
 from ._typing import (
@@ -446,7 +447,9 @@ class Comparison:
             second.
         """
         if threshold not in ("tuned", 0.5):
-            raise ValueError(f'threshold must be "tuned" or 0.5; got {threshold!r}.')
+            raise ValueError(
+                f'threshold must be "tuned" or 0.5; got {shown(threshold)}.'
+            )
         suffix = "" if threshold == "tuned" else "_at_0.5"
         rows = self.folds_[self.folds_["contender"] == (name or self.best_name_)]
         counts = rows[[f"{count}{suffix}" for count in COUNTS]].sum()
@@ -759,7 +762,7 @@ def _check_time_limit(time_limit: Any) -> None:
     if time_limit is not None and not (is_number and time_limit > 0):
         raise ValueError(
             f"time_limit must be a positive number of seconds, or None for no limit; "
-            f"got {time_limit!r}."
+            f"got {shown(time_limit)}."
         )
 
 

@@ -21,6 +21,7 @@ from scipy.stats import chi2
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_array
 
+from ._messages import shown
 from ._typing import ArrayLike, FloatArray, IntArray, Table
 from ._warnings import warn
 
@@ -314,7 +315,9 @@ default=None
     x1  0.96  has moved: check the data, consider training anew
     """
     if not isinstance(n_bins, Integral) or n_bins < 2:
-        raise ValueError(f"n_bins must be an integer of at least 2; got {n_bins!r}.")
+        raise ValueError(
+            f"n_bins must be an integer of at least 2; got {shown(n_bins)}."
+        )
     reference, new = _check_tables(X_reference, X_new)
     pairs = [
         (name, reference.iloc[:, i], new.iloc[:, i]) for i, name in enumerate(reference)
@@ -538,12 +541,12 @@ def _check_prior(name: str, prior: ArrayLike, n_classes: int) -> FloatArray:
         allowed = "a number or 2 shares" if n_classes == 2 else f"{n_classes} shares"
         raise ValueError(
             f"{name} must be {allowed}, as proba has {n_classes} classes; got "
-            f"{prior!r}."
+            f"{shown(prior)}."
         )
     if not (shares >= 0).all() or not abs(shares.sum() - 1) <= _SUM_TOLERANCE:
         raise ValueError(
             f"{name} must be shares of classes, in [0, 1] and summing to 1; got "
-            f"{prior!r}."
+            f"{shown(prior)}."
         )
     return shares
 

@@ -20,6 +20,7 @@ from ._explanation.models import ExplainedModel
 from ._explanation.shapley import MOST_BACKGROUND, shapley_values
 from ._explanation.tables import MixableTable
 from ._explanation.wording import described, reason
+from ._messages import shown
 from ._typing import (
     ArrayLike,
     BoolArray,
@@ -405,7 +406,7 @@ class Explanation:
             )
 
     def __repr__(self) -> str:
-        lines = [f"Explanation of {self.name_}, class {self.pos_label_!r}."]
+        lines = [f"Explanation of {self.name_}, class {shown(self.pos_label_)}."]
         if not hasattr(self, "importances_"):
             lines.append("Without y there are effects and contributions alone.")
             return "\n".join(lines)
@@ -413,8 +414,8 @@ class Explanation:
             f"Loss of {self.scoring_} ({self.score_:.3f} on {self.n_scored_:,} rows, "
             f"{self.rows_}) if the group is permuted, with 95 % intervals:"
         )
-        shown = self.importances_[["importance", "low", "high"]]
-        return "\n".join([*lines, shown.to_string(float_format="{:.4f}".format)])
+        table = self.importances_[["importance", "low", "high"]]
+        return "\n".join([*lines, table.to_string(float_format="{:.4f}".format)])
 
 
 @dataclass(frozen=True)
@@ -512,7 +513,9 @@ class Contributions:
 def _check_counts(**counts: Any) -> None:
     for name, value in counts.items():
         if not isinstance(value, Integral) or isinstance(value, bool) or value < 1:
-            raise ValueError(f"{name} must be a whole number from 1 on; got {value!r}.")
+            raise ValueError(
+                f"{name} must be a whole number from 1 on; got {shown(value)}."
+            )
 
 
 def _checked_labels(y: ArrayLike) -> np.ndarray:
@@ -533,8 +536,8 @@ def _held_out(model: ExplainedModel, y: np.ndarray, weight: FloatArray) -> IntAr
     unknown = ~np.isin(y, model.classes)
     if unknown.any():
         raise ValueError(
-            f"y holds labels that are not known: {pd.unique(y[unknown]).tolist()[:5]}. "
-            f"The classes are {model.classes.tolist()}."
+            f"y holds labels that are not known: {shown(pd.unique(y[unknown]))}. "
+            f"The classes are {shown(model.classes)}."
         )
     rows = weight > 0
     held_out = model.held_out
@@ -555,7 +558,7 @@ def _check_both_classes(is_class: BoolArray, label: Label) -> None:
     n_rows = int(is_class.sum())
     if min(n_rows, len(is_class) - n_rows) < 2:
         raise ValueError(
-            f"An importance needs two rows of {label!r} and two of other classes; "
+            f"An importance needs two rows of {shown(label)} and two of other classes; "
             f"{n_rows} and {len(is_class) - n_rows} are to be scored. Pass more rows, "
             "raise max_samples, or leave y out: effects and contributions need none."
         )
@@ -575,7 +578,7 @@ def _row_numbers(rows: ArrayLike | None, n_rows: int) -> IntArray:
     ):
         raise ValueError(
             f"rows must be row numbers from 0 to {n_rows - 1}, or a mask of {n_rows} "
-            f"values, and name at least one row; got {rows!r}."
+            f"values, and name at least one row; got {shown(rows)}."
         )
     return numbers
 

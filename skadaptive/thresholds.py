@@ -17,6 +17,7 @@ from typing import TypeAlias
 
 import numpy as np
 
+from ._messages import shown
 from ._typing import ArrayLike, FloatArray
 
 __all__ = [
@@ -204,7 +205,7 @@ def check_cost_matrix(cost_matrix: ArrayLike) -> FloatArray:
     if costs.shape != (2, 2) or not np.isfinite(costs).all():
         raise ValueError(
             "cost_matrix must be 2 x 2, finite, rows by true class and columns by "
-            f"predicted class; got {cost_matrix!r}."
+            f"predicted class; got {shown(cost_matrix)}."
         )
     return costs
 
@@ -239,4 +240,4 @@ def safe_ratio(
 
 def _check_share(name: str, value: float) -> None:
     if not isinstance(value, Real) or not 0 < value <= 1:
-        raise ValueError(f"{name} must be a number in (0, 1]; got {value!r}.")
+        raise ValueError(f"{name} must be a number in (0, 1]; got {shown(value)}.")

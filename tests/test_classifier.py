@@ -446,12 +446,77 @@ def test_bad_parameter_names_what_is_allowed(parameter, value, message, quick, b
         model.predict(binary[0])
 
 
+@pytest.mark.parametrize(
+    ("parameter", "value"),
+    [
+        ("hidden_layer_sizes", np.array([8], np.int16)),
+        ("hidden_layer_sizes", (np.int64(8),)),
+        ("activation", np.str_("silu")),
+        ("n_bins", np.int64(16)),
+        ("dropout", np.float32(0.0)),
+        ("gamma", np.int64(2)),
+        ("alpha", np.float64(0.75)),
+        ("alpha", np.array([0.25, 0.75])),
+        ("loss_weights", [np.float64(0.4), np.float64(0.4), np.float64(0.2)]),
+        ("adaptation", np.str_("performance")),
+        ("adaptation_rate", np.float64(0.1)),
+        ("scoring", np.str_("f1")),
+        ("class_weight", {np.int64(0): np.float32(1), np.int64(1): np.float64(1)}),
+        ("cv", np.int64(3)),
+        ("optimizer", np.str_("adam")),
+        ("optimizer", {"class_name": "adam", "config": {"beta_1": np.float64(0.9)}}),
+        ("learning_rate", np.float64(0.1)),
+        ("batch_size", np.int32(64)),
+        ("max_epochs", np.int64(5)),
+        ("early_stopping", np.bool_(True)),
+        ("n_iter_no_change", np.int64(24)),
+        ("threshold", np.str_("tune")),
+        ("calibration", np.str_("sigmoid")),
+        ("warm_start", np.bool_(False)),
+        ("random_state", np.int64(0)),
+        ("verbose", np.int64(0)),
+    ],
+)
+def test_values_of_numpy_are_those_of_python(parameter, value, quick, binary):
+    """A search may draw them."""
+    X, y = binary
+    model = quick(**{parameter: value}).fit(X, y)
+    assert_allclose(model.predict_proba(X), quick().fit(X, y).predict_proba(X))
+    model.partial_fit(X, y)
+
+
+def test_optimizer_that_json_cannot_hold(quick, binary):
+    optimizer = {"class_name": "adam", "config": {"beta_1": np.mean}}
+    with pytest.raises(ValueError, match="optimizer must be .* plain values"):
+        quick(optimizer=optimizer).fit(*binary)
+
+
 def test_unknown_parameter_names_the_known_ones(quick):
     with pytest.raises(ValueError, match="Valid parameters are.*'adaptation_rate'"):
         quick().set_params(adaptation_rte=0.1)
 
 
 # ------------------------------------------------------------------------- bad data
+
+
+@pytest.mark.parametrize("scale", [4e-310, 1e-320, 1.5e308])
+def test_a_feature_that_float64_cannot_scale_is_named(scale, quick, binary):
+    """Its range, or the inverse of this, overflows, so that it counts as constant."""
+    X, y = binary
+    narrow = X.copy()
+    narrow[:, 2] = np.where(X[:, 2] > 0, scale, -scale)
+    with pytest.warns(UserWarning, match="Column 2 counts as constant.* 1e308"):
+        quick(max_epochs=1).fit(narrow, y)
+    frame = pd.DataFrame(narrow, columns=list("abcdef"))
+    frame.insert(0, "kind", "u")
+    with pytest.warns(UserWarning, match="Column 'c' counts as constant"):
+        quick(max_epochs=1).fit(frame, y)
+    with pytest.warns(UserWarning, match="Column 'c' counts as constant"):
+        quick().partial_fit(frame, y, classes=[0, 1])
+    # What is constant, or can be scaled, is not worth a word.
+    narrow[:, 2:4] = [scale, np.nan]
+    narrow[:, 4] *= 1e-300
+    quick(max_epochs=1).fit(narrow, y)
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from .._features.categories import categorical_columns
 from .._features.text import text_columns
 from .._io.columns import quoted
 from .._io.findings import Finding, inspect_table
+from .._messages import shown
 from .._sklearn_compat import check_sample_weight
 from .._typing import ArrayLike, FloatArray, Fold, RandomState
 from .cross_validation import LabelledRows
@@ -100,7 +101,7 @@ def _check_columns(X: Any) -> None:
             held = next(iter(column.dropna()), None)
             raise ValueError(
                 f"Column {quoted(name)} holds neither numbers, texts, categories nor "
-                f"dates, but {column.dtype} such as {held!r}. Convert it to one of "
+                f"dates, but {column.dtype} such as {shown(held)}. Convert it to one of "
                 "these, or drop it."
             )
         values = column.to_numpy(dtype=float, na_value=np.nan)
@@ -134,7 +135,7 @@ def check_scoring(scoring: Any) -> str | Callable:
     if not callable(scoring) and scoring not in known:
         raise ValueError(
             f"scoring must be a measure of the table ({', '.join(COLUMNS)}), the name "
-            f"of a scikit-learn scorer or a callable; got {scoring!r}."
+            f"of a scikit-learn scorer or a callable; got {shown(scoring)}."
         )
     return scoring
 
@@ -151,7 +152,7 @@ def outer_folds(cv: Any, data: LabelledRows, seed: int) -> list[Fold]:
     if isinstance(cv, str | bool | float) or (isinstance(cv, Integral) and cv < 2):
         raise ValueError(
             "cv must be an int from 2 on, a splitter or (train, test) pairs; got "
-            f"{cv!r}."
+            f"{shown(cv)}."
         )
     weight = np.ones(len(data.y)) if data.sample_weight is None else data.sample_weight
     n_rare = int(data.rare_rows[weight > 0].sum())
@@ -163,7 +164,9 @@ def outer_folds(cv: Any, data: LabelledRows, seed: int) -> list[Fold]:
     try:
         folds = make_folds(cv, data.X, data.rare_rows, weight, data.groups, seed)
     except NothingHeldOut as reason:
-        raise ValueError(f"cv={cv!r} cannot split these rows: {reason}.") from reason
+        raise ValueError(
+            f"cv={shown(cv)} cannot split these rows: {reason}."
+        ) from reason
     for number, (train, test) in enumerate(folds):
         for part, rows in (("train on", train), ("test", test)):
             n_rare = int(data.rare_rows[rows].sum())

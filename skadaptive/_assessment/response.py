@@ -14,6 +14,7 @@ from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils.validation import check_is_fitted, column_or_1d
 
+from .._messages import shown
 from .._parameters import rare_class
 from .._sklearn_compat import n_samples_of
 from ..classifier import AdaptiveHybridClassifier
@@ -153,10 +154,10 @@ def check_labels(y, classes, name="y"):
     unknown = ~(first | second)
     if unknown.any():
         labels = pd.unique(y[unknown]).tolist()
-        shown = ", ".join(map(repr, labels[:5])) + (", ..." if len(labels) > 5 else "")
+        known = ", ".join(map(shown, labels[:5])) + (", ..." if len(labels) > 5 else "")
         raise ValueError(
-            f"{name} holds labels that are not known: {shown}. The classes are "
-            f"{', '.join(map(repr, classes.tolist()))}."
+            f"{name} holds labels that are not known: {known}. The classes are "
+            f"{', '.join(map(shown, classes.tolist()))}."
         )
     return second.astype(int)
 
@@ -220,8 +221,8 @@ def positive_index(pos_label, classes, shares, estimator=None):
         (index,) = np.nonzero([label == pos_label for label in classes.tolist()])
         if not index.size:
             raise ValueError(
-                f"pos_label={pos_label!r} is none of the classes, "
-                f"{', '.join(map(repr, classes.tolist()))}."
+                f"pos_label={shown(pos_label)} is none of the classes, "
+                f"{', '.join(map(shown, classes.tolist()))}."
             )
         return int(index[0])
     for layer in unwrap(estimator):

@@ -20,6 +20,7 @@ from sklearn.model_selection import (
 )
 
 from .._features.sparse import row_hashes
+from .._messages import shown
 from .._warnings import warn
 
 # Rows up to which "auto" makes ten folds; above there are five. On small tables it is
@@ -79,6 +80,7 @@ def make_folds(cv, X, y, sample_weight, groups, seed):
                 f"groups must have shape {y.shape}, one value per row of X; got "
                 f"{groups.shape}."
             )
+        groups = _sortable(groups)
     if isinstance(cv, str | Real):
         own = None if groups is None else groups[kept]
         try:
@@ -150,10 +152,10 @@ def chunk_folds(cv, X, sample_weight):
     if not isinstance(cv, Real):
         raise ValueError(
             "partial_fit holds rows out of each chunk itself: cv must be an int, a "
-            f"float or None; got {cv!r}."
+            f"float or None; got {shown(cv)}."
         )
     if isinstance(cv, Integral) and cv < 2:
-        raise ValueError(f"cv must be at least 2 if it is an int; got {cv!r}.")
+        raise ValueError(f"cv must be at least 2 if it is an int; got {shown(cv)}.")
     if issparse(X):
         hashes = row_hashes(X[kept])
     else:
@@ -190,6 +192,23 @@ def pool(n_samples, folds, predictions):
         count[test] += 1
     with np.errstate(invalid="ignore"):
         return total / count
+
+
+def _sortable(groups):
+    """Groups that NumPy can sort, as splitters do; refuses missing ones."""
+    n_missing = np.count_nonzero(pd.isna(groups))
+    if n_missing:
+        raise ValueError(
+            f"groups has {n_missing} missing values: which rows belong together must "
+            "be known of all."
+        )
+    if groups.dtype != object:
+        return groups
+    try:
+        np.unique(groups)
+    except TypeError:  # texts beside numbers
+        return pd.factorize(groups)[0]
+    return groups
 
 
 def _stratified_splits(cv, y, groups, seed):
@@ -229,7 +248,7 @@ def _checked_split(split, sample_weight):
         train, test = split
     except (TypeError, ValueError):
         raise ValueError(
-            f"cv must give pairs (train, test) of row numbers; got {split!r}."
+            f"cv must give pairs (train, test) of row numbers; got {shown(split)}."
         ) from None
     for name, part in (("train", train), ("test", test)):
         rows = np.asarray(part)
@@ -243,7 +262,7 @@ def _checked_split(split, sample_weight):
         ):
             raise ValueError(
                 f"The {name} rows of a split of cv must be row numbers from 0 to "
-                f"{n_samples - 1}, or a mask of {n_samples} values; got {part!r}."
+                f"{n_samples - 1}, or a mask of {n_samples} values; got {shown(part)}."
             )
         parts.append(rows[sample_weight[rows] > 0])
     train, test = parts[0], np.unique(parts[1])

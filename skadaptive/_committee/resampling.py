@@ -10,6 +10,7 @@ import numpy as np
 from sklearn.base import clone
 
 from .._features.sparse import same_values
+from .._features.values import as_pandas, is_polars
 from .._sklearn_compat import safe_indexing
 
 
@@ -44,6 +45,8 @@ def resample(sampler, X, rows, classes, seed, as_numbers):
     ValueError
         If the sampler leaves a class out or makes something that is not finite.
     """
+    if is_polars(X):  # which imbalanced-learn does not know
+        X = as_pandas(X)
     rng = np.random.RandomState(seed)
     synthetic, folds, n_rows = [], [], len(rows)
     for train, test in rows.folds:

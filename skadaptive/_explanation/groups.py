@@ -10,6 +10,8 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 from scipy.stats import rankdata
 
+from .._messages import shown
+
 # Rows from which correlations are told, drawn at random: tables are often sorted.
 _MOST_ROWS = 5_000
 
@@ -104,12 +106,13 @@ def _checked(table, told):
     if told is not None and not isinstance(told, Mapping):
         raise ValueError(
             "feature_groups must be a dict of lists of columns, by the name of the "
-            f"group; got {told!r}."
+            f"group; got {shown(told)}."
         )
     for name, columns in (told or {}).items():
         if isinstance(columns, str) or not isinstance(columns, Iterable):
             raise ValueError(
-                f"feature_groups[{name!r}] must be a list of columns; got {columns!r}."
+                f"feature_groups[{name!r}] must be a list of columns; got "
+                f"{shown(columns)}."
             )
         numbers = []
         for column in columns:

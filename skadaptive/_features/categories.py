@@ -13,12 +13,16 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder
 from sklearn.utils import check_array
 
+from .._messages import shown
 from .._sklearn_compat import n_features_of
 from .._typing import FloatArray, Table
-from .values import inferred_kind, is_polars, needs_conversion, with_numbers
+from .values import as_pandas, inferred_kind, is_polars, needs_conversion, with_numbers
 
 # Most columns of one feature; where there are more categories, the rarest share one.
 _MAX_CATEGORIES = 64
+
+# Most categories that are shown of a column in a message.
+_MOST_SHOWN = 3
 
 # Names of the dtypes of strings and categories in pandas and polars.
 _CATEGORICAL_DTYPES = {"category", "str", "string", "String", "Categorical", "Enum"}
@@ -62,7 +66,7 @@ def make_encoder(categorical_features: Any, X: Table) -> ColumnTransformer | Non
         return _unfitted(n_features_of(X), categorical).fit(X)
 
 
-def encode(encoder: ColumnTransformer, X: Table) -> FloatArray:
+def encode(encoder: ColumnTransformer, X: Any) -> FloatArray:
     """Encode a table, without the warnings of the encoder's parts.
 
     They are about names of columns, which the classifier checks itself, and about the
@@ -79,10 +83,11 @@ def encode(encoder: ColumnTransformer, X: Table) -> FloatArray:
     ndarray of shape (n_samples, n_encoded)
     """
     names = getattr(encoder, "feature_names_in_", None)
-    if names is None and hasattr(X, "columns"):
-        X = X.to_numpy()
-    elif names is not None and not hasattr(X, "columns"):
-        X = pd.DataFrame(X, columns=names)
+    given = getattr(X, "columns", None)
+    if names is None:
+        X = X if given is None else X.to_numpy()
+    elif given is None or not all(isinstance(name, str) for name in given):
+        X = pd.DataFrame(X if given is None else X.to_numpy(), columns=names)
     with config_context(transform_output="default"):
         return encoder.transform(X)
 
@@ -103,6 +108,32 @@ def _unfitted(n_features: int, categorical: list[int]) -> ColumnTransformer:
             ("categories", one_hot(), categorical),
         ]
     )
+
+
+def unseen_columns(encoder: ColumnTransformer, X: Any) -> dict[int, list[Any]]:
+    """Categorical columns of which no row has a category that the encoder has seen.
+
+    Parameters
+    ----------
+    encoder : ColumnTransformer
+        Fitted, see :func:`make_encoder`.
+    X : array-like or DataFrame of shape (n_samples, n_features)
+
+    Returns
+    -------
+    dict of int to list
+        The first different values of each such column.
+    """
+    levels = encoder.named_transformers_["categories"][-1].categories_
+    if not hasattr(X, "shape"):
+        X = np.asarray(X, dtype=object)
+    table = X.iloc if isinstance(X, pd.DataFrame) else X
+    found = {}
+    for column, known in zip(encoded_columns(encoder), levels, strict=True):
+        values = pd.Series(np.asarray(table[:, column], dtype=object)).unique()
+        if not pd.Series(values, dtype=object).isin(known).any():
+            found[column] = list(values[:_MOST_SHOWN])
+    return found
 
 
 @dataclass(frozen=True)
@@ -213,12 +244,13 @@ def _as_numbers(X: Table) -> FloatArray:
     return check_array(X, dtype=(np.float64, np.float32), ensure_all_finite="allow-nan")
 
 
-def _na_to_nan(X: Table) -> Table:
+def _na_to_nan(X: Any) -> Any:
     """Replace what is missing by NaN, because the encoder cannot sort NA or None."""
     if isinstance(X, pd.DataFrame):
         return X.astype(object).where(X.notna(), np.nan)
     if is_polars(X):
-        return _na_to_nan(pd.DataFrame(X.to_numpy(), columns=X.columns))
+        X = as_pandas(X)
+        return X.astype(object).where(X.notna(), np.nan)
     if isinstance(X, np.ndarray) and X.dtype == object:
         return np.where(pd.isna(X), np.nan, X)
     return X
@@ -241,7 +273,8 @@ def _categorical_indices(categorical_features: Any, X: Any) -> list[int]:
     if unknown or features.ndim != 1:
         raise ValueError(
             f"categorical_features must be names of columns, their numbers from 0 to "
-            f"{n_features - 1}, or a mask of {n_features}; got {unknown or features!r}."
+            f"{n_features - 1}, or a mask of {n_features}; got "
+            f"{shown(unknown or features)}."
         )
     return sorted({f if isinstance(f, int) else names.index(f) for f in wanted})
 

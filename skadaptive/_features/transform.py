@@ -84,6 +84,26 @@ class InputTransform:
         chunk = RobustScaler.fit(X, sample_weight, normal_scores=False)
         return replace(self, scaler=self.scaler.averaged_with(chunk, share))
 
+    def unscalable(self, X: FloatArray) -> IntArray:
+        """Features that differ between rows, but not so that float64 could scale them.
+
+        Their interquartile range, or its inverse, overflows, so that they count as
+        constant.
+
+        Parameters
+        ----------
+        X : ndarray of shape (n_samples, n_features)
+            The rows that the scaling was fitted to.
+
+        Returns
+        -------
+        ndarray of shape (n_unscalable,)
+            Their indices.
+        """
+        still = np.flatnonzero(self.scaler.scale == 0)
+        low, high = (f.reduce(X[:, still], axis=0) for f in (np.fmin, np.fmax))
+        return still[low < high]
+
     def with_encoded(self, kept: BoolArray) -> "InputTransform":
         """Encode only some of the encoded columns, by a mask of shape (n_encoded,)."""
         return replace(self, encoding=self.encoding.only(kept))

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from .._typing import Table
+from .._messages import shown
 
 # Kinds of dtypes that are numbers, as NumPy, pandas and scikit-learn convert them.
 _NUMBERS = "biufc"
@@ -36,7 +36,7 @@ def needs_conversion(X: Any) -> bool:
     return isinstance(X, list) and needs_conversion(_as_array(X))
 
 
-def with_numbers(X: Table, categorical: Container[int] = ()) -> Table:
+def with_numbers(X: Any, categorical: Container[int] = ()) -> Any:
     """Turn the columns of a table that are no categories into numbers.
 
     Parameters
@@ -102,6 +102,11 @@ def is_polars(X: Any) -> bool:
     return hasattr(X, "with_columns") and hasattr(X, "dtypes")
 
 
+def as_pandas(X: Any) -> pd.DataFrame:
+    """A frame of polars as one of pandas, missing values as NaN or None."""
+    return pd.DataFrame({name: X[name].to_numpy() for name in X.columns})
+
+
 def _is_number(dtype: Any) -> bool:
     return getattr(dtype, "kind", "O") in _NUMBERS
 
@@ -135,7 +140,7 @@ def _numbers(column: Any, name: Any, dtype: Any) -> np.ndarray:
         first = next(value for value in values[known] if not _converts(value))
         raise type(error)(
             f"{column_title(name)} must hold numbers, as in the rows of fit, or be one "
-            f"of the categorical_features from fit on; got {first!r}: {error}."
+            f"of the categorical_features from fit on; got {shown(first)}: {error}."
         ) from None
     return numbers
 
@@ -178,6 +183,6 @@ def _check_categories(column: Any, name: Any) -> None:
         types = sorted({type(value).__name__ for value in values})
         raise ValueError(
             f"{column_title(name)} is a category and holds values of the types "
-            f"{', '.join(types)}, such as {values[0]!r}. Make all of them texts: "
+            f"{', '.join(types)}, such as {shown(values[0])}. Make all of them texts: "
             "astype(str) where they are not missing."
         )

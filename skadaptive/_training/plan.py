@@ -56,12 +56,22 @@ class TrainingSettings:
     @property
     def optimizer_json(self) -> str:
         """The optimizer as JSON, by which two configurations are told apart."""
-        return json.dumps(self.optimizer, sort_keys=True)
+        return json.dumps(self.optimizer, sort_keys=True, default=_plain)
 
     @property
     def class_shares(self) -> np.ndarray:
         """Share of each class in the training weight."""
         return self.class_totals / self.class_totals.sum()
+
+
+def _plain(value):
+    """A number of NumPy, which a search may draw, as one of Python."""
+    if isinstance(value, np.generic):
+        return value.item()
+    raise ValueError(
+        "optimizer must be a name or a Keras configuration of plain values, which "
+        f"JSON can hold; got {value!r} in it."
+    )
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """Who trains on what."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.model_selection import (
@@ -64,6 +65,22 @@ def test_none_holds_nothing_out():
 def test_groups_stay_together(cv):
     groups = np.arange(N) // 3
     for train, test in make_folds(cv, X, Y, ONES, groups, 0):
+        assert test.size and not set(groups[train]) & set(groups[test])
+
+
+@pytest.mark.parametrize("missing", [None, np.nan, pd.NA, pd.NaT], ids=repr)
+def test_groups_that_are_missing_are_counted(missing):
+    groups = np.array(["a", "b", missing, "c", "d", 1] * 10, dtype=object)
+    with pytest.raises(ValueError, match="groups has 10 missing values"):
+        make_folds(3, X, Y, ONES, groups, 0)
+    with pytest.raises(ValueError, match="groups has 10 missing values"):
+        make_folds(3, X, Y, ONES, np.repeat([1, 2, 3, 4, 5, np.nan], 10), 0)
+
+
+@pytest.mark.parametrize("cv", [3, 0.3, GroupKFold(3)])
+def test_groups_of_texts_and_numbers(cv):
+    groups = np.array(["a", 1, "b", 2.5, "c", 7] * 10, dtype=object)
+    for train, test in make_folds(cv, X, np.arange(N) // 6 % 2, ONES, groups, 0):
         assert test.size and not set(groups[train]) & set(groups[test])
 
 

@@ -1,6 +1,7 @@
 """Categorical features."""
 
 import pickle
+import warnings
 
 import numpy as np
 import pandas as pd
@@ -9,6 +10,7 @@ import pytest
 from imblearn.over_sampling import SMOTENC
 from imblearn.under_sampling import RandomUnderSampler
 from numpy.testing import assert_allclose, assert_array_equal
+from sklearn import config_context
 from sklearn.metrics import average_precision_score
 from sklearn.model_selection import cross_val_score
 
@@ -161,3 +163,75 @@ def test_bad_categorical_features(chosen, message, quick, table):
         quick(categorical_features=chosen).fit(X, y)
     with pytest.raises(ValueError, match="could not convert string to float"):
         quick(categorical_features=None).fit(X, y)
+
+
+# ------------------------------------------------------------------ never seen before
+
+
+@pytest.mark.parametrize("dtype", ["object", "category", "string"])
+def test_a_column_without_any_known_category_is_named(dtype, quick, table):
+    X, y = table
+    model = quick().fit(X.astype({"colour": dtype}), y)
+    for colour in ("violet", None):
+        other = X.assign(colour=pd.Series([colour] * 600, dtype=dtype))
+        shows = "'violet'" if colour else "nan|None|NA"
+        with pytest.warns(UserWarning, match=f"Column 'colour' .*600 rows.*({shows})"):
+            model.predict(other)
+    # One row is enough to say nothing, and a few rows may well have none.
+    other = X.assign(colour=pd.Series(["violet"] * 600, dtype="str"))
+    model.predict(other[:9])
+    other.loc[599, "colour"] = "red"
+    model.predict(other)
+
+
+def test_numbers_are_no_texts(quick, table):
+    """A column of codes that was read as texts in one file, as numbers in another."""
+    X, y = table
+    codes = np.arange(600) % 3
+    by_text = quick().fit(X.assign(colour=codes.astype(str)), y)
+    with pytest.warns(UserWarning, match="Column 'colour' .* type, as 1 is not '1'"):
+        by_text.predict(X.assign(colour=pd.Series(codes, dtype=object)))
+    array = X.to_numpy(object)
+    by_number = quick(categorical_features=[1]).fit(array, y)
+    array[:, 1] = "violet"
+    with pytest.warns(UserWarning, match="Column 1 has no category"):
+        by_number.predict(array)
+
+
+# ------------------------------------------------------------------------- no warnings
+
+
+def tables():
+    """The same rows in containers with names of columns and without."""
+    rng = np.random.default_rng(0)
+    X = pd.DataFrame(rng.normal(size=(300, 2)), columns=["size", "age"])
+    X["colour"] = COLOURS[rng.integers(3, size=300)]
+    return {
+        "pandas": X,
+        "polars": polars.DataFrame({name: X[name].tolist() for name in X}),
+        "array": X.to_numpy(object),
+        "numbers as names": X.set_axis(range(3), axis=1),
+    }
+
+
+@pytest.mark.parametrize("output", ["default", "pandas", "polars"])
+@pytest.mark.parametrize("fitted", list(tables()))
+def test_no_warning_about_what_is_inside(fitted, output, quick):
+    """Whatever the user set for transformers, and in whatever container rows come."""
+    y = np.arange(300) % 5 == 0
+    X = tables()[fitted]
+    model = quick(categorical_features=[2], sampler=RandomUnderSampler(), max_epochs=2)
+    with config_context(transform_output=output):
+        model.fit(X, y, X_val=X, y_val=y)  # a warning would be an error
+        expected = model.predict_proba(X)
+        quick(categorical_features=[2]).partial_fit(X, y, classes=[False, True])
+        for other in tables().values():
+            with warnings.catch_warnings(record=True) as told:
+                warnings.simplefilter("always")
+                assert_array_equal(model.predict_proba(other), expected)
+            # scikit-learn's own, that names came or went.
+            assert len(told) <= 1
+            for warning in told:
+                assert "AdaptiveHybridClassifier was fitted with" in str(
+                    warning.message
+                )
