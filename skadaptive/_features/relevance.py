@@ -65,8 +65,9 @@ def quantile_codes(X: FloatArray, sample_weight: FloatArray) -> IntArray:
         if equal and has_weight.all() and 1 < len(X) <= _FEW_ROWS:
             # Without ties the bins are those of the ranks, whatever the values.
             order = columns.argsort(axis=1)
-            steps = np.diff(np.take_along_axis(columns, order, axis=1), axis=1)
-            tied = np.any(~(steps > 0), axis=1)  # NaN counts as tied
+            sorted_ = np.take_along_axis(columns, order, axis=1)
+            rises = sorted_[:, 1:] > sorted_[:, :-1]  # a difference may overflow
+            tied = np.any(~rises, axis=1)  # NaN counts as tied
             ones = np.ones(columns.shape[1], int)
             for feature in np.flatnonzero(~tied):
                 block[order[feature], feature] = _codes_of_values(ones)
