@@ -278,8 +278,9 @@ class Comparison:
         of the corrected resampled t-test [1]_, ``p_holm``, which is corrected for the
         number of contenders [2]_, and a ``verdict``. The verdict is "ahead" if
         ``p_holm`` is below 0.05, "perhaps ahead" if only ``p_value`` is, and "could be
-        luck" otherwise, and whenever the means are equal in the digits that are shown:
-        a difference that small may be significant, but is of no use.
+        luck" otherwise, and whenever the means are equal in the digits that are shown
+        or differ by less than half a unit of the last of them: a difference that small
+        may be significant, but is of no use.
     best_ : estimator
         The best contender, fitted on all data. Its ``predict`` uses a threshold that
         was tuned as in the folds. The attribute does not exist if the comparison was
@@ -486,6 +487,9 @@ class Comparison:
         tests["p_holm"] = holm(tests["p_value"].to_numpy())
         shown = self._shown_means()
         is_equal = (shown.iloc[1:] == shown.iloc[0]).to_numpy()
+        # Means on either side of a rounding are shown as a whole unit apart.
+        half_unit = 0.5 * 10.0 ** -self._shown_decimals()
+        is_equal |= (tests["difference"].abs() < half_unit).to_numpy()
         tests["verdict"] = np.select(
             [is_equal, tests["p_holm"] < 0.05, tests["p_value"] < 0.05],
             ["could be luck", "ahead", "perhaps ahead"],
@@ -496,8 +500,10 @@ class Comparison:
     def _shown_means(self) -> pd.Series:
         """Mean score of each contender, as text with the digits that are shown."""
         means = self.table[f"mean_{self.scoring_}"]
-        decimals = shown_decimals(means)
-        return means.map(f"{{:.{decimals}f}}".format)
+        return means.map(f"{{:.{self._shown_decimals()}f}}".format)
+
+    def _shown_decimals(self) -> int:
+        return shown_decimals(self.table[f"mean_{self.scoring_}"])
 
     def _fit_best(self, model: Estimator, data: LabelledRows, fold: Fold) -> None:
         rows = np.arange(len(self.y_))
@@ -635,8 +641,8 @@ class Comparison:
 
     def _formatters(self) -> dict[str, Callable[[float], str]]:
         """Formatting of the score that ranks, with the digits of the summary."""
-        decimals = shown_decimals(self.table[f"mean_{self.scoring_}"])
-        return {measure_title(self.scoring_): f"{{:.{decimals}f}}".format}
+        shown = f"{{:.{self._shown_decimals()}f}}"
+        return {measure_title(self.scoring_): shown.format}
 
     def __repr__(self) -> str:
         with pd.option_context("display.width", 200, "display.max_columns", 20):
