@@ -252,7 +252,9 @@ class AdaptiveHybridClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstima
         - callable: a criterion, see :mod:`skadaptive.thresholds`; for costs, a minimum
           recall or a minimum precision.
         - None: the most probable class, which is the threshold 0.5 without
-          ``class_weight``.
+          ``class_weight``. Take this in boosting, such as ``AdaBoostClassifier``: on
+          rows that it weighs anew, a threshold tuned for F1 may call nearly all rows
+          rare, and boosting ends at a classifier that errs on half of the weight.
 
     calibration : {"sigmoid", "isotonic"} or None, default="sigmoid"
         Calibration of the probabilities on out-of-fold predictions at the natural class
@@ -801,6 +803,7 @@ class AdaptiveHybridClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstima
             seen = fitted.seen.after(self._seen_rows)
             fitted = dataclasses.replace(fitted, seen=seen)
         self._take_over(fitted, continues=self.warm_start)
+        self._warn_of_boosting(given)
         if self.cv is None and fitted.monitor.scorer is None:
             self._warn_of_nothing_held_out()
 
@@ -1023,6 +1026,28 @@ class AdaptiveHybridClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstima
     def _column_title(self, column: int) -> str:
         names = getattr(self, "feature_names_in_", None)
         return column_title(column if names is None else names[column])
+
+    def _warn_of_boosting(self, given: GivenRows) -> None:
+        """Warn where boosting would end: labels that are wrong for half of the weight.
+
+        Weights that differ within a class, as boosting sets them, tell it.
+        """
+        if self.threshold != "tune" or len(self.classes_) > 2 or not given.is_weighted:
+            return
+        spreads = [np.ptp(given.weight[given.y == label]) for label in (0, 1)]
+        known = ~np.isnan(self.oof_proba_[:, 0]) if max(spreads) > 0 else []
+        if not np.any(known):
+            return
+        is_rare = self.oof_proba_[known, self._rare] > self.threshold_
+        wrong = is_rare != (given.y[known] == self._rare)
+        share = np.average(wrong, weights=given.weight[known])
+        if share >= 0.5:
+            warn(
+                f"At the tuned threshold the labels are wrong for {share:.0%} of the "
+                "sample weight, out of fold. Boosting, such as AdaBoostClassifier, "
+                "ends at such a classifier: pass threshold=None, which predicts the "
+                "most probable class."
+            )
 
     def _warn_of_nothing_held_out(self) -> None:
         if is_tuned(self.threshold) or self.calibration:

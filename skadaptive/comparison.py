@@ -489,7 +489,7 @@ class Comparison:
         is_equal = (shown.iloc[1:] == shown.iloc[0]).to_numpy()
         # Means on either side of a rounding are shown as a whole unit apart.
         half_unit = 0.5 * 10.0 ** -self._shown_decimals()
-        is_equal |= (tests["difference"].abs() < half_unit).to_numpy()
+        is_equal = is_equal | (tests["difference"].abs() < half_unit).to_numpy()
         tests["verdict"] = np.select(
             [is_equal, tests["p_holm"] < 0.05, tests["p_value"] < 0.05],
             ["could be luck", "ahead", "perhaps ahead"],

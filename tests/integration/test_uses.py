@@ -13,7 +13,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from sklearn import config_context
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.dummy import DummyClassifier
-from sklearn.ensemble import StackingClassifier
+from sklearn.ensemble import AdaBoostClassifier, StackingClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import average_precision_score, f1_score
 from sklearn.model_selection import (
@@ -101,6 +101,23 @@ def test_balanced_bagging(learner, split):
         assert 0.3 < np.nanmean(member[-1].oof_proba_[:, 1]) < 0.7
     first, second = (m[-1].predict_proba(X_test) for m in bag.estimators_[:2])
     assert (first != second).any()
+
+
+def test_boosting_goes_on_or_says_why_it_ends(quick, rng):
+    """A threshold tuned for F1 calls nearly all rows rare once they are reweighted."""
+    y = (rng.random(600) < 0.15).astype(int)
+    X = rng.normal(size=(600, 5)) + y[:, None] * [1.5, 1, 0, 0, 0]
+
+    def boosted(**parameters):
+        model = quick(hidden_layer_sizes=(16,), cv=10, max_epochs=12, **parameters)
+        return AdaBoostClassifier(model, n_estimators=3, random_state=0).fit(X, y)
+
+    with pytest.warns(UserWarning, match="Boosting.* threshold=None") as told:
+        assert len(boosted().estimators_) < 3
+    assert told[0].filename == __file__
+    found = boosted(threshold=None)  # a warning would be an error
+    assert len(found.estimators_) == 3
+    assert average_precision_score(y, found.predict_proba(X)[:, 1]) > 2 * y.mean()
 
 
 def test_tuned_threshold(learner, split):
