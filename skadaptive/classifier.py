@@ -11,6 +11,7 @@ from typing import Any, Self
 
 import numpy as np
 from scipy.sparse import issparse
+from scipy.special import logit
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.metrics import get_scorer_names
 from sklearn.utils import check_array, check_random_state, check_X_y, gen_batches
@@ -25,6 +26,7 @@ from sklearn.utils.validation import (
 from . import adaptation
 from ._committee.calibration import CALIBRATIONS
 from ._committee.decision import is_tuned
+from ._committee.gathered import FIRST_ROWS, LATER_ROWS, GatheredRows
 from ._committee.inference import (
     ACTIVATIONS,
     Committee,
@@ -39,6 +41,7 @@ from ._features.categories import (
     encoded_columns,
     make_encoder,
     unseen_columns,
+    without_categories,
 )
 from ._features.sparse import canonical
 from ._features.transform import InputTransform
@@ -442,6 +445,8 @@ class AdaptiveHybridClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstima
     _decision_offset: float | np.ndarray
     #: For explanations; None after partial_fit, and for an estimator from a model file.
     _seen_rows: SeenRows | None = None
+    #: Rows of a stream from which nothing is learnt yet.
+    _gathered: GatheredRows = GatheredRows()
 
     def __init__(  # noqa: PLR0913, PLR0917 - as people know them from scikit-learn
         self,
@@ -578,6 +583,11 @@ class AdaptiveHybridClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstima
         These are the latest half of the held-out rows so far, thinned to 100,000.
         Medians and interquartile ranges are averaged over the chunks.
 
+        Rows may come one by one. A chunk of fewer than 30 rows, or than 100 if nothing
+        is learnt yet, is gathered with those before it until they are so many, and then
+        learnt. Until the first 100 rows have come, ``predict_proba`` returns the shares
+        of the classes in them, and ``threshold_`` is 0.5 or the number given.
+
         Parameters
         ----------
         X : array-like, sparse or DataFrame of shape (n_samples, n_features)
@@ -712,6 +722,7 @@ class AdaptiveHybridClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstima
         """
         check_is_fitted(self)
         self._state = None
+        self._gathered = GatheredRows()
         return self
 
     @property
@@ -729,6 +740,9 @@ class AdaptiveHybridClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstima
         with keras_backend_chosen():
             from ._training.network import build_model
         return build_model(self._committee)
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "_committee")
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -748,7 +762,10 @@ class AdaptiveHybridClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstima
 
     def _logits(self, X: Table) -> FloatArray:
         if not hasattr(self, "_committee"):
-            check_is_fitted(self)  # raises an error
+            if not self._gathered.n_rows:
+                check_is_fitted(self)  # raises an error
+            n_rows = self._as_numbers(X).shape[0]
+            return np.repeat(self._gathered.logits(self.classes_), n_rows, axis=0)
         X = self._as_numbers(X)
         committee = self._committee
         take = committee.transform.take
@@ -769,6 +786,7 @@ class AdaptiveHybridClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstima
         groups: ArrayLike | None,
         tasks: FitTasks | None,
     ) -> None:
+        self._gathered = GatheredRows()
         continues = self.warm_start and hasattr(self, "_state")
         table, target, weight = self._check_data(X, y, sample_weight, not continues)
         # Only ratios of the weights matter, and squares of large ones may overflow.
@@ -819,6 +837,46 @@ class AdaptiveHybridClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstima
             raise ValueError(
                 f"classes must name at least two classes; got {shown(classes)}."
             )
+        enough = LATER_ROWS if hasattr(self, "_committee") else FIRST_ROWS
+        n_rows = np.shape(y)[0] if np.ndim(y) else 0
+        if n_rows >= enough and not self._gathered.n_rows:
+            self._learn_chunk(X, y, sample_weight)
+            return
+        self._gather(X, y, sample_weight, is_first)
+        while self._gathered.n_rows >= enough:
+            n_learnt = self._gathered.n_rows if n_rows >= enough else enough
+            chunk, rest = self._gathered.split(n_learnt)
+            (X,), (y,), (weight,) = chunk.tables, chunk.labels, chunk.weights
+            self._learn_chunk(X, y, weight if chunk.is_weighted else None)
+            self._gathered, enough = rest, LATER_ROWS
+
+    def _gather(
+        self, X: Table, y: ArrayLike, sample_weight: ArrayLike | None, is_first: bool
+    ) -> None:
+        """Add rows to those that wait until there are enough to learn from."""
+        is_new = not hasattr(self, "_committee")
+        if not is_new and self._state is None:
+            self._resumed_state()  # raises an error
+        # What the columns hold is learnt again from all rows that wait.
+        _, target, weight = self._check_rows(
+            X, y, sample_weight, is_first, encodes=is_first
+        )
+        self._class_indices(target[weight > 0], "y")
+        is_weighted = sample_weight is not None
+        self._gathered = self._gathered.append(X, target, weight, is_weighted)
+        if is_new and self._gathered.n_rows:
+            totals = self._gathered.class_totals(self.classes_)
+            self._rare = rare_class(totals)
+            self.threshold_ = 0.5
+            if isinstance(self.threshold, Real) and len(totals) == 2:
+                self.threshold_ = float(self.threshold)
+            sign = -1.0 if self._rare == 0 else 1.0
+            self._decision_offset = -sign * logit(self.threshold_)
+
+    def _learn_chunk(
+        self, X: Table, y: ArrayLike, sample_weight: ArrayLike | None
+    ) -> None:
+        is_first = not hasattr(self, "_committee")
         table, target, weight = self._check_data(X, y, sample_weight, is_first)
         earlier = None if is_first else self._resumed_state()
         unit = weight[weight > 0].mean() if earlier is None else earlier.weight_unit
@@ -915,25 +973,40 @@ class AdaptiveHybridClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstima
     def _check_data(
         self, X: Table, y: ArrayLike, sample_weight: ArrayLike | None, reset: bool
     ) -> tuple[FloatArray, np.ndarray, FloatArray]:
-        """X and weights as arrays, y as it is."""
-        if y is None:
-            validate_data(self, X, y)  # scikit-learn's error
-        numbers = self._as_numbers(X, reset)
-        with np.errstate(over="ignore", invalid="ignore"):
-            table, target = check_X_y(numbers, y, **_FEATURES)
-        check_classification_targets(target)
-        weight = check_sample_weight(sample_weight, table)
+        """X and weights as arrays, y as it is; some row must have weight."""
+        table, target, weight = self._check_rows(X, y, sample_weight, reset)
         if not weight.any():
             raise ValueError("Sample weights are all zero: there is nothing to fit.")
         return table, target, weight
 
-    def _as_numbers(self, X: Table, reset: bool = False) -> FloatArray:
-        """X as numbers, categories encoded; checks its columns, or learns them."""
+    def _check_rows(
+        self,
+        X: Table,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None,
+        reset: bool,
+        encodes: bool = True,
+    ) -> tuple[FloatArray, np.ndarray, FloatArray]:
+        if y is None:
+            validate_data(self, X, y)  # scikit-learn's error
+        numbers = self._as_numbers(X, reset, encodes)
+        with np.errstate(over="ignore", invalid="ignore"):
+            table, target = check_X_y(numbers, y, **_FEATURES)
+        check_classification_targets(target)
+        return table, target, check_sample_weight(sample_weight, table)
+
+    def _as_numbers(
+        self, X: Table, reset: bool = False, encodes: bool = True
+    ) -> FloatArray:
+        """X as numbers, categories encoded; checks its columns, or learns them.
+
+        ``encodes`` false: categories are left out, where nothing but the checks matter.
+        """
         # scikit-learn sums all values, to see whether they are finite.
         with np.errstate(over="ignore", invalid="ignore"):
-            return self._checked_numbers(X, reset)
+            return self._checked_numbers(X, reset, encodes)
 
-    def _checked_numbers(self, X: Table, reset: bool) -> FloatArray:
+    def _checked_numbers(self, X: Table, reset: bool, encodes: bool) -> FloatArray:
         if reset:
             self.feature_encoder_ = make_encoder(self.categorical_features, X)
         encoder, is_converted = self.feature_encoder_, needs_conversion(X)
@@ -943,8 +1016,10 @@ class AdaptiveHybridClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstima
         validate_data(self, X, reset=reset, skip_check_array=True)
         if is_converted:
             X = with_numbers(X, encoded_columns(encoder))
-        if encoder is not None:
-            if not reset:
+        if encoder is not None and not encodes:
+            X = without_categories(encoder, X)
+        elif encoder is not None:
+            if not reset and hasattr(self, "_committee"):
                 self._warn_of_unseen_categories(X)
             X = encode(encoder, X)
         return check_array(X, estimator=self, input_name="X", **_FEATURES)

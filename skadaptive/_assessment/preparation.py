@@ -101,8 +101,8 @@ def _check_columns(X: Any) -> None:
             held = next(iter(column.dropna()), None)
             raise ValueError(
                 f"Column {quoted(name)} holds neither numbers, texts, categories nor "
-                f"dates, but {column.dtype} such as {shown(held)}. Convert it to one of "
-                "these, or drop it."
+                f"dates, but {column.dtype} such as {shown(held)}. Convert it to one "
+                "of these, or drop it."
             )
         values = column.to_numpy(dtype=float, na_value=np.nan)
         _check_finite(f"Column {quoted(name)}", values)

@@ -33,7 +33,7 @@ def needs_conversion(X: Any) -> bool:
         return any(not dtype.is_numeric() for dtype in X.dtypes)
     if isinstance(X, np.ndarray):
         return X.ndim == 2 and not _is_number(X.dtype)
-    return isinstance(X, list) and needs_conversion(_as_array(X))
+    return isinstance(X, list) and needs_conversion(as_array(X))
 
 
 def with_numbers(X: Any, categorical: Container[int] = ()) -> Any:
@@ -74,7 +74,7 @@ def with_numbers(X: Any, categorical: Container[int] = ()) -> Any:
             if i not in categorical and not dtype.is_numeric()
         ]
         return X.with_columns(converted)
-    values = _as_array(X)
+    values = as_array(X)
     columns = range(values.shape[1])
     numeric = {
         i: _numbers(values[:, i], i, values.dtype)
@@ -111,7 +111,8 @@ def _is_number(dtype: Any) -> bool:
     return getattr(dtype, "kind", "O") in _NUMBERS
 
 
-def _as_array(X: Any) -> np.ndarray:
+def as_array(X: Any) -> np.ndarray:
+    """A list of rows as an array, in which missing values stay what they are."""
     if isinstance(X, np.ndarray):
         return X
     try:

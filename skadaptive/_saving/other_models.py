@@ -21,6 +21,7 @@ _PURPOSE = "A model file of this contender"
 _OURS = {
     "skadaptive._committee.calibration.IsotonicCalibration",
     "skadaptive._committee.calibration.SigmoidCalibration",
+    "skadaptive._committee.gathered.GatheredRows",
     "skadaptive._committee.inference.Committee",
     "skadaptive._committee.seen_rows.SeenRows",
     "skadaptive._committee.state.CommitteeState",

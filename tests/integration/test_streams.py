@@ -3,17 +3,22 @@
 import pickle
 
 import numpy as np
+import pandas as pd
+import polars
 import pytest
 from imblearn.over_sampling import SMOTE
 from imblearn.under_sampling import RandomUnderSampler
 from numpy.testing import assert_allclose, assert_array_equal
+from scipy.sparse import csr_array
 from scipy.special import expit, logit
 from sklearn.datasets import make_classification
+from sklearn.exceptions import NotFittedError
 from sklearn.metrics import average_precision_score, f1_score, log_loss
 from sklearn.model_selection import StratifiedKFold
 
 from skadaptive._committee.calibration import SigmoidCalibration
 from skadaptive._committee.folds import chunk_folds
+from skadaptive._committee.gathered import FIRST_ROWS, LATER_ROWS
 from skadaptive._features.scaling import RobustScaler
 
 PLAIN = {"threshold": None, "calibration": None}
@@ -369,3 +374,157 @@ def test_warnings_point_at_the_users_line(make, quick, binary):
     with pytest.warns(UserWarning) as caught:
         make(quick(), *binary)
     assert caught[0].filename == __file__
+
+
+# --------------------------------------------------------------------- rows one by one
+
+
+def parts(n_rows, sizes):
+    """Slices of these sizes, over and over, that cover the rows."""
+    ends = np.cumsum(np.resize(sizes, n_rows))
+    ends = np.r_[ends[ends < n_rows], n_rows]
+    return [slice(a, b) for a, b in zip(np.r_[0, ends[:-1]], ends, strict=True)]
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_how_a_stream_is_cut_into_small_chunks_changes_nothing(quick, stream, weighted):
+    X, y, X_fresh, _ = stream
+    X, y = X[:235], y[:235]
+    weight = np.random.default_rng(0).integers(0, 3, 235) if weighted else None
+    probas = []
+    for sizes in ([1], [2, 7, 1], [29], [LATER_ROWS - 1, 3]):
+        model = quick()
+        for part in parts(235, sizes):
+            part_weight = None if weight is None else weight[part]
+            model.partial_fit(X[part], y[part], [0, 1], sample_weight=part_weight)
+        probas.append(model.predict_proba(X_fresh))
+        assert model._gathered.n_rows < LATER_ROWS
+    for proba in probas[1:]:
+        assert_array_equal(proba, probas[0])
+    # They are learnt as chunks of the documented sizes, rows of weight 0 left out.
+    kept = np.arange(235) if weight is None else np.flatnonzero(weight)
+    model, start = quick(), 0
+    for size in [FIRST_ROWS] + [LATER_ROWS] * ((len(kept) - FIRST_ROWS) // LATER_ROWS):
+        rows, start = kept[start : start + size], start + size
+        part_weight = None if weight is None else weight[rows]
+        model.partial_fit(X[rows], y[rows], [0, 1], sample_weight=part_weight)
+    assert_array_equal(model.predict_proba(X_fresh), probas[0])
+
+
+def test_single_rows_teach(quick, stream):
+    X, y, X_fresh, y_fresh = stream
+    model = quick(hidden_layer_sizes=(32,))
+    for i in range(1000):
+        model.partial_fit(X[i : i + 1], y[i : i + 1], classes=[0, 1])
+    proba = model.predict_proba(X_fresh)[:, 1]
+    assert average_precision_score(y_fresh, proba) > 4 * y_fresh.mean()
+
+
+@pytest.mark.parametrize("rare", [0, 1])
+def test_the_shares_seen_are_predicted_until_enough_rows_came(quick, binary, rare):
+    X, y = binary
+    names = np.array(["common", "rare"] if rare else ["rare", "zcommon"])
+    y = names[y if rare else 1 - y]
+    model = quick()
+    for i in range(FIRST_ROWS - 1):
+        model.partial_fit(X[i : i + 1], y[i : i + 1], classes=names)
+        seen = [np.mean(y[: i + 1] == name) for name in names]
+        assert_allclose(model.predict_proba(X), [seen] * 400, atol=1e-12)
+    assert np.isfinite(model.decision_function(X)).all()
+    assert np.isfinite(model.predict_log_proba(X)).all()
+    assert_array_equal(model.predict(X), names[1 - rare])
+    assert_array_equal(model.decision_function(X) > 0, model.predict(X) == names[1])
+    # What needs networks says that there are none yet.
+    for needs in ("model_", "drop_training_state"):
+        with pytest.raises(NotFittedError):
+            getattr(model, needs)()
+    copy = pickle.loads(pickle.dumps(model))
+    for either in (model, copy):
+        either.partial_fit(X[99:100], y[99:100])
+    assert np.ptp(model.predict_proba(X)[:, 0]) > 0 and model.n_iter_ == 1
+    assert_array_equal(copy.predict_proba(X), model.predict_proba(X))
+    # A threshold that is given holds from the first row on.
+    fixed = quick(threshold=0.01).partial_fit(X[:50], y[:50], classes=names)
+    assert fixed.threshold_ == 0.01
+    assert_array_equal(fixed.predict(X), "rare")
+
+
+def test_shares_of_three_classes(quick, multiclass):
+    X, y = multiclass
+    model = quick().partial_fit(X[:20], y[:20], classes=[0, 1, 2, 3])
+    shares = np.bincount(y[:20], minlength=4) / 20
+    assert_allclose(model.predict_proba(X), [shares] * 400, atol=1e-12)
+    assert_array_equal(model.predict(X), shares.argmax())
+    for part in parts(400, [17]):
+        model.partial_fit(X[part], y[part])
+    assert model.predict_proba(X).shape == (400, 4)
+
+
+@pytest.mark.parametrize("kind", ["frame", "polars", "list", "sparse", "objects"])
+def test_rows_of_any_container_are_gathered(kind, quick, binary):
+    """With categories, whose levels are those of all rows of the first chunk."""
+    X, y = binary
+    frame = pd.DataFrame(X, columns=list("abcdef"))
+    if kind != "sparse":
+        known = np.where(X[:, 0] > 0, "u", "v")
+        kinds = [None if i % 5 == 0 else name for i, name in enumerate(known)]
+        frame["kind"] = pd.Series(kinds, dtype=object)
+    options = {} if kind in ("frame", "polars") else {"categorical_features": [6]}
+    tables = {
+        "frame": frame,
+        "polars": polars.DataFrame({name: frame[name].tolist() for name in frame}),
+        "list": frame.to_numpy(object).tolist(),
+        "objects": frame.to_numpy(object),
+        "sparse": csr_array(X),
+    }
+    options = {} if kind == "sparse" else options
+    table = tables[kind]
+    single, whole = quick(**options), quick(**options)
+    for part in parts(130, [1]):
+        single.partial_fit(table[part], y[part], classes=[0, 1])
+    for part in (slice(0, 100), slice(100, 130)):
+        whole.partial_fit(table[part], y[part], classes=[0, 1])
+    assert_array_equal(single.predict_proba(table), whole.predict_proba(table))
+
+
+def test_gathered_rows_are_copies_and_few(quick, binary):
+    X, y = binary
+    reused, plain = quick(), quick()
+    row = np.empty((1, 6))
+    sizes = []
+    for i in range(250):
+        row[:] = X[i]
+        reused.partial_fit(row, y[i : i + 1], classes=[0, 1])
+        plain.partial_fit(X[i : i + 1], y[i : i + 1], classes=[0, 1])
+        sizes.append(len(pickle.dumps(reused._gathered.joined())))
+    assert_array_equal(reused.predict_proba(X), plain.predict_proba(X))
+    assert max(sizes) < 2 * sizes[FIRST_ROWS - 2]
+    # A fit begins anew, and so does what waits.
+    assert plain._gathered.n_rows == 0 or plain.fit(X, y)._gathered.n_rows == 0
+
+
+@pytest.mark.parametrize("n_before", [0, 1, 130])
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (lambda X, y: (X[:, :4], y), "features"),
+        (lambda X, y: (np.full_like(X, np.inf), y), "infinity"),
+        (lambda X, y: (X, y + 7), "not known: .7"),
+        (lambda X, y: (X, y[:0]), "inconsistent|sample"),
+        (lambda X, y: (X[0], y), "2D array|any features"),
+        (lambda X, y: (X, y, [-1.0]), "Negative"),
+        (lambda X, y: (np.full((1, 6), "red"), y), "could not convert"),
+    ],
+)
+def test_a_bad_row_is_refused_at_once(n_before, spoil, message, quick, binary):
+    """And the estimator is as before."""
+    X, y = binary
+    model = quick()
+    for i in range(n_before):
+        model.partial_fit(X[i : i + 1], y[i : i + 1], classes=[0, 1])
+    state = dict(vars(model))
+    bad = [*spoil(X[200:201], y[200:201] * 0), None][:3]
+    if n_before or "features" not in message:
+        with pytest.raises(ValueError, match=message):
+            model.partial_fit(bad[0], bad[1], [0, 1], sample_weight=bad[2])
+        assert vars(model) == state
