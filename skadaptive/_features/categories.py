@@ -142,9 +142,11 @@ def unseen_columns(encoder: ColumnTransformer, X: Any) -> dict[int, list[Any]]:
     table = X.iloc if isinstance(X, pd.DataFrame) else X
     found = {}
     for column, known in zip(encoded_columns(encoder), levels, strict=True):
-        values = pd.Series(np.asarray(table[:, column], dtype=object)).unique()
-        if not pd.Series(values, dtype=object).isin(known).any():
-            found[column] = list(values[:_MOST_SHOWN])
+        values = np.asarray(table[:, column], dtype=object)
+        # Missing values, of which there are several kinds, are one category.
+        values = pd.Series(np.where(pd.isna(values), np.nan, values), dtype=object)
+        if not values.isin(known).any():
+            found[column] = values.unique().tolist()[:_MOST_SHOWN]
     return found
 
 
