@@ -15,6 +15,7 @@ from .._io.training_table import read_weights
 from .._monitoring.periods import UNITS
 from .._monitoring.tables import check_reference
 from .._packages import require
+from .._prediction import features_to_predict
 from .._report.monitoring import monitoring_report
 from .._report.source import Source
 from .._saving.model_files import SavedModel
@@ -28,7 +29,6 @@ from .arguments import (
 )
 from .inputs import (
     date_formats,
-    features_to_predict,
     read_model_and_table,
     threshold_asked_for,
 )
