@@ -15,8 +15,9 @@ ON_BACKEND = tests/training/test_program.py tests/training/test_loop.py \
     batch_larger_than_the_data without_hidden_layers_features_add_up)
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 DEMO ?=
+LOCK ?=
 
-.PHONY: demo test test-fast test-jax test-extras test-oldest coverage lint speed clean
+.PHONY: demo test test-fast test-jax test-extras test-oldest coverage lint speed lock clean
 
 demo: $(VENV)/.ready  ## compare with baselines on real data; DEMO="FILE --target COLUMN"
 	$(VENV)/bin/skadaptive compare --report report.html $(DEMO)
@@ -54,15 +55,30 @@ test-oldest: $(VENV)-oldest/.ready  ## run every test against the lower bounds
 	# Old releases among themselves use what is deprecated by now.
 	$(VENV)-oldest/bin/python -m pytest -W default::DeprecationWarning
 
-$(VENV)/.ready: pyproject.toml
+# With LOCK=.ci the versions are those of its files, and every download is checked.
+INSTALL_LOCKED = install --quiet --require-hashes --requirement
+INSTALL_ITSELF = install --quiet --no-deps --no-build-isolation --editable .
+
+$(VENV)/.ready: pyproject.toml $(LOCK:%=%/requirements.txt)
 	$(PYTHON) -m venv $(VENV)
+ifneq ($(LOCK),)
+	$(VENV)/bin/python -m pip $(INSTALL_LOCKED) $(LOCK)/requirements.txt
+	$(VENV)/bin/python -m pip $(INSTALL_ITSELF)
+else
 	$(VENV)/bin/python -m pip install --quiet --editable ".[$(TENSORFLOW),dev]"
+endif
 	touch $@
 
-$(VENV)-extras/.ready: pyproject.toml tests/requirements-extras.txt
+$(VENV)-extras/.ready: pyproject.toml tests/requirements-extras.txt \
+  $(LOCK:%=%/requirements-extras.txt)
 	$(PYTHON) -m venv $(VENV)-extras
+ifneq ($(LOCK),)
+	$(VENV)-extras/bin/python -m pip $(INSTALL_LOCKED) $(LOCK)/requirements-extras.txt
+	$(VENV)-extras/bin/python -m pip $(INSTALL_ITSELF)
+else
 	$(VENV)-extras/bin/python -m pip install --quiet --editable ".[jax,compare,dask]" \
 	  -r tests/requirements-extras.txt
+endif
 	touch $@
 
 $(VENV)-oldest/.ready: pyproject.toml tests/requirements-oldest.txt
@@ -70,6 +86,14 @@ $(VENV)-oldest/.ready: pyproject.toml tests/requirements-oldest.txt
 	$(VENV)-oldest/bin/python -m pip install --quiet -r tests/requirements-oldest.txt
 	$(VENV)-oldest/bin/python -m pip install --quiet --no-deps --editable .
 	touch $@
+
+COMPILE = uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+  --no-header --upgrade pyproject.toml
+
+lock:  ## renew the versions that continuous integration installs; needs uv
+	$(COMPILE) --extra dev --extra tensorflow-cpu --output-file .ci/requirements.txt
+	$(COMPILE) --extra jax --extra compare --extra dask tests/requirements-extras.txt \
+	  --output-file .ci/requirements-extras.txt
 
 clean:
 	rm -rf $(VENV) $(VENV)-extras $(VENV)-oldest results report.html .coverage .*_cache
