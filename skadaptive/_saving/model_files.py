@@ -384,7 +384,7 @@ def _by_schema(path: FilePath) -> Iterator[None]:
 
 
 def _try(saved: SavedModel) -> None:
-    """Predict a row, which shows parts that do not fit each other.
+    """Predict the background rows, or one: parts may not fit each other.
 
     Raises
     ------
@@ -400,8 +400,8 @@ def _try(saved: SavedModel) -> None:
         return
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # a typical row has categories that are new
-        found = saved.model.predict_proba(rows.head(1))
-        saved.model.predict(rows.head(1))
+        found = saved.model.predict_proba(rows)
+        saved.model.predict(rows)
     if not np.isfinite(found).all():
         raise ValueError("its probabilities are not finite")
 
