@@ -22,11 +22,11 @@ from ._io.columns import (
     infer_column,
     is_text,
     plain_types,
-    quoted,
     rows_text,
 )
 from ._io.json_values import json_values
 from ._io.target import label_of
+from ._messages import shown
 from ._monitoring.breaches import LEAST_INDEX, Breach, measure_text
 from ._monitoring.periods import UNITS, cut_periods
 from ._monitoring.tables import NewRows, Training, check_reference
@@ -77,8 +77,9 @@ def monitor(
         Their labels, as far as they are known: None and NaN stand for a label that is
         not known yet.
     time : array-like of shape (n_samples,), default=None
-        Dates, numbers or texts that order the rows; texts may be dates. Rows without
-        one are left out. None: all rows are one period.
+        Dates, numbers or texts that order the rows; texts may be dates. "batch 9" comes
+        before "batch 10", and ordered categories are in their order. Rows without one
+        are left out. None: all rows are one period.
     period : {"auto", "hour", "day", "week", "month", "quarter", "year"} or int, \
 default="auto"
         How to cut the time: by a calendar unit, or into so many periods with about as
@@ -164,6 +165,11 @@ default="auto"
     check_lengths(X=frame, y=y, time=time, sample_weight=sample_weight)
     weight = check_weights(sample_weight, len(frame))
     periods = cut_periods(_time(time), period, len(frame))
+    if not (weight[periods.codes >= 0] > 0).any():
+        raise ValueError(
+            "sample_weight is 0 in all rows that have a time, so that there is nothing "
+            "to compare."
+        )
     labels = _labels(y, saved, len(frame))
     classes = list(saved.model.classes_)
     index = classes.index(label_of(classes, saved.facts.positive))
@@ -269,6 +275,9 @@ def _time(time: ArrayLike | None) -> pd.Series | None:
     name = getattr(time, "name", None) or "time"
     column = pd.Series(time, name=name).reset_index(drop=True)
     column = plain_types(column, str(name))
+    dtype = column.dtype
+    if isinstance(dtype, pd.CategoricalDtype) and dtype.ordered:
+        return column
     if is_text(column):  # which may be dates
         column, _ = infer_column(column, str(name), ReadingOptions(), Notes())
     return column
@@ -281,17 +290,18 @@ def _labels(y: ArrayLike | None, saved: SavedModel, n_rows: int) -> IntArray:
     labels = pd.Series(np.asarray(y).ravel() if not isinstance(y, pd.Series) else y)
     labels = labels.reset_index(drop=True)
     known = labels.notna().to_numpy()
-    values = labels.to_numpy(dtype=object)
+    # Each kind of missing value as None, which compares with anything.
+    values = labels.astype(object).where(known, None).to_numpy()
     classes, positive = list(saved.model.classes_), saved.facts.positive
     rare = {positive, label_of(classes, positive)}
     is_rare = np.array([value in rare for value in values])
     if not saved.facts.others_together:
         unknown = known & ~is_rare & ~np.isin(values, np.array(classes, dtype=object))
         if unknown.any():
-            shown = ", ".join(map(quoted, dict.fromkeys(values[unknown][:5])))
+            found = ", ".join(map(shown, list(dict.fromkeys(values[unknown]))[:5]))
             raise ValueError(
-                f"y holds labels that are not known: {shown}. The classes are "
-                f"{', '.join(map(quoted, classes))}; a label that is not known yet is "
+                f"y holds labels that are not known: {found}. The classes are "
+                f"{', '.join(map(shown, classes))}; a label that is not known yet is "
                 "None."
             )
     return np.where(known, is_rare, -1).astype(int)

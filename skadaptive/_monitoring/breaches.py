@@ -8,6 +8,7 @@ import pandas as pd
 
 from .._assessment.statistics import holm
 from .measures import TITLES, WORSE
+from .periods import ALL_ROWS
 
 #: From this index of stability on, a feature has moved enough to matter: "somewhat" in
 #: :func:`skadaptive.drift.population_stability`.
@@ -170,7 +171,8 @@ def measure_breaches(
         All periods.
     """
     found = []
-    for name in dict.fromkeys(measures["measure"]):
+    # Short periods may hold too few rows for a measure of all of them together.
+    for name in dict.fromkeys([*measures["measure"], *since["measure"]]):
         single, later = (
             frame[(frame["measure"] == name) & frame["breach"]]
             for frame in (measures, since)
@@ -272,6 +274,8 @@ def _when(names: tuple[str, ...], periods: Sequence[str]) -> str:
 
 def _period(name: str) -> str:
     """A period in a sentence."""
+    if name == ALL_ROWS:
+        return name
     return f"the {name}" if name.startswith("week of ") else f"period {name}"
 
 

@@ -1,5 +1,6 @@
 """Rows cut into periods by time."""
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,10 +20,14 @@ UNITS = {
     "quarter": "Q",
     "year": "Y",
 }
+#: Name of the one period without a time.
+ALL_ROWS = "all rows"
 # Most periods that are made unless a unit or a number of them is asked for.
 _MOST = 15
 # Most periods at all: tests are corrected for their number, and a page shows them.
 _LIMIT = 400
+# Whole numbers are exact below it.
+_EXACT = 2.0**53
 # Parts that a column of many different numbers is cut into.
 _PARTS = 10
 
@@ -71,7 +76,7 @@ def cut_periods(time: pd.Series | None, period: str | int, n_rows: int) -> Perio
                 f"period={period!r} needs the time of each row: pass time, the column "
                 "that orders the rows (--time COLUMN)."
             )
-        return Periods(["all rows"], np.zeros(n_rows, dtype=int))
+        return Periods([ALL_ROWS], np.zeros(n_rows, dtype=int))
     if time.notna().sum() == 0:
         raise ValueError(f"No row has a value in {quoted(time.name)}.")
     is_date = is_datetime64_any_dtype(time)
@@ -132,10 +137,28 @@ def _by_unit(time: pd.Series, unit: str) -> Periods:
 
 
 def _one_by_one(time: pd.Series) -> Periods:
-    if not is_numeric_dtype(time):
-        time = time.astype(object).where(time.isna(), time.astype(str))
-    codes, distinct = pd.factorize(time, sort=True)
-    return Periods([_shown(value) for value in distinct], codes)
+    codes, distinct = _in_order(time)
+    return Periods(_distinct([_shown(value) for value in distinct]), codes)
+
+
+def _in_order(time: pd.Series) -> tuple[IntArray, Any]:
+    """Codes of the values in their order, -1 where there is none, and the values."""
+    is_ordered = isinstance(time.dtype, pd.CategoricalDtype) and time.cat.ordered
+    if is_ordered or is_numeric_dtype(time) or is_datetime64_any_dtype(time):
+        return pd.factorize(time, sort=True)
+    texts = time.astype(object).where(time.isna(), time.astype(str))
+    codes, distinct = pd.factorize(texts)
+    order = sorted(range(len(distinct)), key=lambda i: _natural(distinct[i]))
+    place = np.append(np.argsort(order), -1)
+    return place[codes], [distinct[i] for i in order]
+
+
+def _natural(text: str) -> tuple[list[tuple[int, int, str]], str]:
+    """What sorts "batch 10" after "batch 9"."""
+    parts = re.split(r"([0-9]+)", text)
+    return [
+        (0, int(part), "") if part.isdecimal() else (1, 0, part) for part in parts
+    ], text
 
 
 def _in_parts(time: pd.Series, n_parts: int) -> Periods:
@@ -146,7 +169,7 @@ def _in_parts(time: pd.Series, n_parts: int) -> Periods:
             f"period must be 'auto', one of {', '.join(UNITS)}, or a number of parts "
             f"from 1 to {_LIMIT}; got {n_parts!r}."
         )
-    order, distinct = pd.factorize(time, sort=True)
+    order, distinct = _in_order(time)
     present = np.sort(order[order >= 0])
     ends = np.arange(1, int(n_parts)) * len(present) // int(n_parts)
     lasts = np.unique(present[np.maximum(ends - 1, 0)])
@@ -174,5 +197,8 @@ def _shown(value: Any) -> str:
         text = str(value)
         return text.removesuffix(" 00:00:00")
     if isinstance(value, float | np.floating):
-        return f"{value:.6g}"
+        # A number such as 20240131 is whole, though gaps made the column float.
+        number = float(value)
+        is_whole = number.is_integer() and abs(number) < _EXACT
+        return f"{number:.{'0f' if is_whole else '6g'}}"
     return str(value)

@@ -360,11 +360,30 @@ def _doubts(
         last = max(i for i, name in enumerate(periods) if name in moved)
         moved = set(periods[: last + 1])
     return {
-        LABELS_TELL: set(measures.loc[measures["measure"] == "share", "period"]),
+        LABELS_TELL: _told_by_labels(measures),
         "features have moved as well, so that not only the share has changed": moved,
         "another share alone does not explain the scores": set(
             measures.loc[~measures["fits"].astype(bool), "period"]
         ),
+    }
+
+
+def _told_by_labels(measures: pd.DataFrame) -> set[str]:
+    """Where labels tell the share of the rare class at least as well as scores.
+
+    A few labels of a period, the others of which are not known yet, do not.
+    """
+    width = measures["expected_high"] - measures["expected_low"]
+    observed, estimated = (
+        pd.Series(width[rows].to_numpy(), measures.loc[rows, "period"])
+        for rows in (
+            measures["measure"] == name for name in ("share", "estimated_share")
+        )
+    )
+    return {
+        period
+        for period, of_labels in observed.items()
+        if of_labels <= estimated.get(period, np.inf)
     }
 
 

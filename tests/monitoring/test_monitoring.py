@@ -105,6 +105,42 @@ def test_small_changes_show_in_all_later_rows_together(model_file, later):
     assert int(breach.since) in (2, 3, 4) and breach.periods[-1] == "14"
 
 
+def test_measures_that_need_more_rows_than_a_period_has_are_of_all_together(
+    model_file, later, rng
+):
+    """No period has ten rare rows."""
+    X, y, _ = later(0, (0.1,), n_rows=1500)
+    found = monitor(model_file, X, rng.permutation(y), time=np.arange(1500), period=75)
+    assert "average_precision" not in set(found.measures["measure"])
+    assert found.since["breach"].any() and found.has_changed
+    (breach,) = (one for one in found.breaches if one.name == "average_precision")
+    assert "average precision has fallen" in breach.message
+    assert breach.periods[-1] == found.periods["period"].iloc[-1]
+    # So that the tables and the sentences say the same.
+    assert set(found.since.loc[found.since["breach"], "measure"]) <= {
+        one.name for one in found.breaches
+    }
+
+
+@pytest.mark.parametrize("n_known", [0, 5])
+def test_few_labels_do_not_silence_the_estimated_share(model_file, later, n_known):
+    X, y, _ = later(0, (0.25,))
+    known = np.where(np.arange(len(y)) < n_known, y, None)
+    found = monitor(model_file, X, known)
+    assert named(found)[0] == ("share", "estimated_share", "all rows")
+
+
+def test_missing_labels_of_any_kind(model_file, later):
+    X, y, _ = later(0, (0.1,))
+    expected = monitor(model_file, X, np.where(np.arange(len(y)) < 9, None, y))
+    for missing in (
+        pd.Series(y, dtype="Int64").where(np.arange(len(y)) >= 9),
+        np.where(np.arange(len(y)) < 9, np.nan, y),
+    ):
+        found = monitor(model_file, X, missing)
+        pd.testing.assert_frame_equal(found.measures, expected.measures)
+
+
 def test_labels_may_be_missing(model_file, later):
     X, y, period = later(0, (0.1, 0.1, 0.1, 0.25))
     known = np.where(period < 4, y, None)
@@ -178,7 +214,9 @@ def test_a_file_without_a_reference_is_refused(model_file, later):
     [
         ({"drop": "city"}, "it lacks city"),
         ({"add": "other"}, "has, not trained on, other"),
-        ({"y": 2}, "labels that are not known: '2'"),
+        ({"y": 2}, "labels that are not known: 2. The classes are 0, 1;"),
+        ({"y": "1"}, "labels that are not known: '1', '0'. The classes are 0, 1;"),
+        ({"weight": 0}, "sample_weight is 0 in all rows that have a time"),
         ({"time": [1, 2]}, "The same rows are needed in all"),
         ({"rows": 0}, "X has no rows"),
     ],
@@ -192,8 +230,12 @@ def test_mistakes_are_named(model_file, later, change, message):
         X = X.assign(**{change["add"]: 1})
     if "y" in change:
         y = np.where(np.arange(len(y)) == 5, change["y"], y)
+    time, weight = change.get("time"), None
+    if "weight" in change:
+        time = np.where(np.arange(len(y)) < 50, np.nan, 1.0)
+        weight = np.where(np.isnan(time), 1, change["weight"])
     with pytest.raises(ValueError, match=message):
-        monitor(model_file, X, y, time=change.get("time"))
+        monitor(model_file, X, y, time=time, sample_weight=weight)
 
 
 def test_what_is_no_model_is_refused(later):

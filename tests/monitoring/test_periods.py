@@ -81,6 +81,28 @@ def test_few_numbers_and_names_are_periods_themselves():
     assert_array_equal(found.codes, [1, 0, -1, 1])
 
 
+@pytest.mark.parametrize("period", ["auto", 12])
+def test_names_are_in_the_order_that_a_reader_expects(period):
+    names = pd.Series([f"batch {i}" for i in range(12)], name="batch")
+    assert cut_periods(names[::-1], period, 12).names == names.tolist()
+    assert_array_equal(cut_periods(names, period, 12).codes, range(12))
+    months = pd.Series(
+        pd.Categorical(["Feb", "Jan", None, "Mar"], ["Jan", "Feb", "Mar"], ordered=True)
+    )
+    found = cut_periods(months, period, 4)
+    assert found.names == ["Jan", "Feb", "Mar"]
+    assert_array_equal(found.codes, [1, 0, -1, 2])
+
+
+def test_periods_have_different_names_that_show_whole_numbers():
+    days = pd.Series([20240101.0, 20240102.0, np.nan], name="day")
+    for period in ("auto", 2):
+        assert cut_periods(days, period, 3).names == ["20240101", "20240102"]
+    near = pd.Series([1.00000001, 1.00000002], name="step")
+    for period in ("auto", 2):
+        assert len(set(cut_periods(near, period, 2).names)) == 2
+
+
 def test_rows_without_a_time_are_in_no_period():
     time = dates(40).where(np.arange(40) % 4 > 0)
     for period in ("auto", "month", 3):
