@@ -27,7 +27,7 @@ from ._typing import ArrayLike, Estimator, Label, RandomState, Table
 from ._warnings import warn
 from .classifier import AdaptiveHybridClassifier
 from .comparison import Comparison
-from .contenders import raw_pipeline
+from .contenders import OURS, raw_pipeline
 
 __all__ = ["Tuning", "search_space", "tune"]
 
@@ -309,6 +309,49 @@ class Tuning:
                 self.best_params_ = search.run(rows, "all rows", show).parameters
         model = search.with_parameters(self.best_params_)
         self.best_: Estimator = fit_and_tune(model, data, rows, protocol.seed)[0]
+        self._results = results
+        self._tuned = [study.parameters for study in found]
+
+    def best_in_folds(self, verbose: int = 0) -> Comparison:
+        """Fit the parameters of ``best_`` in the outer folds, where no trial had them.
+
+        Each fold of ``comparison_`` has tuned parameters of its own, whose
+        probabilities are not distributed as those of ``best_``. A model file needs
+        the out-of-fold probabilities of ``best_``, to find the threshold of least cost
+        and to monitor new rows.
+
+        Parameters
+        ----------
+        verbose : int, default=0
+            1 shows a progress bar.
+
+        Returns
+        -------
+        Comparison
+            Its only contender is named after the classifier and its parameters. The
+            scores of tuned parameters are too good, since all rows chose them; see
+            ``scores_`` for honest ones.
+        """
+        search, kept = self._search, self.best_params_
+        protocol, results, messages = search.protocol, {}, []
+        with progress_bar(len(protocol.folds), verbose) as show:
+            for number, tuned in enumerate(self._tuned):
+                show(f"fold {number + 1}, {self.best_name_} of all rows")
+                if not kept:
+                    results[number] = self._results[DEFAULT][number]
+                elif tuned == kept:
+                    results[number] = self._results[TUNED][number]
+                else:
+                    model = search.with_parameters(kept)
+                    results[number], warned = run_fold(model, protocol, number, None)
+                    messages += warned
+                show(done=1)
+        name = f"{OURS} ({TUNED if kept else DEFAULT})"
+        messages = list(dict.fromkeys(messages))
+        found = self.comparison_.findings_
+        return Comparison(
+            protocol, {name: results}, found, {}, {name: messages}, {}, None
+        )
 
     def _set_scores(self, found: list) -> None:
         comparison = self.comparison_

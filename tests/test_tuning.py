@@ -7,10 +7,14 @@ import numpy as np
 import pandas as pd
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.base import clone
 from sklearn.metrics import average_precision_score, f1_score
 from sklearn.model_selection import ParameterSampler, StratifiedKFold
 
 from skadaptive import AdaptiveHybridClassifier, _study, cli, tuning
+from skadaptive._assessment.cross_validation import LabelledRows
+from skadaptive._assessment.preparation import outer_folds
+from skadaptive._saving.model_files import load_model
 from skadaptive.tuning import DEFAULT, TUNED, search_space, tune
 
 pytestmark = [
@@ -396,6 +400,29 @@ def command(table, *more):
     )
 
 
+@pytest.mark.parametrize("keep", ["tuned", "default"])
+def test_a_saved_model_comes_with_the_predictions_of_its_own_parameters(
+    table, optuna, tmp_path, keep
+):
+    """Out of fold, as the model would have it: not those of each fold's best trial."""
+    pytest.importorskip("skops")
+    path = tmp_path / "churned.model"
+    assert command(table, "--trials", "4", "--keep", keep, "--save", str(path)) == 0
+    saved = load_model(path)
+    frame = pd.read_csv(table)
+    X, y = frame.drop(columns="churned"), frame["churned"].to_numpy()
+    expected = np.empty(len(X))
+    classes = list(saved.model.classes_)
+    for train, test in outer_folds(2, LabelledRows(X, y, None, None), 0):
+        fitted = clone(saved.model).fit(X.iloc[train], y[train])
+        proba = fitted.predict_proba(X.iloc[test])
+        expected[test] = proba[:, classes.index(saved.facts.positive)]
+    assert_allclose(saved.out_of_fold.probability, expected, rtol=1e-5)
+    assert saved.facts.name.startswith("AdaptiveHybridClassifier (")
+    # Which is what monitoring calls it.
+    assert cli.main(["monitor", str(path), str(table)]) in (0, 3)
+
+
 def test_the_command(table, optuna, capsys, tmp_path):
     pytest.importorskip("skops")
     model = tmp_path / "churn.model"
@@ -414,7 +441,9 @@ def test_the_command(table, optuna, capsys, tmp_path):
     assert cli.main(["predict", str(model), str(table)]) == 0
     assert capsys.readouterr().out.startswith("probability,prediction")
     assert cli.main(["info", str(model)]) == 0
-    assert "tuned parameters" in capsys.readouterr().out
+    # With two trials, the study of all rows found none better than the defaults.
+    name = "tuned parameters" if found["parameters"] else "default parameters"
+    assert f"AdaptiveHybridClassifier ({name})" in capsys.readouterr().out
 
 
 def test_an_interrupt_of_the_command(table, optuna, capsys, monkeypatch, tmp_path):

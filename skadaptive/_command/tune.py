@@ -120,9 +120,8 @@ def _run(options: argparse.Namespace) -> int:
             print("To keep the tuned parameters all the same: --keep tuned")
     written = {}
     if options.save:
-        save_trained(
-            options, table, tuning.best_, tuning.comparison_, tuning.best_name_
-        )
+        known = tuning.best_in_folds(verbose=1)
+        save_trained(options, table, tuning.best_, known, known.best_name_)
         written["model"] = options.save
     if options.json:
         print_json(_values(tuning, options) | {"notes": table.notes} | written)
