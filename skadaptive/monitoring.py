@@ -121,6 +121,8 @@ default="auto"
     [1]_, so that ``alpha`` holds for the call. A breach needs more than a small p-value
     so corrected: an index of stability above 0.1, or a measure outside the interval
     that is expected of a period of this size, and to the worse where there is a worse.
+    The bins of the score are the deciles of the rare rows from their median on, since
+    the model and those of the folds differ among low scores without any change.
 
     **Measures with labels.** Average precision, precision and the Brier score depend on
     the share of the rare class. They are compared with what the out-of-fold rows give
@@ -156,7 +158,7 @@ default="auto"
     ... )
     >>> found = monitor(comparison, X[300:] + [0, 10])
     >>> [breach.name for breach in found.breaches]
-    ['mean texture', 'predict_proba']
+    ['mean texture']
     """
     saved = _saved(model)
     is_path = isinstance(model, str | PathLike)

@@ -9,6 +9,7 @@ Among five ways, with five kinds of classifiers, this one was never far off; see
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from scipy.stats import chi2
@@ -79,6 +80,26 @@ class ShareEstimator:
         self.share = rows.share
         self._sizes = [effective_size(rows.weight[rows.y == k]) for k in (0, 1)]
         self._size = effective_size(rows.weight)
+
+    def distribution(self, proba: FloatArray) -> dict[str, Any]:
+        """Counts of out-of-fold scores in the bins that estimates are made from.
+
+        Parameters
+        ----------
+        proba : ndarray of shape (n_rows,)
+
+        Returns
+        -------
+        dict
+            As :func:`skadaptive._saving.reference.reference_distributions` has it.
+        """
+        bins = np.searchsorted(self._edges, proba)
+        return {
+            "kind": "number",
+            "missing": 0,
+            "edges": self._edges.tolist(),
+            "counts": np.bincount(bins, minlength=len(self._rare)).tolist(),
+        }
 
     def estimate(
         self, proba: FloatArray, weight: FloatArray, z: float

@@ -1,6 +1,6 @@
 """New rows compared with the training, period by period, as tables."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -129,10 +129,14 @@ class Training:
         known = saved.out_of_fold
         if known is None:
             raise ValueError("The model file has no out-of-fold rows.")
-        self._saved, self._threshold = saved, threshold
-        self._bins = ReferenceBins(saved)
         self._reference = ScoredRows(known.y, known.probability, known.sample_weight)
         self._estimator = ShareEstimator(self._reference)
+        # Deciles of all scores, which the file has, are mostly low ones, among which
+        # the final model differs from those of the folds without any drift.
+        scores = self._estimator.distribution(known.probability)
+        saved = replace(saved, reference={**saved.reference, "scores": scores})
+        self._saved, self._threshold = saved, threshold
+        self._bins = ReferenceBins(saved)
         self._labelled = LabelledComparison(DecidedRows(self._reference, threshold), _Z)
         of = saved.reference["features"]
         # Dates and free texts, of which only missing values are compared.

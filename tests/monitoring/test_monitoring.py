@@ -9,9 +9,11 @@ import numpy as np
 import pandas as pd
 import pytest
 from sklearn.datasets import make_classification
+from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.linear_model import LogisticRegression
 
 from skadaptive import cli, monitor
+from skadaptive._monitoring.breaches import LEAST_INDEX
 from skadaptive._saving.model_files import load_model
 from skadaptive.comparison import compare
 
@@ -29,6 +31,28 @@ def test_nothing_is_found_where_nothing_changes(model_file, later, with_labels):
         assert found.n_tests == len(found.measures) + len(found.since) + len(
             found.features
         )
+
+
+def test_the_last_fit_differs_from_those_of_the_folds_by_no_breach():
+    """Boosting in 1,500 rows is surer with a quarter of them more."""
+    rng, n_rows = np.random.default_rng(0), 1500
+    X, y = (
+        np.concatenate(part)
+        for part in zip(*(_hard_rows(rng, n_rows) for _ in range(3)), strict=True)
+    )
+    contenders = {"boosting": HistGradientBoostingClassifier()}
+    known = compare(
+        X[:n_rows], y[:n_rows], contenders=contenders, random_state=0, verbose=0
+    )
+    found = monitor(known, X[n_rows:])
+    assert "predict_proba" not in {breach.name for breach in found.breaches}
+    score = found.features.set_index("feature").loc["predict_proba"]
+    assert score["psi"] < LEAST_INDEX / 2
+
+
+def _hard_rows(rng, n_rows):
+    y = (rng.random(n_rows) < 0.1).astype(int)
+    return rng.normal(size=(n_rows, 8)) + np.outer(y, [1.2, 0.8, 0.5] + 5 * [0]), y
 
 
 @pytest.mark.parametrize("with_labels", [False, True])
