@@ -6,7 +6,12 @@ from pathlib import Path
 
 from .._io.columns import Notes
 from .._io.tables import check_columns
-from .._io.target import label_of, read_labels, two_classes
+from .._io.target import (
+    label_of,
+    read_labels,
+    spelt_as_in_training,
+    two_classes,
+)
 from .._io.training_table import read_weights
 from .._packages import require
 from .._prediction import features_to_predict
@@ -44,6 +49,7 @@ def _run(options: argparse.Namespace) -> int:
     labels, has_label = read_labels(
         table.frame[options.target], str(saved.facts.positive), notes
     )
+    labels = spelt_as_in_training(labels, saved.known_labels, notes)
     lines = [*table.notes, *notes.lines()]
     for note in lines:
         print_note(f"note: {note}")

@@ -10,7 +10,7 @@ import pandas as pd
 from .._io.atomic import replace_atomically
 from .._io.columns import Notes, ReadingOptions, infer_column, plain_types
 from .._io.tables import check_columns
-from .._io.target import read_labels, two_classes
+from .._io.target import read_labels, spelt_as_in_training, two_classes
 from .._io.training_table import read_weights
 from .._monitoring.periods import UNITS
 from .._monitoring.tables import check_reference
@@ -150,6 +150,7 @@ def _labels(
     labels, has_label = read_labels(
         frame[target], str(facts.positive), notes, without="Without a label"
     )
+    labels = spelt_as_in_training(labels, saved.known_labels, notes)
     found = np.full(len(frame), None, dtype=object)
     found[has_label] = two_classes(labels, facts.positive, facts.others_together)
     return found

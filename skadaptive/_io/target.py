@@ -1,5 +1,6 @@
 """The target of a table: labels of two classes, and which of them is rare."""
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from numbers import Real
 from typing import Any
@@ -118,21 +119,57 @@ def read_target(
 
 def _find_value(labels: pd.Series, values: pd.Index, positive: Label) -> Label:
     """The value that is written as the user does, or as the same number or word."""
-    text = str(positive).strip()
-    same = [
-        lambda value: str(value) == text,
-        lambda value: _same_number(value, text),
-        lambda value: str(value).casefold() == text.casefold(),
-    ]
-    for is_same in same:
-        for value in values:
-            if is_same(value):
-                return value
+    same = _same_values(values, positive)
+    if same:
+        return same[0]
     known = ", ".join(map(quoted, values[:_MAX_CLASSES]))
     raise ValueError(
         f"No row has the value {quoted(positive)} in {quoted(labels.name)}. It has: "
         f"{known}."
     )
+
+
+def _same_values(values: Iterable[Label], given: Label) -> list[Label]:
+    """Values that are given as the same text, number or word; the nearest first."""
+    text = str(given).strip()
+    same = [
+        lambda value: str(value) == text,
+        lambda value: _same_number(value, text),
+        lambda value: str(value).casefold() == text.casefold(),
+    ]
+    return [value for is_same in same for value in values if is_same(value)]
+
+
+def spelt_as_in_training(
+    labels: pd.Series, known: Sequence[Label], notes: Notes
+) -> pd.Series:
+    """Labels of later rows, those of the training as the training has them.
+
+    A word among the numbers of a column makes texts of them, and an export may write
+    words in other cases.
+
+    Parameters
+    ----------
+    labels : Series of shape (n_samples,)
+    known : sequence of labels
+        Of the training.
+    notes : Notes
+
+    Returns
+    -------
+    Series of shape (n_samples,)
+    """
+    replaced = {}
+    for value in labels.unique():
+        same = [] if value in known else _same_values(known, value)
+        if same:
+            replaced[value] = same[0]
+            if str(value) != str(same[0]):
+                notes.add(
+                    "Labels that were written differently",
+                    f"{quoted(value)} is taken for {quoted(same[0])}",
+                )
+    return labels.map(lambda value: replaced.get(value, value)) if replaced else labels
 
 
 def _same_number(value: Any, text: str) -> bool:

@@ -111,6 +111,13 @@ class SavedModel:
     out_of_fold: OutOfFold | None = None
     reference: dict[str, Any] = field(default_factory=dict)
 
+    @property
+    def known_labels(self) -> list[Label]:
+        """Values of the target that tell the classes apart."""
+        if self.facts.others_together:
+            return [self.facts.positive]
+        return list(self.model.classes_)
+
 
 def save_model(
     path: FilePath,

@@ -14,8 +14,9 @@ from sklearn.linear_model import LogisticRegression
 
 from skadaptive import cli, monitor
 from skadaptive._monitoring.breaches import LEAST_INDEX
-from skadaptive._saving.model_files import load_model
+from skadaptive._saving.model_files import ModelFacts, load_model, save_model
 from skadaptive.comparison import compare
+from skadaptive.contenders import table_pipeline
 
 
 def named(found):
@@ -332,6 +333,37 @@ def test_exit_codes(here, capsys):
     assert cli.main(["monitor", here, "later.csv", "--target", "nope"]) == 2
     assert cli.main(["monitor", here, "later.csv", "--period", "day"]) == 2
     assert "--period needs --time" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", ["monitor", "evaluate"])
+@pytest.mark.parametrize(
+    ("positive", "written"),
+    [("rare", ["usual", "other", "RARE"]), (2, [0, "other", 2])],
+)
+def test_labels_may_be_written_otherwise(
+    here, compared, capsys, command, positive, written
+):
+    """In capitals, or as texts, since a word is among them."""
+    known = compared._data
+    y = np.where(known.y == 1, str(positive), f"not {positive}")
+    saved = load_model(here)
+    model = table_pipeline(LogisticRegression()).fit(known.X, y)
+    facts = ModelFacts("logistic", "y", positive, True, [])
+    stored = {"out_of_fold": saved.out_of_fold, "reference": saved.reference}
+    save_model("others.model", model, saved.columns, facts, **stored)
+    table = pd.read_csv("steady.csv")
+    kind = np.where(table["y"] == 1, 2, np.arange(len(table)) % 2)
+    table.assign(y=[written[k] for k in kind]).to_csv("written.csv", index=False)
+    options = ["--target", "y", "--drop", "day", "--json"]
+    code = cli.main([command, "others.model", "written.csv", *options])
+    printed = capsys.readouterr()
+    assert code in (0, 3), printed.err
+    found = json.loads(printed.out)
+    if command == "monitor":
+        assert found["periods"][0]["rare"] == table["y"].sum()
+    else:
+        cells = np.array(found["confusion_matrix"])[:, 0].reshape(2, 2)
+        assert table["y"].sum() in cells.sum(axis=1)
 
 
 @pytest.mark.slow
