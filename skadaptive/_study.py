@@ -96,7 +96,7 @@ class Search:
         import optuna
         from optuna.trial import TrialState
 
-        with _quiet(optuna):
+        with _quiet(optuna), _told(optuna):
             study = optuna.create_study(
                 storage=self.storage,
                 study_name=f"skadaptive {self.protocol.key[:12]}, {title}",
@@ -275,6 +275,19 @@ def open_storage(storage: Any) -> Any:
 
 def _classifier(model: Estimator) -> AdaptiveHybridClassifier:
     return model[-1] if isinstance(model, Pipeline) else model
+
+
+@contextmanager
+def _told(optuna: Any) -> Iterator[None]:
+    """An error of the storage, such as a lock or a full disk, as one of the user's."""
+    try:
+        yield
+    except optuna.exceptions.StorageInternalError as error:
+        reason = str(error.__cause__ or error).splitlines()[0].rstrip(".")
+        raise ValueError(
+            f"The storage failed: {reason}. It keeps the trials that have finished; "
+            "the same call goes on from them, if no other process uses it."
+        ) from error
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """Search spaces, and tuning whose score no trial has seen."""
 
 import json
+import sqlite3
 from functools import partial
 
 import numpy as np
@@ -444,6 +445,19 @@ def test_the_command(table, optuna, capsys, tmp_path):
     # With two trials, the study of all rows found none better than the defaults.
     name = "tuned parameters" if found["parameters"] else "default parameters"
     assert f"AdaptiveHybridClassifier ({name})" in capsys.readouterr().out
+
+
+def test_a_storage_that_fails_is_told(table, optuna, capsys, monkeypatch, tmp_path):
+    original, database = _study.fit_on, tmp_path / "tuning.db"
+
+    def fit_and_break(*args):
+        with sqlite3.connect(database) as connection:
+            connection.execute("DROP TABLE trial_values")
+        return original(*args)
+
+    monkeypatch.setattr(_study, "fit_on", fit_and_break)
+    assert command(table, "--storage", f"sqlite:///{database}") == 2
+    assert "The storage failed: (sqlite3.OperationalError)" in capsys.readouterr().err
 
 
 def test_an_interrupt_of_the_command(table, optuna, capsys, monkeypatch, tmp_path):
