@@ -17,7 +17,11 @@ export TF_CPP_MIN_LOG_LEVEL ?= 2
 DEMO ?=
 LOCK ?=
 
-.PHONY: demo test test-fast test-jax test-extras test-oldest coverage lint speed lock clean
+FITS ?= 20000
+SEED ?= 0
+
+.PHONY: demo test test-fast test-jax test-extras test-oldest fuzz coverage lint speed
+.PHONY: lock clean
 
 demo: $(VENV)/.ready  ## compare with baselines on real data; DEMO="FILE --target COLUMN"
 	$(VENV)/bin/skadaptive compare --report report.html $(DEMO)
@@ -27,6 +31,10 @@ test: $(VENV)/.ready lint  ## lint and run every test
 
 test-fast: $(VENV)/.ready  ## the tests that take under a minute together
 	$(PYTEST) -m "not slow" tests
+
+fuzz: $(VENV)/.ready  ## generated fits until there are FITS, the first turn of seed SEED
+	OMP_NUM_THREADS=1 $(VENV)/bin/python tests/properties/fuzz.py --fits $(FITS) \
+	  --seed $(SEED)
 
 coverage: $(VENV)/.ready  ## which lines the tests reach
 	$(PYTEST) --cov --cov-report=term-missing
@@ -96,4 +104,5 @@ lock:  ## renew the versions that continuous integration installs; needs uv
 	  --output-file .ci/requirements-extras.txt
 
 clean:
-	rm -rf $(VENV) $(VENV)-extras $(VENV)-oldest results report.html .coverage .*_cache
+	rm -rf $(VENV) $(VENV)-extras $(VENV)-oldest results report.html .coverage .*_cache \
+	  .hypothesis

@@ -74,7 +74,9 @@ def check_alpha(alpha: Any, n_classes: int, rare: int) -> FloatArray:
             "alpha must be a number in [0, 1] or one non-negative weight for each of "
             f"the {n_classes} classes, not all 0; got {shown(alpha)}."
         )
-    return weights.astype(float)
+    # The focal term is brought to the size of the others, so that only ratios matter; a
+    # power of 2 changes no digit. float32 could not hold very large or small weights.
+    return np.ldexp(weights.astype(float), -np.frexp(float(weights.max()))[1])
 
 
 def check_class_weight(
@@ -87,7 +89,8 @@ def check_class_weight(
     if class_weight is None:
         return np.ones(len(totals))
     if isinstance(class_weight, str):
-        return totals.sum() / (len(totals) * totals)
+        # A class of less than 1e-300 of the weight would get an infinite one.
+        return totals.sum() / (len(totals) * np.maximum(totals, 1e-300 * totals.sum()))
     factors = compute_class_weight(dict(class_weight), classes=classes, y=classes)
     if not (np.isfinite(factors).all() and (factors > 0).all()):
         raise ValueError(

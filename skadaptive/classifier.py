@@ -792,7 +792,7 @@ class AdaptiveHybridClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstima
         # Only ratios of the weights matter, and squares of large ones may overflow.
         unit = weight.max()
         unit *= (weight[weight > 0] / unit).mean()
-        weight = weight / unit
+        weight = _in_units(weight, unit)
         indices = self._check_classes(target, weight, continues)
         rows = table if issparse(X) else X  # CSR, whose rows can be picked
         given = GivenRows(rows, table, indices, weight, sample_weight is not None)
@@ -880,7 +880,7 @@ class AdaptiveHybridClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstima
         table, target, weight = self._check_data(X, y, sample_weight, is_first)
         earlier = None if is_first else self._resumed_state()
         unit = weight[weight > 0].mean() if earlier is None else earlier.weight_unit
-        weight = weight / unit
+        weight = _in_units(weight, unit)
         # A row of weight 0 counts as absent, whatever its class.
         target = np.where(weight > 0, target, self.classes_[0])
         indices = self._class_indices(target, "y")
@@ -1132,6 +1132,15 @@ class AdaptiveHybridClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstima
                 "network's own. Hold rows out (cv, X_val), or say threshold=None, "
                 "calibration=None."
             )
+
+
+def _in_units(weight: FloatArray, unit: float) -> FloatArray:
+    """Weights in a unit; none is so small beside the largest that its share would be 0.
+
+    A row whose weight is 0 stays absent, and any other counts.
+    """
+    scaled = weight / unit
+    return np.where(weight > 0, np.maximum(scaled, 1e-100 * scaled.max()), 0.0)
 
 
 @contextmanager

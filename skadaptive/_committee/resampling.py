@@ -43,7 +43,8 @@ def resample(sampler, X, rows, classes, seed, as_numbers):
     Raises
     ------
     ValueError
-        If the sampler leaves a class out or makes something that is not finite.
+        If the sampler refuses the rows, leaves a class out or makes something that is
+        not finite. A TypeError of the sampler stays one.
     """
     if is_polars(X):  # which imbalanced-learn does not know
         X = as_pandas(X)
@@ -56,8 +57,8 @@ def resample(sampler, X, rows, classes, seed, as_numbers):
             continue
         clone_ = clone(sampler)
         _set_seeds(clone_, rng)
-        new_X, new_y = clone_.fit_resample(
-            safe_indexing(X, train), classes[rows.y[train]]
+        new_X, new_y = _resampled(
+            clone_, safe_indexing(X, train), classes[rows.y[train]]
         )
         new_y = np.searchsorted(classes, new_y)
         n_left = len(np.unique(new_y))
@@ -76,6 +77,18 @@ def resample(sampler, X, rows, classes, seed, as_numbers):
             folds.append((np.arange(n_rows, n_rows + len(new_y)), test))
             n_rows += len(new_y)
     return synthetic, folds
+
+
+def _resampled(sampler, X, y):
+    """What the sampler makes of rows; its errors, which may name nothing, name it."""
+    try:
+        return sampler.fit_resample(X, y)
+    except (TypeError, ValueError) as error:
+        kind = TypeError if isinstance(error, TypeError) else ValueError
+        raise kind(
+            f"sampler={sampler!r} does not take the {len(y)} training rows of a "
+            f"member: {error}"
+        ) from error
 
 
 def _set_seeds(sampler, rng):

@@ -139,7 +139,8 @@ def univariate_relevance(
     relevance = np.zeros(codes.shape[1])
     class_weight = np.bincount(y, sample_weight)
     total = class_weight.sum()
-    n_rows = total / sample_weight.min()
+    # Beyond 1e15 rows the adjustment is 1, and float64 would overflow in the end.
+    n_rows = total / max(sample_weight.min(), 1e-15 * total)
     shape = _N_BINS + 1, len(class_weight)
     # Gini impurity, which is the class variance, times the total weight.
     impurity = total - (class_weight**2).sum() / total

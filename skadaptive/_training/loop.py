@@ -28,6 +28,9 @@ _VALUES_PER_PASS, _PASSES_PER_THREAD = 2**18, 2
 # Values of a table up to which all rows are encoded at once, instead of each batch.
 _MOST_ENCODED = 2**25
 
+# Largest learning rate, with which every training diverges; the programs take float32.
+_MOST = float(np.finfo(np.float32).max)
+
 # Names of the fields of a layout in messages, if they differ from the fields'.
 _TITLES = {
     "n_columns": "number of inputs",
@@ -239,7 +242,7 @@ def _run_epochs(program, data, rows, settings, plan, monitor, start, watch):
         value = program.train(
             data,
             drawn,
-            settings.learning_rate * plan.schedule(progress),
+            np.minimum(settings.learning_rate * plan.schedule(progress), _MOST),
             {"loss_weights": monitor.loss_weights * scales, **loss},
             settings.dropout,
             (seed, n_before + epoch),

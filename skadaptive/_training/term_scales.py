@@ -4,6 +4,9 @@ import numpy as np
 
 from .._typing import ArrayLike, FloatArray
 
+# Largest factor. Focal loss with gamma=100 needs 1e30 for two classes of equal weight.
+_MOST = 1e32
+
 
 def term_scales(
     class_shares: ArrayLike, *, gamma: float, alpha: FloatArray
@@ -42,4 +45,6 @@ def term_scales(
     dice_by_class = share * miss * (1.5 - share)
     dice_size = dice_by_class[-1] if len(share) == 2 else np.mean(dice_by_class)
     sizes = np.array([cross_entropy_size, focal_size, dice_size])
-    return cross_entropy_size / sizes
+    # A term that all but vanishes where training begins stays small, so that float32
+    # can hold the factor.
+    return cross_entropy_size / np.maximum(sizes, cross_entropy_size / _MOST)

@@ -1,0 +1,65 @@
+"""Faults that generated calls have found, each in a small test of its own."""
+
+import numpy as np
+import pytest
+from imblearn.over_sampling import SMOTE
+from numpy.testing import assert_allclose, assert_array_equal
+
+from skadaptive._features.relevance import quantile_codes, univariate_relevance
+from skadaptive._parameters import check_alpha, check_class_weight
+from skadaptive._training.term_scales import term_scales
+
+# Warnings of NumPy are errors in every test.
+
+
+def test_relevance_with_weights_of_any_size(rng):
+    """The number of rows, in units of the least weight, was infinite."""
+    X, y = rng.normal(size=(40, 2)), np.arange(40) % 2
+    weight = np.r_[5e-324, 10.0 ** rng.uniform(-300, 0, 39)]
+    relevance = univariate_relevance(quantile_codes(X, weight), y, weight)
+    assert np.isfinite(relevance).all()
+
+
+@pytest.mark.parametrize("unit", [1e-300, 1e300])
+def test_only_ratios_of_alpha_matter(unit):
+    """float32 holds neither 1e-300 nor 1e300."""
+    alpha = check_alpha([2 * unit, 6 * unit], 2, rare=1)
+    assert_allclose(alpha[1] / alpha[0], 3)
+    assert 0.5 <= alpha.max() < 1
+    assert_array_equal(check_alpha([0.25, 0.75], 2, rare=1), [0.25, 0.75])
+
+
+def test_a_focal_loss_without_weight_has_a_finite_factor():
+    scales = term_scales([1 - 1e-20, 1e-20], gamma=2.0, alpha=np.array([1.0, 1e-300]))
+    assert np.isfinite(scales).all()
+    # gamma=100 needs a large factor, which is not cut off.
+    large = term_scales([0.5, 0.5], gamma=100.0, alpha=np.array([0.25, 0.75]))
+    assert 1e28 < large[1] < 1e31
+
+
+def test_balanced_weights_of_a_class_that_has_next_to_none():
+    factors = check_class_weight("balanced", np.arange(2), np.array([1.0, 5e-324]))
+    assert np.isfinite(factors).all()
+
+
+def test_class_shares_may_differ_by_any_factor(quick, rng):
+    """The share of a class was 0, and its log-odds infinite."""
+    X, y = rng.normal(size=(60, 2)), np.arange(60) % 3 == 0
+    weight = np.where(y, 1e-300, 1e300)
+    model = quick(n_bins=None, max_epochs=2).fit(X, y, weight)
+    assert np.isfinite(model.predict_proba(X)).all()
+    assert_array_equal(model.classes_, [False, True])
+
+
+def test_a_learning_rate_beyond_float32_diverges(quick, rng):
+    X, y = rng.normal(size=(60, 2)), np.arange(60) % 3 == 0
+    with pytest.raises(ValueError, match=r"diverged.*Lower learning_rate"):
+        quick(n_bins=None, max_epochs=2, learning_rate=1e300).fit(X, y)
+
+
+def test_an_error_of_the_sampler_names_it(quick, rng):
+    """Its own message may be "Expected n_neighbors <= n_samples_fit" alone."""
+    X, y = rng.normal(size=(60, 2)), np.arange(60) < 4
+    sampler = SMOTE(k_neighbors=30)
+    with pytest.raises(ValueError, match=r"sampler=SMOTE.* training rows.*n_neighbors"):
+        quick(n_bins=None, max_epochs=2, sampler=sampler).fit(X, y)
