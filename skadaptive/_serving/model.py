@@ -164,6 +164,8 @@ class ServedModel:
         contributions = explanation.contributions(
             np.arange(len(rows)), background=background
         )
+        # There are no more reasons than columns, and a client may ask for a billion.
+        n_reasons = min(n_reasons, rows.shape[1])
         table = contributions.reasons(n_reasons).to_numpy(dtype=object)
         return [
             [text for text in row if isinstance(text, str) and text] for row in table

@@ -131,6 +131,9 @@ class RowReader:
             except OverflowError:
                 msg = f"Column {name} holds an integer that is too great for a number."
                 problems.append(problem(msg, "rows", name))
+            except UnicodeEncodeError:
+                msg = f"Column {name} holds half a character, which is no text."
+                problems.append(problem(msg, "rows", name))
             except ValueError as error:
                 problems.append(problem(str(error), "rows", name))
         if problems:
@@ -273,6 +276,11 @@ class RowReader:
         ]
         if problems:
             raise RowsRefused(problems[:_MOST_LISTED])
+        for name, column in self._columns.items():
+            if column.kind == "number":
+                # pandas reads "inf" and 1e999.
+                values = frame[name].to_numpy(dtype=float, na_value=np.nan)
+                _finite(values, name, values.tolist())
         return frame[list(self._columns)], table.notes
 
     # ------------------------------------------------------------------------ unseen

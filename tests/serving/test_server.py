@@ -130,6 +130,33 @@ def test_a_refusal_names_the_column(server, row, column):
     assert server.metric("skadaptive_rows_total") == before
 
 
+@pytest.mark.parametrize("column", ["age", "region"])
+def test_half_a_character_names_the_column(server, column):
+    status, found = server.predict([ROW | {column: "\ud800"}])
+    (problem,) = found["detail"]
+    assert status == 422 and f"Column {column} holds half a" in problem["msg"]
+
+
+@pytest.mark.parametrize("number", ["inf", "-1e999"])
+def test_an_infinite_number_in_a_csv_names_the_column(server, number):
+    csv = pd.DataFrame([ROW, ROW | {"age": number}]).to_csv(index=False).encode()
+    status, found = server.ask("POST", "/predict", csv, "text/csv")
+    (problem,) = found["detail"]
+    assert (
+        status == 422 and "Column age" in problem["msg"] and "row 2" in problem["msg"]
+    )
+
+
+def test_more_reasons_than_columns_take_no_memory(server):
+    """A billion of them were 8 GB."""
+    status, few = server.predict([ROW], reasons=len(ROW))
+    status_of_many, many = server.predict([ROW], reasons=10**15)
+    assert status == status_of_many == 200
+    assert (
+        many["predictions"] == few["predictions"] and few["predictions"][0]["reasons"]
+    )
+
+
 @pytest.mark.parametrize(
     "body",
     [
