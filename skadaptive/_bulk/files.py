@@ -1,7 +1,9 @@
 """Which files are predicted, and where their predictions go."""
 
 import glob
+import os
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -64,13 +66,14 @@ def find_files(given: str, out: str) -> tuple[list[BulkFile], list[str]]:
     """
     root, paths = _root_and_paths(given)
     named = {str(path.relative_to(root).as_posix()): path for path in paths}
-    shown = {
-        name: path
-        for name, path in sorted(named.items())
-        if not any(part.startswith((".", "_")) for part in name.split("/"))
-    }
-    # A file that is named by itself is read whatever its name is.
-    tables = {n: p for n, p in shown.items() if len(named) == 1 or _TABLE.search(n)}
+    tables = shown = named
+    if is_many(given):  # a file that is named by itself is read whatever its name is
+        shown = {
+            name: path
+            for name, path in sorted(named.items())
+            if not any(part.startswith((".", "_")) for part in name.split("/"))
+        }
+        tables = {name: path for name, path in shown.items() if _TABLE.search(name)}
     left_out = [name for name in shown if name not in tables]
     if not tables:
         more = f" that is a table; it has {', '.join(left_out[:5])}" if left_out else ""
@@ -80,7 +83,8 @@ def find_files(given: str, out: str) -> tuple[list[BulkFile], list[str]]:
         )
     folder = Path(out).resolve()
     files = [
-        BulkFile(name, str(path.resolve()), str(folder / _output_name(name)))
+        # Links keep their names, which tell JSON lines from other texts.
+        BulkFile(name, os.path.abspath(path), str(folder / _output_name(name)))
         for name, path in tables.items()
     ]
     _check(files, folder, root, given)
@@ -90,7 +94,7 @@ def find_files(given: str, out: str) -> tuple[list[BulkFile], list[str]]:
 def _root_and_paths(given: str) -> tuple[Path, list[Path]]:
     path = Path(given)
     if path.is_dir():
-        return path, [found for found in path.rglob("*") if found.is_file()]
+        return path, [found for found in _files_below(path) if _may_be_read(found)]
     if path.exists() or not glob.has_magic(given):
         if not path.is_file():
             raise ValueError(f"There is no file or folder {given}.")
@@ -98,7 +102,38 @@ def _root_and_paths(given: str) -> tuple[Path, list[Path]]:
     found = [Path(name) for name in glob.glob(given, recursive=True)]
     parts = path.parts
     fixed = next(i for i, part in enumerate(parts) if glob.has_magic(part))
-    return Path(*parts[:fixed]), [path for path in found if path.is_file()]
+    return Path(*parts[:fixed]), [path for path in found if _may_be_read(path)]
+
+
+def _files_below(folder: Path) -> Iterator[Path]:
+    """All files of a folder, in linked folders outside of it as well.
+
+    Raises
+    ------
+    OSError
+        If a subfolder cannot be read: its rows would be missing without a word.
+    """
+
+    def refuse(error: OSError) -> None:
+        raise error
+
+    root, seen = folder.resolve(), set()
+    for parent, subfolders, names in os.walk(folder, onerror=refuse, followlinks=True):
+        for name in subfolders.copy():
+            target = Path(parent, name).resolve()
+            # A link within the folder leads to files that are found anyway, or round
+            # in a circle.
+            if os.path.islink(os.path.join(parent, name)) and (
+                target in seen or target.is_relative_to(root)
+            ):
+                subfolders.remove(name)
+            seen.add(target)
+        yield from (Path(parent, name) for name in names)
+
+
+def _may_be_read(path: Path) -> bool:
+    """Whether it is a file, or a link to none, which has to fail."""
+    return path.is_file() or (path.is_symlink() and not path.exists())
 
 
 def _output_name(name: str) -> str:
@@ -115,7 +150,7 @@ def _check(files: list[BulkFile], folder: Path, root: Path, given: str) -> None:
             f"{folder} is a file. --out must name a folder, which is made if it does "
             "not exist: there is one output for each input."
         )
-    inputs = {file.path for file in files}
+    inputs = {os.path.realpath(file.path) for file in files}
     with_subfolders = Path(given).is_dir() or "**" in given
     is_inside = with_subfolders and folder.is_relative_to(root.resolve())
     if is_inside or any(Path(path).is_relative_to(folder) for path in inputs):

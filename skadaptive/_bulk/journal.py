@@ -44,7 +44,10 @@ class Journal:
         entry = self._known.get(name)
         if entry is None or not os.path.exists(out):
             return None
-        now = self._facts(name, out) | source_of(path)
+        try:
+            now = self._facts(name, out) | source_of(path)
+        except OSError:  # the input is gone, which predicting it will say
+            return None
         return entry if all(entry.get(key) == now[key] for key in now) else None
 
     def add(self, name: str, out: str, figures: dict[str, Any]) -> None:

@@ -124,7 +124,11 @@ class _Progress(Watch):
     """Tells the progress on standard error, a line every few seconds."""
 
     def __init__(self, files: list[BulkFile]) -> None:
-        self._bytes = {file.name: os.path.getsize(file.path) for file in files}
+        self._bytes = {
+            # A link to nothing fails when its turn has come.
+            file.name: os.path.getsize(file.path) if os.path.exists(file.path) else 0
+            for file in files
+        }
         self._shares: dict[str, float] = {}
         self._earlier: set[str] = set()
         self._reports: list[FileReport] = []

@@ -1,5 +1,7 @@
 """Which files are predicted, and where to."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -52,6 +54,51 @@ def test_a_name_with_brackets_is_a_name(tmp_path, monkeypatch):
     Path("a[1].csv").touch()
     assert not is_many("a[1].csv")
     assert list(names(tmp_path, "a[1].csv")[0]) == ["a[1].csv"]
+
+
+def test_a_file_that_is_named_is_read_whatever_its_name_is(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("_new.csv", ".new.csv"):
+        Path(name).touch()
+        assert list(names(tmp_path, name)[0]) == [name]
+
+
+def test_links_are_followed_under_their_own_names(new_files, tmp_path, monkeypatch):
+    """Out of the folder, not round in a circle; one to nothing is not left out."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "far").mkdir()
+    (tmp_path / "far" / "blob").write_text('{"size": 1}')
+    (tmp_path / "far" / "x.csv").touch()
+    (tmp_path / "far" / "back").symlink_to(tmp_path / "far")
+    before, _ = names(tmp_path, "new")
+    (new_files / "linked").symlink_to(tmp_path / "far")
+    (new_files / "circle").symlink_to(new_files)
+    (new_files / "l.jsonl").symlink_to(tmp_path / "far" / "blob")
+    (new_files / "gone.csv").symlink_to(tmp_path / "nowhere")
+    found, _ = names(tmp_path, "new")
+    assert set(found) - set(before) == {"linked/x.csv", "l.jsonl", "gone.csv"}
+    (link,) = (f for f in find_files("new", "out")[0] if f.name == "l.jsonl")
+    assert Path(link.path).name == "l.jsonl"  # its kind shows in the name alone
+
+
+def test_a_subfolder_that_cannot_be_read_is_an_error(new_files):
+    """Its rows were missing without a word."""
+    code = (
+        "import os, sys; from skadaptive._bulk.files import find_files\n"
+        "os.chmod(sys.argv[1], 0)\n"
+        "if os.getuid() == 0: os.setuid(65534)\n"
+        "find_files('.', '/tmp/none')"
+    )
+    for folder in (new_files.parent, new_files):
+        folder.chmod(0o755)
+    try:
+        arguments = [sys.executable, "-c", code, "2024"]
+        result = subprocess.run(
+            arguments, cwd=new_files, capture_output=True, text=True
+        )
+    finally:
+        (new_files / "2024").chmod(0o755)
+    assert "PermissionError" in result.stderr and "2024" in result.stderr
 
 
 @pytest.mark.parametrize(

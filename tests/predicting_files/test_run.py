@@ -136,6 +136,18 @@ def test_a_file_that_fails_does_not_stop_the_others(settings, new_files, tmp_pat
     assert not list(out.rglob(".*"))
 
 
+def test_a_link_to_nothing_fails_and_a_resumed_run_says_so_too(
+    settings, new_files, tmp_path
+):
+    out = tmp_path / "out"
+    (new_files / "link.csv").symlink_to(tmp_path / "far.csv")
+    (tmp_path / "far.csv").write_bytes((new_files / "a.csv").read_bytes())
+    assert not run(new_files, settings(), out)[1]
+    (tmp_path / "far.csv").unlink()
+    seen, failures = run(new_files, settings(), out, resume=True)
+    assert len(seen.skipped) == 5 and "link.csv" in failures["link.csv"]
+
+
 def test_a_model_that_is_replaced_meanwhile_is_noticed(
     settings, model_files, new_files, tmp_path
 ):
