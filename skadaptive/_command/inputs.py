@@ -96,16 +96,19 @@ def print_positive(table: TrainingTable, by_default: bool) -> None:
 
 
 def read_model_and_table(
-    options: argparse.Namespace, as_written: Sequence[str | None]
+    options: argparse.Namespace,
+    as_written: Sequence[str | None] = (),
+    ids: Sequence[str | None] = (),
 ) -> tuple[SavedModel, TableFile]:
     """Read a model and a table of new rows, the table as that of the training was."""
     saved = load_model(options.model)
-    names = [*as_written, saved.facts.target, saved.facts.id_column]
+    names = {*as_written, saved.facts.target}
     table = read_table(
         options.file,
         ReadingOptions(encoding=options.encoding, sheet=options.sheet),
         known=saved.columns,
         as_written=[name for name in names if name],
+        ids=[n for n in (*ids, saved.facts.id_column) if n and n not in as_written],
     )
     check_columns(table.frame, options.drop)
     return saved, replace(table, frame=table.frame.drop(columns=options.drop))

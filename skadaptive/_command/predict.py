@@ -64,7 +64,7 @@ def _run(options: argparse.Namespace) -> int:
     check_outputs([options.file, options.model], options.out)
     if options.out is not None:
         writer(options.out)
-    saved, table = read_model_and_table(options, as_written=[options.id])
+    saved, table = read_model_and_table(options, ids=[options.id])
     check_columns(table.frame, [options.id] if options.id else [])
     for note in table.notes:
         print_note(f"note: {note}")

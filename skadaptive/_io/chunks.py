@@ -42,7 +42,6 @@ from .tables import read_table, reading
 
 # Cells of a chunk, and its rows at most: 2 million cells as texts take 0.2 GB.
 _N_CELLS, _MOST_ROWS, _LEAST_ROWS = 2_000_000, 100_000, 1000
-_INTEGER = r"-?(?:0|[1-9][0-9]{0,17})"
 _UNNAMED = r"Unnamed: \d+"
 
 
@@ -333,9 +332,7 @@ class _Text:
                 self.survey.columns[name].add(frame[name], self._known.get(name))
             if self._whole_ids:
                 ids = frame[self._as_written]
-                self._whole_ids = bool(ids.notna().all()) and bool(
-                    ids.str.fullmatch(_INTEGER).all()
-                )
+                self._whole_ids = text_files.are_integers(ids)
             below.add(frame.iloc[:, 0])
             empty.add(frame)
             self.survey.n_rows += len(frame)
@@ -550,7 +547,7 @@ class _InOnePiece:
             container.path,
             ReadingOptions(encoding=encoding),
             known=known,
-            as_written=[id_column] if id_column and id_column not in known else [],
+            ids=[id_column] if id_column else [],
         )
         for line in table.notes:
             notes.add(line.rstrip("."), "")

@@ -10,6 +10,7 @@ from itertools import product
 
 import numpy as np
 import pandas as pd
+from pandas.api.types import is_numeric_dtype
 
 from .._typing import FloatArray
 
@@ -228,6 +229,9 @@ class NumberFormat:
             texts = texts.str.replace(self.decimal, ".", regex=False)
         texts = texts.str.removesuffix("-").str.removeprefix("+")
         values = pd.to_numeric(texts)
+        if not is_numeric_dtype(values):
+            # No type of integers holds 2**64 - 1 beside a negative number.
+            values = texts.astype("float64")
         return values.where(~negative, -values)
 
 

@@ -73,16 +73,20 @@ class _Columns:
         Columns whose values are not to be interpreted.
     unused : set of str
         Columns that nobody looks at.
+    ids : set of str
+        Those of ``as_written`` that name the rows.
     """
 
     known: dict[str, ColumnFormat]
     as_written: set[str]
     unused: set[str]
+    ids: frozenset[str] = frozenset()
 
     @property
     def as_texts(self) -> set[str]:
         """Columns that are read as texts."""
-        return {name for name, column in self.known.items() if column.needs_text}
+        texts = {name for name, column in self.known.items() if column.needs_text}
+        return texts | self.ids
 
     @property
     def needed(self) -> set[str]:
@@ -103,6 +107,7 @@ def read_table(
     known: dict[str, ColumnFormat] | None = None,
     as_written: Collection[str] = (),
     unused: Collection[str] = (),
+    ids: Collection[str] = (),
 ) -> TableFile:
     """Read a table from a file.
 
@@ -119,6 +124,9 @@ def read_table(
         such as "None" would be a missing value, they are texts.
     unused : collection of str, default=()
         Columns that will be dropped. They stay as they are, whatever they hold.
+    ids : collection of str, default=()
+        Columns that name the rows. They are as written, too, and of a text they are
+        integers only if every value is one: a missing one would make 7 of them "7.0".
 
     Returns
     -------
@@ -134,7 +142,8 @@ def read_table(
     path = Path(path)
     if not path.is_file():
         raise ValueError(f"There is no file {path}.")
-    columns = _Columns(known or {}, set(as_written), set(unused))
+    keys = frozenset(ids) - set(known or {})
+    columns = _Columns(known or {}, set(as_written) | keys, set(unused), keys)
     return _read(path, None, options, columns)
 
 
@@ -298,6 +307,9 @@ def _read_text(
         frame[sorted(codes)] = raw[sorted(codes)]
     is_new = bool(columns.known)
     frame, changed = text_files.whole_rows(frame, layout, is_new, notes)
+    for name in columns.ids & set(frame):
+        if text_files.are_integers(frame[name]):
+            frame[name] = frame[name].astype("int64")
     return frame.apply(_whole_numbers) if changed else frame
 
 

@@ -123,6 +123,7 @@ class TextLayout:
         return [*self.names, *self.surplus]
 
 
+_INTEGER = r"-?(?:0|[1-9][0-9]{0,17})"
 _ROW_NAMES, _TRAILING = "\0row names", "\0trailing"
 
 
@@ -624,6 +625,17 @@ def _names_again(frame: pd.DataFrame) -> np.ndarray:
         cells.str.fullmatch(r"\[.*\]|\(.*\)|:?-{2,}:?").all()
     )
     return again
+
+
+def are_integers(texts: pd.Series) -> bool:
+    """Whether all texts are integers, written as Python writes them.
+
+    Parameters
+    ----------
+    texts : Series of str
+    """
+    known = bool(texts.notna().all())
+    return known and bool(texts.astype(str).str.fullmatch(_INTEGER).all())
 
 
 def written_texts(

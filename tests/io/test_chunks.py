@@ -89,7 +89,7 @@ def test_borders_of_chunks_change_nothing_in_texts(n_rows, last_row, known, tmp_
     path = tmp_path / "new.csv.gz"
     text = texts(np.random.default_rng(1), N_ROWS, last_row)
     path.write_bytes(gzip.compress(text.encode()))
-    whole = read_table(path, known=known, as_written=["y", "key"])
+    whole = read_table(path, known=known, as_written=["y"], ids=["key"])
     table, frame, chunks = in_parts(path, known, n_rows, id_column="key")
     assert table.n_rows == N_ROWS == len(whole.frame)
     assert set(table.names) == set(whole.frame)

@@ -89,3 +89,35 @@ def test_rows_of_the_training_have_their_numbers_in_the_file(tmp_path):
         table = read_training(path, ColumnRoles("y", time=time))
         assert table.row_numbers.tolist() == expected
         assert (table.X["a"] == 10 * table.row_numbers).all()
+
+
+@pytest.mark.parametrize("known", [False, True])
+def test_numbers_that_no_integer_type_holds_together(known, tmp_path):
+    """pandas leaves them texts; that was an error of its own."""
+    path = tmp_path / "table.csv"
+    path.write_text("n,y\n1,0\n18446744073709551615,1\n-1,0\n,1\n")
+    formats = read_table(path).formats if known else None
+    found = read_table(path, known=formats, as_written=["y"]).frame["n"]
+    np.testing.assert_array_equal(found, [1, 2.0**64, -1, np.nan])
+
+
+IDS = {
+    "a gap": (["7", "", "9"], ["7", None, "9"]),
+    "beyond floats": (["9007199254740993", "", "1"], ["9007199254740993", None, "1"]),
+    "as written": (["7", "8.0", "9.50"], ["7", "8.0", "9.50"]),
+    "zeros": (["007", "08", "1"], ["007", "08", "1"]),
+    "words": (["7", "NA", "None"], ["7", "NA", "None"]),
+    "integers": (["7", "-8", "0"], [7, -8, 0]),
+}
+
+
+@pytest.mark.parametrize(("cells", "expected"), IDS.values(), ids=IDS)
+@pytest.mark.parametrize("last_row", ["", "Total,\n"])
+def test_ids_stay_as_they_are_written(cells, expected, last_row, tmp_path):
+    path = tmp_path / "table.csv"
+    path.write_text("x,y\n1,0\n2,1\n")
+    known = read_table(path, as_written=["y"]).formats
+    rows = [f"{cell},{i}" for i, cell in enumerate(cells)]
+    path.write_text("\n".join(["key,x", *rows]) + f"\n{last_row}")
+    ids = read_table(path, known=known, ids=["key"]).frame["key"]
+    assert ids.astype(object).where(ids.notna(), None).tolist() == expected
