@@ -2,6 +2,8 @@
 
 import json
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -24,20 +26,70 @@ class Journal:
         Model and options, as values of JSON.
     resume : bool
         Whether to go on with the journal that is there, or to begin a new one.
+
+    Raises
+    ------
+    ValueError
+        If it cannot be written, or another run writes to the folder.
     """
 
     def __init__(self, folder: Path, made_with: dict[str, Any], resume: bool) -> None:
         self._path, self._made_with = folder / JOURNAL, made_with
         self._known: dict[str, dict[str, Any]] = {}
-        if resume and self._path.exists():
-            for line in self._path.read_text("utf-8").splitlines():
-                try:
-                    entry = json.loads(line)
-                    self._known[entry["input"]] = entry
-                except (ValueError, KeyError, TypeError):
-                    continue  # cut off when the run broke
-        elif not resume:
-            self._path.unlink(missing_ok=True)
+        with self._refusals_named():
+            self._file = self._path.open("a+b")
+        try:
+            self._lock()
+        except BaseException:
+            self._file.close()
+            raise
+        self._file.seek(0)
+        for line in self._file if resume else ():
+            try:
+                entry = json.loads(line)
+                self._known[entry["input"]] = entry
+            except (ValueError, KeyError, TypeError):
+                continue  # cut off when the run broke
+        if not resume:
+            self._file.truncate(0)
+
+    def __enter__(self) -> "Journal":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        """Close the file, which lets other runs write to the folder."""
+        with suppress(OSError):  # from half a line, of which add has told
+            self._file.close()
+
+    def _lock(self) -> None:
+        """Keep other runs off, whose remains this one would remove.
+
+        The system lifts the lock when the process ends, in whatever way.
+        """
+        try:
+            import fcntl
+        except ImportError:  # Windows
+            return
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ValueError(
+                f"Another run is writing to {self._path.parent}. Wait until it has "
+                "ended, or name another folder in --out."
+            ) from None
+        except OSError:  # some network drives have no locks
+            return
+
+    @contextmanager
+    def _refusals_named(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise ValueError(
+                f"{self._path} cannot be written ({error.strerror}). Make room, or "
+                "name another folder in --out. Outputs that are there are complete; "
+                "--resume leaves out those that the file lists."
+            ) from error
 
     def entry_of(self, name: str, path: str, out: str) -> dict[str, Any] | None:
         """The line of an input whose output is complete and would be made the same."""
@@ -55,14 +107,15 @@ class Journal:
 
         The figures have those of :func:`source_of`, as they were before it was read.
         """
-        line = json.dumps(self._facts(name, out) | figures)
-        with self._path.open("a+", encoding="utf-8") as file:
+        line = json.dumps(self._facts(name, out) | figures).encode() + b"\n"
+        with self._refusals_named():
             # Not behind half a line of a run that broke.
-            file.seek(0, os.SEEK_END)
-            if file.tell():
-                file.seek(file.tell() - 1)
-                line = line if file.read(1) == "\n" else f"\n{line}"
-            file.write(f"{line}\n")
+            end = self._file.seek(0, os.SEEK_END)
+            if end:
+                self._file.seek(end - 1)
+                line = line if self._file.read(1) == b"\n" else b"\n" + line
+            self._file.write(line)
+            self._file.flush()
 
     def _facts(self, name: str, out: str) -> dict[str, Any]:
         n_bytes = os.stat(out).st_size

@@ -67,7 +67,8 @@ def predict_files(
     Raises
     ------
     ValueError
-        If there is no such cluster.
+        If there is no such cluster, another run writes to the folder, or the journal
+        cannot be written.
     """
     Path(out).mkdir(parents=True, exist_ok=True)
     for folder in {Path(file.out).parent for file in files}:
@@ -75,29 +76,29 @@ def predict_files(
     # Rows of a chunk do not matter to what is written.
     made_with = asdict(settings) | {"skadaptive": __version__, "drop": [*settings.drop]}
     made_with = {k: v for k, v in made_with.items() if k not in ("model", "n_rows")}
-    journal = Journal(Path(out), made_with, resume)
-    left = []
-    for file in files:
-        entry = journal.entry_of(file.name, file.path, file.out)
-        if entry is None:
-            left.append(file)
-        else:
-            watch.left_out(file)
-    failures = {}
-    with ExitStack() as stack:
-        if scheduler is None or not left:
-            results = _in_turn(left, settings, watch)
-        else:
-            client = stack.enter_context(connected(scheduler))
-            results = run_tasks(client, predict_file, left, settings)
-        for done in results:
-            file = done.task
-            if done.error is not None:
-                failures[file.name] = str(done.error)
-                continue
-            journal.add(file.name, file.out, done.result.figures)
-            watch.done(file, done.result)
-    _remove_remains(left)
+    with Journal(Path(out), made_with, resume) as journal:
+        left = []
+        for file in files:
+            entry = journal.entry_of(file.name, file.path, file.out)
+            if entry is None:
+                left.append(file)
+            else:
+                watch.left_out(file)
+        failures = {}
+        with ExitStack() as stack:
+            if scheduler is None or not left:
+                results = _in_turn(left, settings, watch)
+            else:
+                client = stack.enter_context(connected(scheduler))
+                results = run_tasks(client, predict_file, left, settings)
+            for done in results:
+                file = done.task
+                if done.error is not None:
+                    failures[file.name] = str(done.error)
+                    continue
+                journal.add(file.name, file.out, done.result.figures)
+                watch.done(file, done.result)
+        _remove_remains(left)
     return failures
 
 

@@ -1,6 +1,8 @@
 """Files in chunks have the predictions of one call, whatever breaks a run."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pandas as pd
@@ -134,6 +136,50 @@ def test_a_file_that_fails_does_not_stop_the_others(settings, new_files, tmp_pat
     assert (out / "a.csv").read_text() == "of an earlier run"
     assert not (out / "b.csv").exists()
     assert not list(out.rglob(".*"))
+
+
+def test_two_runs_do_not_write_to_one_folder(settings, new_files, tmp_path):
+    """The first to end removed what the second was writing."""
+    out = tmp_path / "out"
+
+    class Second(Watch):
+        def begun(self, file):
+            if file.name == "a.csv":
+                with pytest.raises(ValueError, match="Another run is writing to"):
+                    run(new_files, settings(), out, resume=True)
+
+    assert not run(new_files, settings(), out, watch=Second())[1]
+    assert len(run(new_files, settings(), out, resume=True)[0].skipped) == 5
+
+
+def test_a_journal_that_is_no_text_is_read_on(settings, new_files, tmp_path):
+    out = tmp_path / "out"
+    run(new_files, settings(), out)
+    lines = (out / JOURNAL).read_bytes()
+    (out / JOURNAL).write_bytes(b"\xff\x00\n[1]\n3\n" + lines)
+    assert len(run(new_files, settings(), out, resume=True)[0].skipped) == 5
+
+
+def test_a_journal_that_cannot_be_written_is_named(settings, new_files, tmp_path):
+    """In a process of its own, with a limit on the size of its files."""
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / JOURNAL).write_text("x" * 20_000 + "\n")
+    code = (
+        "import resource, sys; from skadaptive.cli import main\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (20_050, 20_050))\n"
+        "sys.exit(main(sys.argv[1:]))"
+    )
+    model = settings().model
+    arguments = ["predict", model, str(new_files), "--out", str(out), "--resume"]
+    result = subprocess.run(
+        [sys.executable, "-c", code, *arguments], capture_output=True, text=True
+    )
+    assert result.returncode == 2 and "Traceback" not in result.stderr
+    assert f"{JOURNAL} cannot be written (File too large)" in result.stderr
+    # Half a line is there, which the next run passes over.
+    assert not run(new_files, settings(), out, resume=True)[1]
+    assert len(run(new_files, settings(), out, resume=True)[0].skipped) == 5
 
 
 def test_a_link_to_nothing_fails_and_a_resumed_run_says_so_too(
