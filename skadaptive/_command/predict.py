@@ -78,7 +78,7 @@ def _run(options: argparse.Namespace) -> int:
         result = pd.concat([result, reasons], axis=1)
     name = options.id or saved.facts.id_column
     if name in frame:
-        result.insert(0, name, frame[name].to_numpy())
+        result.insert(0, name, frame[name].array)
     if options.out is None:
         result.to_csv(sys.stdout, index=False)
         return 0

@@ -209,6 +209,8 @@ def _read(
     for name in frame.columns:
         if not columns.is_read(name):
             continue
+        if name in columns.ids and is_integer_dtype(frame[name]):
+            continue  # plain types would be floats where one is missing
         column = plain_types(frame[name], name)
         if name in as_written:
             pass
@@ -395,6 +397,13 @@ def _read_typed(
     else:
         read = {"parquet": pd.read_parquet, "feather": pd.read_feather}
         frame = read[container.kind](container.path)
+        for name in columns.ids & set(frame):
+            if is_float_dtype(frame[name]) and frame[name].isna().any():
+                # Beside a missing one pandas makes floats of integers, with 16 digits.
+                typed = read[container.kind](
+                    container.path, columns=[name], dtype_backend="numpy_nullable"
+                )
+                frame[name] = typed[name]
     named = [name for name in frame.index.names if name is not None]
     if named:
         notes.add(

@@ -4,6 +4,9 @@ import gzip
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.feather
+import pyarrow.parquet
 import pytest
 
 from skadaptive._io.tables import read_table
@@ -121,3 +124,18 @@ def test_ids_stay_as_they_are_written(cells, expected, last_row, tmp_path):
     path.write_text("\n".join(["key,x", *rows]) + f"\n{last_row}")
     ids = read_table(path, known=known, ids=["key"]).frame["key"]
     assert ids.astype(object).where(ids.notna(), None).tolist() == expected
+
+
+@pytest.mark.parametrize("with_metadata", [True, False])
+@pytest.mark.parametrize("kind", ["parquet", "feather"])
+def test_ids_of_typed_files_keep_their_digits(kind, with_metadata, tmp_path):
+    path = tmp_path / f"table.{kind}"
+    ids = pd.array([2**60 + 1, None, 2**60 + 3], dtype="Int64")
+    frame = pd.DataFrame({"key": ids, "x": [1.0, 2.0, 3.0]})
+    table = pa.Table.from_pandas(frame, preserve_index=False)
+    table = table if with_metadata else table.replace_schema_metadata(None)
+    writers = {"parquet": pa.parquet.write_table, "feather": pa.feather.write_feather}
+    writers[kind](table, path)
+    known = read_table(path, as_written=["key"]).formats
+    found = read_table(path, known=known, ids=["key"]).frame["key"]
+    assert found.dropna().tolist() == [2**60 + 1, 2**60 + 3] and found.isna()[1]
