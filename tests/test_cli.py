@@ -689,6 +689,7 @@ def test_decisions_that_a_model_cannot_make(model, capsys, quick, multiclass):
         ("predict model.skops texts.csv", "mean radius held numbers in training"),
         ("evaluate model.skops later.csv.gz --target x", "no column x"),
         ("evaluate model.skops odd.csv --target diagnosis", "labels that are not know"),
+        ("compare --jobs 2 --scheduler x", "--jobs and --scheduler exclude each other"),
         ("export none.skops --onnx new.onnx", "no model file"),
         ("export model.skops --onnx model.skops", "it is a file that is read"),
         ("export model.skops --onnx no/new.onnx", "there is no folder"),

@@ -97,6 +97,11 @@ def _run(options: argparse.Namespace) -> int:
     if options.save:
         require("skops", purpose="--save")
     check_training_options(options)
+    if options.scheduler and options.jobs is not None:
+        raise ValueError(
+            "--jobs and --scheduler exclude each other: the cluster has as many jobs "
+            "as its workers have threads. Leave --jobs out."
+        )
     if options.time_limit is not None and not options.time_limit > 0:
         raise ValueError(
             "--time-limit must be a positive number of seconds; got "

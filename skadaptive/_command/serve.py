@@ -96,6 +96,8 @@ def _token(path: str | None) -> str | None:
     """
     if path is None:
         token, source = os.environ.get(_TOKEN), f"the environment variable {_TOKEN}"
+    elif not Path(path).is_file():
+        raise ValueError(f"--token-file: there is no file {path}.")
     else:
         token, source = Path(path).read_text(encoding="utf-8").strip(), path
     if token is None:

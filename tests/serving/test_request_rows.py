@@ -155,6 +155,7 @@ def test_threshold_and_costs_are_those_of_predict(model_file, tmp_path, costs):
         (["{model}", "--port", "70000"], "--port must be from 0 to 65535"),
         (["{model}", "--port", "0", "--host", "192.0.2.1"], "cannot be used"),
         (["{model}", "--token-file", "{empty}"], "one word of ASCII"),
+        (["{model}", "--token-file", "{model}.no"], "--token-file: there is no file"),
     ],
 )
 def test_mistakes_are_told_before_it_starts(
