@@ -13,6 +13,7 @@ Each stream is monitored without its labels and with them.
 
     python benchmarks/monitoring.py [--streams 20] [--contender NAME]
     python benchmarks/monitoring.py --streams 500 --drifts none
+    python benchmarks/monitoring.py --first 2000  # streams without part in any choice
     python benchmarks/monitoring.py --shares   # ways to estimate the rare share
 
 ``--contender`` is one of "ours", "logistic", "balanced", "forest" and "boosting".
@@ -151,7 +152,7 @@ def streams(options):
     for drift in (None if name == "none" else name for name in drifts):
         for labelled in (False, True):
             found = []
-            for number in range(options.streams):
+            for number in options.numbers:
                 X, y, period, onset, name = stream(drift, number)
                 start = time.perf_counter()
                 result = monitor(saved, X, y if labelled else None, time=period)
@@ -220,7 +221,7 @@ def shares(options):
         model.fit(X, y)
         for share in (0.025, 0.05, 0.1, 0.2):
             found = {way: [] for way in WAYS}
-            for number in range(options.streams):
+            for number in options.numbers:
                 rows, _ = rows_of(np.random.default_rng(number), 2_000, share)
                 new = model.predict_proba(rows)[:, 1]
                 for way, estimate in WAYS.items():
@@ -270,11 +271,19 @@ WAYS = {
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--streams", type=int, default=20)
+    parser.add_argument(
+        "--first",
+        type=int,
+        default=0,
+        metavar="N",
+        help="number of the first stream; bins were chosen with streams 0 to 19",
+    )
     parser.add_argument("--drifts", nargs="+", choices=["none", *RIGHT])
     parser.add_argument("--contender", default="ours")
     parser.add_argument("--rows", type=int, default=10_000, help="rows of the training")
     parser.add_argument("--shares", action="store_true")
     options = parser.parse_args()
+    options.numbers = range(options.first, options.first + options.streams)
     shares(options) if options.shares else streams(options)
 
 
