@@ -32,9 +32,10 @@ from ._typing import ArrayLike, Tensor
 
 __all__ = ["HybridLoss", "cross_entropy", "dice", "focal", "hybrid"]
 
-# Replaces the logit of a class that is masked out of a log-sum-exp. Any finite value
-# far below every logit does; -inf would give NaN gradients.
-_MASKED = -1e30
+# Replaces the logit of a class that is masked out of a log-sum-exp, by dtype: the least
+# number, so that no logit lies below it. With -inf the gradients would be NaN.
+_MASKED = {"float16": -65504.0, "float32": -3.4e38, "bfloat16": -3.38e38}
+_MASKED["float64"] = -1.79e308
 
 
 # ------------------------------------------------------------------ the three terms
@@ -382,7 +383,8 @@ def _log_losses(y_true: Tensor, logits: Tensor) -> tuple[Tensor, Tensor]:
         return ops.softplus(-signed), -ops.softplus(signed)
     truth = _one_hot(y_true, logits)
     log_total = ops.logsumexp(logits, axis=-1)
-    log_others = ops.logsumexp(ops.where(truth > 0, _MASKED, logits), axis=-1)
+    masked = _MASKED[keras.backend.standardize_dtype(logits.dtype)]
+    log_others = ops.logsumexp(ops.where(truth > 0, masked, logits), axis=-1)
     return log_total - ops.sum(truth * logits, axis=-1), log_others - log_total
 
 

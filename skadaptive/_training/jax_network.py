@@ -11,9 +11,6 @@ import jax.numpy as jnp
 
 from .orthogonality import COEFFICIENTS, N_ITERATIONS
 
-# Replaces the logit of a class that is masked out of a log-sum-exp; see ``losses``.
-_MASKED = -1e30
-
 #: Hidden activations by their Keras name.
 ACTIVATIONS = {
     "relu": jax.nn.relu,
@@ -83,7 +80,9 @@ def hybrid(y, logits, weight, terms):
         labels = jnp.arange(logits.shape[-1], dtype=y.dtype)
         truth = (y[..., None] == labels).astype(logits.dtype)
         log_total = jax.nn.logsumexp(logits, axis=-1)
-        others = jax.nn.logsumexp(jnp.where(truth > 0, _MASKED, logits), axis=-1)
+        # No logit lies below the least number; see ``losses``.
+        masked = jnp.where(truth > 0, jnp.finfo(logits.dtype).min, logits)
+        others = jax.nn.logsumexp(masked, axis=-1)
         log_loss = log_total - (truth * logits).sum(-1)
         log_miss = others - log_total
         alpha = truth @ terms["alpha"]

@@ -3,11 +3,13 @@
 import numpy as np
 import pytest
 from imblearn.over_sampling import SMOTE
+from keras import ops
 from numpy.testing import assert_allclose, assert_array_equal
 
 from skadaptive._features.relevance import quantile_codes, univariate_relevance
 from skadaptive._parameters import check_alpha, check_class_weight
 from skadaptive._training.term_scales import term_scales
+from skadaptive.losses import focal
 
 # Warnings of NumPy are errors in every test.
 
@@ -63,3 +65,28 @@ def test_an_error_of_the_sampler_names_it(quick, rng):
     sampler = SMOTE(k_neighbors=30)
     with pytest.raises(ValueError, match=r"sampler=SMOTE.* training rows.*n_neighbors"):
         quick(n_bins=None, max_epochs=2, sampler=sampler).fit(X, y)
+
+
+def losses_of_three_classes(logits):
+    """The focal loss of rows of class 0, on Keras and on JAX."""
+    y = np.zeros(len(logits), int)
+    yield focal(y, ops.convert_to_tensor(logits))
+    jax_network = pytest.importorskip("skadaptive._training.jax_network")
+    terms = {"gamma": 2.0, "alpha": np.ones(3), "smooth": 1.0, "total_weight": 1.0}
+    terms["loss_weights"] = (0, 1, 0)
+    batch = y[None], logits[None], np.ones(y.shape)[None], terms
+    yield jax_network.hybrid(*map(jnp_arrays, batch))[0]
+
+
+def jnp_arrays(value):
+    """Arrays, and values of a dict, as those of JAX."""
+    import jax.numpy as jnp
+
+    return jnp.asarray(value) if isinstance(value, np.ndarray) else value
+
+
+def test_a_masked_class_lies_below_every_logit():
+    """Logits beyond -1e30 lay below it, and the focal loss was NaN or infinite."""
+    logits = np.full((1, 3), -1e35, np.float32)
+    for loss in losses_of_three_classes(logits):
+        assert_allclose(ops.convert_to_numpy(loss), 0, atol=1e30)
