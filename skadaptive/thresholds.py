@@ -78,8 +78,12 @@ def _jaccard(
 def _matthews(
     tp: FloatArray, fp: FloatArray, fn: FloatArray, tn: FloatArray
 ) -> FloatArray:
-    spread = (tp + fp) * (tp + fn) * (tn + fp) * (tn + fn)
-    return safe_ratio(tp * tn - fp * fn, np.sqrt(spread))
+    # Shares of the weight, and roots one by one: products of four counts overflow where
+    # weights are of 1e100, and are 0 where they are of 1e-100.
+    total = tp + fp + fn + tn
+    tp, fp, fn, tn = (safe_ratio(count, total) for count in (tp, fp, fn, tn))
+    spread = np.sqrt(tp + fp) * np.sqrt(tp + fn) * np.sqrt(tn + fp) * np.sqrt(tn + fn)
+    return safe_ratio(tp * tn - fp * fn, spread)
 
 
 #: Criteria that agree with scikit-learn's scorers of predicted labels, by their name.
