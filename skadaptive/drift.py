@@ -30,6 +30,8 @@ __all__ = ["adjust_to_prior", "population_stability", "prior_shift"]
 # Largest deviation of the sum of probabilities or shares from 1: a file may hold them
 # rounded to a few digits.
 _SUM_TOLERANCE = 1e-3
+# Least old share of a class: probabilities are divided by it.
+_LEAST_SHARE = 1e-300
 
 # ----------------------------------------------------------------------- class shares
 
@@ -103,11 +105,13 @@ def prior_shift(
     """
     reference, new = _check_pair(proba_reference, proba_new)
     old = reference.mean(axis=0)
-    if (old == 0).any():
+    absent = np.flatnonzero(old < _LEAST_SHARE)
+    if absent.size:
         raise ValueError(
             "proba_reference gives probability 0 to the class of column "
-            f"{', '.join(map(str, np.flatnonzero(old == 0)))} in every row, so its new "
-            "share cannot be estimated. Leave the class out, or pass more rows."
+            f"{', '.join(map(str, absent))} in every row, or less than {_LEAST_SHARE}, "
+            "so its new share cannot be estimated. Leave the class out, or pass more "
+            "rows."
         )
     shares = _most_likely_shares(new / old, old, tol, max_iter)
     return float(shares[1]) if np.ndim(proba_new) == 1 else shares
@@ -128,7 +132,7 @@ def adjust_to_prior(proba: ArrayLike, old: ArrayLike, new: ArrayLike) -> FloatAr
     old, new : float or array-like of shape (n_classes,)
         Class shares. An array has one share per class, and they sum to 1. With two
         classes a float is the share of the class of a 1-D ``proba``, or of the class of
-        column 1. The old shares must be positive.
+        column 1. The old shares must be at least 1e-300.
 
     Returns
     -------
@@ -155,8 +159,11 @@ def adjust_to_prior(proba: ArrayLike, old: ArrayLike, new: ArrayLike) -> FloatAr
     columns = _check_proba("proba", proba)
     old = _check_prior("old", old, columns.shape[1])
     new = _check_prior("new", new, columns.shape[1])
-    if (old == 0).any():
-        raise ValueError(f"old must be positive for every class; got {old}.")
+    if (old < _LEAST_SHARE).any():
+        raise ValueError(
+            f"old must be positive for every class, at least {_LEAST_SHARE}; got "
+            f"{shown(old)}."
+        )
     weighted = columns * (new / old)
     total = weighted.sum(axis=1, keepdims=True)
     if (total == 0).any():
