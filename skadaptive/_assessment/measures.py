@@ -141,7 +141,7 @@ def measures(y, proba, labels, sample_weight=None):
         weight = np.asarray(sample_weight, dtype=float)
         kept = weight > 0
         y, proba, labels = y[kept], proba[kept], labels[kept]
-        keywords["sample_weight"] = weight[kept]
+        keywords["sample_weight"], _ = scaled_weights(weight[kept])
     undefined = _undefined_measures(y)
     if proba.size and (proba.min() < 0 or proba.max() > 1):
         undefined = (*undefined, "brier_score")
@@ -157,6 +157,26 @@ def measures(y, proba, labels, sample_weight=None):
             value = measure.function(y, labels, **keywords)
         values[name] = float(value)
     return values
+
+
+def scaled_weights(weight):
+    """Weights divided by a power of 2, so that the greatest is about 1.
+
+    Products of weights of 1e200 overflow, and those of 1e-200 are 0. A power of 2
+    changes no digit of a measure.
+
+    Parameters
+    ----------
+    weight : ndarray of shape (n_samples,)
+
+    Returns
+    -------
+    weight : ndarray of shape (n_samples,)
+    exponent : int
+        The exponent of the power.
+    """
+    exponent = np.frexp(weight.max(initial=0.0))[1]
+    return np.ldexp(weight, -exponent), exponent
 
 
 def _undefined_measures(y):
@@ -247,6 +267,7 @@ def bootstrap_measures(y, scores, labels, weight, n_bootstraps, rng):
     order = np.lexsort((scores, y))
     y, scores, labels, weight = (a[order] for a in (y, scores, labels, weight))
     counts = _Counts(y, scores, labels)
+    weight, exponent = scaled_weights(weight)
     sizes = [size for size in np.bincount(y, minlength=2) if size]
     values, confusion = [], []
     for _ in range(n_bootstraps):
@@ -257,4 +278,4 @@ def bootstrap_measures(y, scores, labels, weight, n_bootstraps, rng):
         one, cells = counts(np.concatenate(drawn) * weight)
         values.append(list(one.values()))
         confusion.append(cells)
-    return np.array(values, dtype=float), np.array(confusion)
+    return np.array(values, dtype=float), np.ldexp(np.array(confusion), exponent)

@@ -12,6 +12,7 @@ import pandas as pd
 from scipy.special import logit
 
 from ..thresholds import f1, safe_ratio
+from .measures import scaled_weights
 
 # Probabilities nearer to 0 or 1 count as this near in log-odds.
 _EDGE = 1e-6
@@ -226,7 +227,7 @@ def calibration_verdict(rows):
     text : str
         The result in words.
     """
-    y, proba, weight = rows.y, rows.proba, rows.weight
+    y, proba, (weight, _) = rows.y, rows.proba, scaled_weights(rows.weight)
     mean, share = np.average(proba, weights=weight), rows.share
     # Score tests of Cox, 1958, "Two further applications of a model for binary
     # regression", Biometrika 45. In logit(p) = intercept + slope * logit(proba) they

@@ -6,9 +6,11 @@ from imblearn.over_sampling import SMOTE
 from keras import ops
 from numpy.testing import assert_allclose, assert_array_equal
 
+from skadaptive._assessment.threshold_counts import ScoredRows, calibration_verdict
 from skadaptive._features.relevance import quantile_codes, univariate_relevance
 from skadaptive._parameters import check_alpha, check_class_weight
 from skadaptive._training.term_scales import term_scales
+from skadaptive.drift import adjust_to_prior, prior_shift
 from skadaptive.losses import focal
 
 # Warnings of NumPy are errors in every test.
@@ -90,3 +92,23 @@ def test_a_masked_class_lies_below_every_logit():
     logits = np.full((1, 3), -1e35, np.float32)
     for loss in losses_of_three_classes(logits):
         assert_allclose(ops.convert_to_numpy(loss), 0, atol=1e30)
+
+
+def test_old_shares_that_nothing_can_be_divided_by_are_refused():
+    """Their ratios to the new ones overflowed."""
+    with pytest.raises(ValueError, match="proba_reference .* column 1 .* than 1e-300"):
+        prior_shift([1e-310], [0.5, 0.2])
+    with pytest.raises(ValueError, match=r"old must be positive .*got \[1.0, 1e-310\]"):
+        adjust_to_prior([0.5], old=1e-310, new=0.5)
+
+
+@pytest.mark.parametrize("unit", [2.0**-600, 2.0**600])
+def test_evidence_against_calibration_has_no_unit(unit, rng):
+    """Squares of the weights overflowed, or were 0."""
+    proba = rng.random(200)
+    y, weight = (rng.random(200) < proba**2).astype(int), rng.uniform(1, 2, 200)
+    verdicts = [
+        calibration_verdict(ScoredRows(y, proba, weight * factor))
+        for factor in (1.0, unit)
+    ]
+    assert verdicts[0] == verdicts[1] and verdicts[0][0]
