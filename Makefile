@@ -18,6 +18,7 @@ DEMO ?=
 LOCK ?=
 
 FITS ?= 20000
+EXAMPLES ?= 20
 SEED ?= 0
 
 .PHONY: demo test test-fast test-jax test-extras test-oldest fuzz coverage lint speed
@@ -32,7 +33,9 @@ test: $(VENV)/.ready lint  ## lint and run every test
 test-fast: $(VENV)/.ready  ## the tests that take under a minute together
 	$(PYTEST) -m "not slow" tests
 
-fuzz: $(VENV)/.ready  ## generated fits until there are FITS, the first turn of seed SEED
+fuzz: $(VENV)/.ready  ## EXAMPLES times the generated cases of the tests, and FITS fits
+	SKADAPTIVE_TESTS_EXAMPLES=$(EXAMPLES) $(PYTEST) --hypothesis-seed=$(SEED) \
+	  tests/properties/test_generated_*.py
 	OMP_NUM_THREADS=1 $(VENV)/bin/python tests/properties/fuzz.py --fits $(FITS) \
 	  --seed $(SEED)
 

@@ -5,6 +5,7 @@ import warnings
 
 import numpy as np
 import pandas as pd
+import pytest
 from bounded import bounded
 from hypothesis import given
 from hypothesis import strategies as st
@@ -21,6 +22,8 @@ from sklearn.tree import DecisionTreeClassifier
 
 from skadaptive import compare, evaluate
 from skadaptive._assessment.measures import MEASURES, bootstrap_measures
+
+pytestmark = pytest.mark.slow
 
 LABELS = [(0, 1), (False, True), ("legit", "fraud"), (-1.0, 1.0), (7, 3)]
 

@@ -12,6 +12,8 @@ from scipy.special import expit, log_expit, logit, logsumexp, softmax
 
 from skadaptive.losses import HybridLoss, cross_entropy, dice, focal, hybrid
 
+pytestmark = pytest.mark.slow
+
 LABEL_DTYPES = ["int8", "int64", "uint8", "float32", "float64"]
 WEIGHT_DTYPES = ["int32", "float32", "float64"]
 
