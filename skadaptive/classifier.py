@@ -37,6 +37,7 @@ from ._committee.scoring import labels
 from ._committee.seen_rows import SeenRows, held_out_logits
 from ._committee.state import CommitteeState, OutOfFoldBuffer, Seeds
 from ._features.categories import (
+    check_same_categories,
     encode,
     encoded_columns,
     make_encoder,
@@ -992,6 +993,8 @@ class AdaptiveHybridClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstima
         numbers = self._as_numbers(X, reset, encodes)
         with np.errstate(over="ignore", invalid="ignore"):
             table, target = check_X_y(numbers, y, **_FEATURES)
+        if not reset:
+            check_same_categories(self.categorical_features, self.feature_encoder_, X)
         check_classification_targets(target)
         return table, target, check_sample_weight(sample_weight, table)
 

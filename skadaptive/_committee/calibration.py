@@ -36,6 +36,9 @@ STEP_SLOPE = 1e-3
 # Pulls the slope towards 1, in nats per squared unit of its logarithm: where the
 # classes are separated, maximum likelihood alone would make it infinite.
 _RIDGE = 1e-4
+# Greatest logarithm of a slope that is tried: a line search may begin far off, where
+# the exponential overflows.
+_STEEPEST = 300.0
 
 
 @dataclass(frozen=True)
@@ -75,19 +78,23 @@ class SigmoidCalibration:
         if n_outputs > 1:
             truth, loss_and_residual = np.eye(n_outputs)[y], _of_several_classes
 
+        def slope_of(log_slope):
+            return np.exp(np.clip(log_slope, -_STEEPEST, _STEEPEST))
+
         def objective(parameters):
             log_slope, intercept = parameters[0], parameters[1:]
-            scores = np.exp(log_slope) * logits + intercept
+            slope = slope_of(log_slope)
+            scores = slope * logits + intercept
             loss, residual = loss_and_residual(scores, truth)
             residual *= sample_weight[:, None]
-            steepness = np.exp(log_slope) * np.sum(residual * logits)
+            steepness = slope * np.sum(residual * logits)
             gradient = np.r_[steepness, residual.sum(axis=0)] / total
             gradient[0] += 2 * _RIDGE * log_slope
             return sample_weight @ loss / total + _RIDGE * log_slope**2, gradient
 
         start = np.zeros(1 + n_outputs)
         best = minimize(objective, start, jac=True, method="L-BFGS-B").x
-        return cls(float(np.exp(best[0])), best[1:])
+        return cls(float(slope_of(best[0])), best[1:])
 
     def __call__(self, logits):
         return self.slope * logits + self.intercept

@@ -66,6 +66,43 @@ def make_encoder(categorical_features: Any, X: Table) -> ColumnTransformer | Non
         return _unfitted(n_features_of(X), categorical).fit(X)
 
 
+def check_same_categories(
+    categorical_features: Any, encoder: ColumnTransformer | None, X: Table
+) -> None:
+    """Refuse other categorical columns than those that training has begun with.
+
+    Parameters
+    ----------
+    categorical_features : "from_dtype", array-like or None
+        "from_dtype" stands for the columns of the first rows: a column of texts may
+        have another dtype in later rows, as where all of them are missing.
+    encoder : ColumnTransformer or None
+        Of :func:`make_encoder`.
+    X : array-like or DataFrame of shape (n_samples, n_features)
+        Names say nothing of rows without column names.
+
+    Raises
+    ------
+    ValueError
+        If the columns are others, or if the table does not have them.
+    """
+    if isinstance(categorical_features, str):
+        return
+    are_names = np.asarray(categorical_features).dtype.kind not in "iub"
+    if categorical_features is not None and are_names and not hasattr(X, "columns"):
+        return
+    now, before = (
+        _categorical_indices(categorical_features, X),
+        encoded_columns(encoder),
+    )
+    if now != before:
+        raise ValueError(
+            "Training cannot go on with other categories: categorical_features was "
+            f"{before}, by number of column, and is {now}. Set that back, or fit anew "
+            "with warm_start=False."
+        )
+
+
 def encode(encoder: ColumnTransformer, X: Any) -> FloatArray:
     """Encode a table, without the warnings of the encoder's parts.
 

@@ -194,6 +194,7 @@ def test_warm_start_on_other_data(change, message, quick, binary):
         {"cv": 0.3},
         {"n_bins": 5},
         {"n_bins": None},
+        {"categorical_features": [1]},
     ],
 )
 def test_warm_start_of_another_network(parameters, quick, binary):

@@ -1,12 +1,15 @@
 """Faults that generated calls have found, each in a small test of its own."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from imblearn.over_sampling import SMOTE
 from keras import ops
 from numpy.testing import assert_allclose, assert_array_equal
+from scipy.special import expit
 
 from skadaptive._assessment.threshold_counts import ScoredRows, calibration_verdict
+from skadaptive._committee.calibration import SigmoidCalibration
 from skadaptive._features.relevance import quantile_codes, univariate_relevance
 from skadaptive._parameters import check_alpha, check_class_weight
 from skadaptive._training.term_scales import term_scales
@@ -112,3 +115,34 @@ def test_evidence_against_calibration_has_no_unit(unit, rng):
         for factor in (1.0, unit)
     ]
     assert verdicts[0] == verdicts[1] and verdicts[0][0]
+
+
+def test_a_calibration_does_not_overflow_on_its_way():
+    """The line search began with a slope of exp(1000)."""
+    logits = np.array([[-0.54301806], [-0.52177274], [-0.50518954], [-0.49643972]])
+    found = SigmoidCalibration.fit(logits, np.array([0, 1, 0, 1]), np.ones(4))
+    assert 1 < found.slope < 1000
+    assert_allclose(expit(found(logits)).mean(), 0.5, atol=1e-3)
+
+
+@pytest.mark.parametrize("goes_on", ["warm_start", "partial_fit"])
+def test_other_categories_are_refused_where_training_goes_on(goes_on, quick, rng):
+    """The parameter was not looked at, so that a wrong column passed."""
+    X, y = rng.integers(0, 3, (60, 2)).astype(float), np.arange(60) % 3 == 0
+    frame = pd.DataFrame(X, columns=["a", "b"])
+    given = {"n_bins": None, "max_epochs": 1, "warm_start": True}
+    model = quick(categorical_features=["a"], **given).fit(frame, y)
+    go_on = model.fit if goes_on == "warm_start" else model.partial_fit
+    go_on(frame, y)
+    for same in ([0], [True, False], ["a"]):
+        model.set_params(categorical_features=same)
+        go_on(frame, y)
+    for other, message in (
+        (["b"], r"categorical_features was \[0\].* and is \[1\]"),
+        (None, r"categorical_features was \[0\].* and is \[\]"),
+        ([99], "categorical_features must be names of columns"),
+    ):
+        before = vars(model.set_params(categorical_features=other)).copy()
+        with pytest.raises(ValueError, match=message):
+            go_on(frame, y)
+        assert vars(model) == before
