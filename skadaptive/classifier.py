@@ -268,12 +268,12 @@ class AdaptiveHybridClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstima
 
     warm_start : bool, default=False
         Whether ``fit`` continues from the networks of the last fit, for ``max_epochs``
-        more epochs, with the same scaling, bins, layers, classes and members. If no new
-        epoch is better, the networks stay as they were. The state of the training is
-        kept for this, which takes several times the memory of the networks; see
-        :meth:`drop_training_state`. Rows are held out from the
-        same members only if ``X`` and ``y`` are the same as before, or all new;
-        otherwise pass the splits as ``cv``.
+        more epochs, with the same scaling, bins, categories, layers, classes and
+        members. If no new epoch is better, the networks stay as they were. The state of
+        the training is kept for this, which takes several times the memory of the
+        networks; see :meth:`drop_training_state`. Rows are held out from the same
+        members only if ``X`` and ``y`` are the same as before, or all new; otherwise
+        pass the splits as ``cv``.
 
     random_state : int, RandomState instance or None, default=None
         Seed of folds, initial parameters, batches, dropout and sampler. Pass an int for

@@ -280,7 +280,8 @@ class Comparison:
         ``p_holm`` is below 0.05, "perhaps ahead" if only ``p_value`` is, and "could be
         luck" otherwise, and whenever the means are equal in the digits that are shown
         or differ by less than half a unit of the last of them: a difference that small
-        may be significant, but is of no use.
+        may be significant, but is of no use. With a single fold the interval and the
+        p-values are NaN, and the verdict is "could be luck".
     best_ : estimator
         The best contender, fitted on all data. Its ``predict`` uses a threshold that
         was tuned as in the folds. The attribute does not exist if the comparison was
@@ -416,7 +417,8 @@ class Comparison:
         -------
         DataFrame
             ``mean``, ``low`` and ``high`` by contender, in the order of the ranking.
-            The intervals of measures of the table are cut at 0 and 1.
+            The intervals of measures of the table are cut at 0 and 1. With a single
+            fold they are NaN.
         """
         scores = self.scores(measure)
         half = [
@@ -599,6 +601,11 @@ class Comparison:
             names = self.tests_.index[self.tests_["verdict"] == verdict]
             if len(names):
                 lines.append(sentence.format(join_names(names)) + ".")
+        if len(self.test_folds_) == 1:
+            lines.append(
+                "One fold cannot tell a lead from luck, so that intervals and p-values "
+                "are undefined. Take several, such as cv=5."
+            )
         if OURS in self.table.index and best != OURS:
             place = self.table.index.get_loc(OURS) + 1
             lines.append(

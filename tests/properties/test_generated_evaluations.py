@@ -16,7 +16,11 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.dummy import DummyClassifier
 from sklearn.exceptions import UndefinedMetricWarning
 from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import StratifiedKFold, TimeSeriesSplit
+from sklearn.model_selection import (
+    StratifiedKFold,
+    StratifiedShuffleSplit,
+    TimeSeriesSplit,
+)
 from sklearn.naive_bayes import GaussianNB
 from sklearn.tree import DecisionTreeClassifier
 
@@ -205,6 +209,7 @@ CONTENDERS = {
     "always": DummyClassifier(),
 }
 SPLITTERS = [2, 4, StratifiedKFold(3), TimeSeriesSplit(2)]
+SPLITTERS += [StratifiedShuffleSplit(1, test_size=0.5, random_state=0)]
 SCORINGS = ["average_precision", "roc_auc", "brier_score", "f1", "neg_log_loss"]
 
 
@@ -283,6 +288,13 @@ def _check_summaries(result, folds, column):
     assert_allclose(table["mean_rank"], ranks)
     ratio = (folds["n_test"] / folds["n_train"]).mean()
     n_folds = len(scores)
+    is_said = any("One fold cannot" in line for line in result.summary())
+    assert is_said == (n_folds == 1)
+    if n_folds == 1:
+        assert result.intervals()[["low", "high"]].isna().all(axis=None)
+        assert result.tests_["p_holm"].isna().all()
+        assert (result.tests_["verdict"] == "could be luck").all()
+        return
     factor = np.sqrt(1 / n_folds + ratio)
     for level in (0.5, 0.95):
         intervals = result.intervals(confidence_level=level)
