@@ -332,11 +332,17 @@ def next_weights(
     Raises
     ------
     ValueError
-        If there is no such rule, if the rate is outside [0, 1], or if a callable does
-        not return three finite, non-negative numbers, one of them above the floor and
-        for a term that has weight at the start.
+        If there is no such rule, if the rate is outside [0, 1], if there are no scores
+        or some that are not finite, or if a callable does not return three finite,
+        non-negative numbers, one of them above the floor and for a term that has weight
+        at the start.
     """
     check_rule(rule, rate)
+    if not len(scores) or not np.isfinite(scores).all():
+        raise ValueError(
+            "scores must be finite numbers, one for each epoch so far; got "
+            f"{shown(list(scores))}. Leave out the epochs that were not scored."
+        )
     if rate == 0:
         return weights
     function = RULES[rule] if isinstance(rule, str) else rule

@@ -55,6 +55,15 @@ def test_every_mix_is_within_its_bounds(rule, epochs, initial, rate):
     assert_array_equal(again, weights[: half + 1])
 
 
+@pytest.mark.parametrize("scores", [[], [np.nan], [0.5, np.nan], [0.5, np.inf]])
+@pytest.mark.parametrize("rule", RULES)
+def test_scores_that_say_nothing_are_refused(rule, scores):
+    """They are in the history of a stream, for chunks that could not be scored."""
+    mix = np.array([0.4, 0.4, 0.2])
+    with pytest.raises(ValueError, match="scores must be finite .* Leave out the ep"):
+        next_weights(rule, scores, mix, mix, 0.1)
+
+
 @bounded(60)
 @given(returned=OWN, initial=MIXES, rate=st.sampled_from([0.1, 1.0]))
 def test_a_rule_of_the_user_is_scaled_or_refused_by_name(returned, initial, rate):
