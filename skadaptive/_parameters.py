@@ -100,6 +100,26 @@ def check_class_weight(
     return factors
 
 
+def scaled_weights(weight: FloatArray) -> tuple[FloatArray, int]:
+    """Weights divided by a power of 2, so that the greatest is about 1.
+
+    Products of weights of 1e200 overflow, and those of 1e-200 are 0. A power of 2
+    changes no digit of what depends on ratios of weights alone.
+
+    Parameters
+    ----------
+    weight : ndarray of shape (n_samples,)
+
+    Returns
+    -------
+    weight : ndarray of shape (n_samples,)
+    exponent : int
+        The exponent of the power.
+    """
+    exponent = int(np.frexp(weight.max(initial=0.0))[1])
+    return np.ldexp(weight, -exponent), exponent
+
+
 def check_optimizer(optimizer: str | dict) -> None:
     """Refuse a configuration that lacks a class or sets a learning rate."""
     if isinstance(optimizer, str):

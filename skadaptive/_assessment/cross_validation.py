@@ -21,6 +21,7 @@ from .._committee.folds import NothingHeldOut, make_folds
 from .._committee.scoring import KnownPredictions
 from .._committee.threshold_tuning import tune_threshold
 from .._packages import require
+from .._parameters import scaled_weights
 from .._sklearn_compat import safe_indexing
 from .._typing import Fold
 from .._version import __version__
@@ -365,7 +366,7 @@ def _best_threshold(y, proba, weight):
     """Best threshold for F1, or None if there are rows of one class only."""
     if not y.any() or y.all():
         return None
-    return tune_threshold(f1, y, proba, weight)
+    return tune_threshold(f1, y, proba, scaled_weights(weight)[0])
 
 
 def fit_on(model, data, rows):

@@ -17,6 +17,7 @@ from sklearn.metrics import (
     roc_auc_score,
 )
 
+from .._parameters import scaled_weights
 from ..thresholds import f1, safe_ratio
 
 
@@ -157,26 +158,6 @@ def measures(y, proba, labels, sample_weight=None):
             value = measure.function(y, labels, **keywords)
         values[name] = float(value)
     return values
-
-
-def scaled_weights(weight):
-    """Weights divided by a power of 2, so that the greatest is about 1.
-
-    Products of weights of 1e200 overflow, and those of 1e-200 are 0. A power of 2
-    changes no digit of a measure.
-
-    Parameters
-    ----------
-    weight : ndarray of shape (n_samples,)
-
-    Returns
-    -------
-    weight : ndarray of shape (n_samples,)
-    exponent : int
-        The exponent of the power.
-    """
-    exponent = np.frexp(weight.max(initial=0.0))[1]
-    return np.ldexp(weight, -exponent), exponent
 
 
 def _undefined_measures(y):

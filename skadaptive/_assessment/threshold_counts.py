@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 from scipy.special import logit
 
+from .._parameters import scaled_weights
 from ..thresholds import f1, safe_ratio
-from .measures import scaled_weights
 
 # Probabilities nearer to 0 or 1 count as this near in log-odds.
 _EDGE = 1e-6

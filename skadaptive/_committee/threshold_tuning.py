@@ -6,6 +6,7 @@ The tuned threshold has the best score of a criterion of :mod:`skadaptive.thresh
 import numpy as np
 from scipy.special import expit, logit
 
+from .._parameters import scaled_weights
 from .calibration import SigmoidCalibration
 
 # Candidate thresholds, at even shares of the rare rows.
@@ -112,7 +113,8 @@ def at_thresholds(criterion, y, logits, sample_weight=None):
     logits = logits.astype(float)[:, None]
     calibration = SigmoidCalibration.fit(logits, y, weight)
     calibrated = expit(calibration(logits)[:, 0])
-    best = tune_threshold(criterion, y, calibrated, weight, calibrated=True)
+    unit, _ = scaled_weights(weight)
+    best = tune_threshold(criterion, y, calibrated, unit, calibrated=True)
     raw = expit((logit(best) - calibration.intercept[0]) / calibration.slope)
     cell = 2 * y + (logits[:, 0] > 0)
     tn, fp, fn, tp = map(float, np.bincount(cell, weight, minlength=4))

@@ -7,14 +7,18 @@ from imblearn.over_sampling import SMOTE
 from keras import ops
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.special import expit
+from sklearn.naive_bayes import GaussianNB
 
+from skadaptive import compare
 from skadaptive._assessment.threshold_counts import ScoredRows, calibration_verdict
 from skadaptive._committee.calibration import SigmoidCalibration
+from skadaptive._committee.threshold_tuning import at_thresholds
 from skadaptive._features.relevance import quantile_codes, univariate_relevance
 from skadaptive._parameters import check_alpha, check_class_weight
 from skadaptive._training.term_scales import term_scales
 from skadaptive.drift import adjust_to_prior, prior_shift
 from skadaptive.losses import focal
+from skadaptive.thresholds import f1
 
 # Warnings of NumPy are errors in every test.
 
@@ -141,3 +145,29 @@ def test_other_categories_are_refused_where_training_goes_on(goes_on, quick, rng
         with pytest.raises(ValueError, match=message):
             go_on(frame, y)
         assert vars(model) == before
+
+
+def test_a_comparison_has_no_unit_of_weights(binary):
+    """Each contender failed, since its threshold was tuned on squares of weights."""
+    (X, y), unit = binary, 2.0**600
+    weight = np.linspace(0.5, 2, len(y))
+    options = {"contenders": {"bayes": GaussianNB()}, "cv": 2, "random_state": 0}
+    plain, scaled = (
+        compare(X, y, sample_weight=weight * factor, verbose=0, **options).folds_
+        for factor in (1.0, unit)
+    )
+    columns = ["threshold", "average_precision", "roc_auc", "brier_score", "f1"]
+    assert_array_equal(scaled[columns], plain[columns])
+    assert_array_equal(scaled["tp"], plain["tp"] * unit)
+
+
+@pytest.mark.parametrize("unit", [2.0**-600, 2.0**600])
+def test_held_out_rows_of_a_rule_have_no_unit(unit, rng):
+    logits, y = rng.normal(size=60), np.arange(60) % 3 == 0
+    weight = rng.uniform(1, 2, 60)
+    plain, scaled = (
+        at_thresholds(f1, y.astype(int), logits, weight * factor)
+        for factor in (1.0, unit)
+    )
+    assert_allclose(scaled["best_threshold"], plain["best_threshold"], rtol=1e-5)
+    assert scaled["tp"] == plain["tp"] * unit
