@@ -681,13 +681,26 @@ def _all_end_in_zeros(texts: pd.Series) -> bool:
 def _as_levels(
     texts: pd.Series, levels: tuple[str, ...], all_end_in_zeros: bool
 ) -> pd.Series:
-    """Texts as the training has written them, where both are the same number."""
+    """Texts as the training has written them, where both are the same.
+
+    They are the same number, or the same text but for quotes and kinds of apostrophes
+    and blanks, which :func:`infer_column` has changed in training.
+    """
     by_number = {_without_zeros(level): level for level in levels}
-    unseen = [text for text in texts.dropna().unique() if text not in set(levels)]
-    known = {text: by_number.get(_without_zeros(text), text) for text in unseen}
-    if not levels and all_end_in_zeros:
-        known = {text: _without_zeros(text) for text in unseen}
-    return texts.replace(known) if known else texts
+    seen = set(levels)
+    unseen = [text for text in texts.dropna().unique() if text not in seen]
+    if not unseen:
+        return texts
+    plain = numbers.normalized(pd.Series(unseen, dtype=object).astype(str)).tolist()
+    if levels:
+        plain = [by_number.get(_without_zeros(text), text) for text in plain]
+    elif all_end_in_zeros:
+        plain = [_without_zeros(text) for text in plain]
+    known = {text: new for text, new in zip(unseen, plain, strict=True) if text != new}
+    if not known:
+        return texts
+    texts = texts.replace(known)
+    return texts.where(texts != "", np.nan)
 
 
 def _without_zeros(text: str) -> str:

@@ -411,3 +411,17 @@ def test_values_that_training_has_not_seen_are_remarked_on(tmp_path):
     column_of(tmp_path, ["a", "b ", "B"] * 20)
     notes = read_table(tmp_path / "t.csv", known=known, as_written=["y"]).notes
     assert "x ('a' and others, 40 rows of 60; in training 'A', 'B')" in notes[0]
+
+
+@pytest.mark.parametrize("n_levels", [6, 1500])
+def test_categories_of_new_rows_are_those_of_the_training(tmp_path, n_levels):
+    """Apostrophes, blanks and quotes of any kind are made plain in both."""
+    written = ["O’Neil", "'quoted'", "a\u00a0b", "plain", '="x"', "'lead"]
+    written += [f"level ’{i}" for i in range(n_levels - len(written))]
+    frame = pd.DataFrame({"name": written * 3, "y": np.arange(3 * n_levels) % 2})
+    frame.to_csv(tmp_path / "t.csv", index=False)
+    table = read_table(tmp_path / "t.csv", as_written=["y"])
+    new = read_table(tmp_path / "t.csv", known=table.formats)
+    assert table.frame["name"].tolist()[:3] == ["O'Neil", "quoted", "a b"]
+    assert new.frame["name"].tolist() == table.frame["name"].tolist()
+    assert not any("not seen" in note for note in new.notes)
