@@ -6,9 +6,11 @@ import numpy as np
 import pandas as pd
 from pandas.api.types import is_datetime64_any_dtype
 
+from .._assessment.threshold_counts import ScoredRows
 from .._saving.model_files import SavedModel
 from .._typing import FloatArray, IntArray
 from ..drift import pooled_categories, stability_of_counts
+from .shares import ShareEstimator
 
 _MISSING = np.iinfo(np.uint16).max
 # Rows that are compared with edges at once.
@@ -18,7 +20,8 @@ _CHUNK = 1_000
 class ReferenceBins:
     """Bins of the training's features and scores, from a model file.
 
-    Dates and free texts are left out: they differ between any two periods.
+    Dates and free texts are left out: they differ between any two periods. The score
+    has the bins of :class:`~skadaptive._monitoring.shares.ShareEstimator`.
 
     Parameters
     ----------
@@ -31,6 +34,9 @@ class ReferenceBins:
     distributions : list of dict
         Of these features, as :func:`skadaptive._saving.reference.\
 reference_distributions` describes them.
+    scores : dict or None
+        Distribution of the out-of-fold scores. None if the file has none of both
+        classes: scores of rows that the model was trained on are no reference.
     """
 
     def __init__(self, saved: SavedModel) -> None:
@@ -48,9 +54,8 @@ reference_distributions` describes them.
         self._edges = np.full((len(edges), max(map(len, edges), default=0)), np.inf)
         for i, of in enumerate(edges):
             self._edges[i, : len(of)] = of
-        # None without out-of-fold scores: those of training rows are no reference.
-        self._scores = saved.reference.get("scores")
-        edges = self._scores["edges"] if self._scores else []
+        self.scores = _score_bins(saved)
+        edges = self.scores["edges"] if self.scores else []
         self._score_edges = np.array(edges, dtype=float)
 
     def codes(
@@ -93,8 +98,8 @@ reference_distributions` describes them.
             Index of the feature, or -1 for the score.
         codes : ndarray of shape (n_rows, n_features + 2)
         """
-        if i == -1 and self._scores is not None:
-            return _counts(self._scores, codes[:, -2])
+        if i == -1 and self.scores is not None:
+            return _counts(self.scores, codes[:, -2])
         return _counts(self.distributions[i], codes[:, i])
 
     def stability(self, codes: IntArray) -> dict[str, tuple[float, float]]:
@@ -118,10 +123,25 @@ reference_distributions` describes them.
         }
 
     def score_stability(self, codes: IntArray) -> tuple[float, float] | None:
-        """The same for the score; None if the file has no out-of-fold scores."""
-        if self._scores is None:
+        """The same for the score; None if there is no distribution of scores."""
+        if self.scores is None:
             return None
         return stability_of_bins(self.counts(-1, codes), False)
+
+
+def _score_bins(saved: SavedModel) -> dict[str, Any] | None:
+    """Distribution of the out-of-fold scores, in bins of its upper part.
+
+    Deciles of all scores, which the file has, are mostly low ones, among which the
+    final model differs from those of the folds without any drift.
+    """
+    known = saved.out_of_fold
+    if known is None or not saved.reference.get("scores"):
+        return None
+    rows = ScoredRows(known.y, known.probability, known.sample_weight)
+    if len(np.unique(rows.y)) < 2:
+        return None
+    return ShareEstimator(rows).distribution(known.probability)
 
 
 def stability_of_bins(counts: IntArray, is_category: bool) -> tuple[float, float]:

@@ -1,6 +1,6 @@
 """New rows compared with the training, period by period, as tables."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -131,10 +131,6 @@ class Training:
             raise ValueError("The model file has no out-of-fold rows.")
         self._reference = ScoredRows(known.y, known.probability, known.sample_weight)
         self._estimator = ShareEstimator(self._reference)
-        # Deciles of all scores, which the file has, are mostly low ones, among which
-        # the final model differs from those of the folds without any drift.
-        scores = self._estimator.distribution(known.probability)
-        saved = replace(saved, reference={**saved.reference, "scores": scores})
         self._saved, self._threshold = saved, threshold
         self._bins = ReferenceBins(saved)
         self._labelled = LabelledComparison(DecidedRows(self._reference, threshold), _Z)
@@ -299,7 +295,7 @@ class Training:
             chosen = [k for k, one in enumerate(rows.periods.names) if one in names]
             inside = np.isin(rows.periods.codes, chosen)
             if moved["kind"].iloc[0] == "score":
-                of: dict[str, Any] = self._saved.reference["scores"]
+                of: dict[str, Any] = self._bins.scores or {}
                 counts = self._bins.counts(-1, codes[inside])
             elif name in self._bins.names:
                 i = self._bins.names.index(name)

@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 from scipy.stats import chi2_contingency, kstest
 
+from skadaptive import monitor
 from skadaptive._monitoring.bins import ReferenceBins
+from skadaptive._monitoring.breaches import SCORE
 from skadaptive._monitoring.stability import chi_square, stability_of, what_moved
 from skadaptive._saving.model_files import load_model
 from skadaptive.drift import population_stability
@@ -21,6 +23,18 @@ def test_bins_of_a_file_give_the_index_of_the_tables(model_file, compared, later
     # The same, few rows at once, which take another way to their categories.
     parts = [bins.codes(X[i : i + 400], nothing[:400], nothing[:400]) for i in (0, 400)]
     np.testing.assert_array_equal(np.concatenate(parts), codes[:800])
+
+
+def test_the_score_drifts_on_a_server_as_in_monitor(model_file, later):
+    saved = load_model(model_file)
+    X, _, _ = later(0, n_rows=700)
+    features = monitor(saved, X).features.set_index("feature")
+    bins = ReferenceBins(saved)
+    proba = saved.model.predict_proba(X)[:, 1]
+    index, _ = bins.score_stability(bins.codes(X, proba, proba > 0.5))
+    assert index == pytest.approx(features.loc[SCORE, "psi"])
+    # Not the deciles of all scores, which the final model and those of folds differ in.
+    assert bins.scores["edges"][0] > saved.reference["scores"]["edges"][5]
 
 
 def test_the_test_is_pearsons_where_bins_are_full(rng):
