@@ -257,7 +257,7 @@ def _inferred(
         extra = _extra_missing(options.missing_values)
         if extra:
             column = column.mask(column.isin(extra))
-        _check_finite(column, name)
+        _check_finite(column, name, _TO_READ_AS_MISSING)
         return _infer_integers(column, name, date_format, notes)
     every = _Texts.of(column)
     kept = every.those(~every.texts.isin({"", *options.missing_values}))
@@ -362,13 +362,20 @@ def _extra_missing(words: Collection[str]) -> list[float]:
     return values.dropna().tolist()
 
 
-def _check_finite(column: pd.Series, name: str) -> None:
-    infinite = np.isinf(column.to_numpy())
+_TO_READ_AS_MISSING = "have it read as missing: --missing={value}"
+_TO_LEAVE_EMPTY = "leave the cell empty."
+
+
+def _check_finite(
+    column: pd.Series, name: str, otherwise: str, first_row: int = 0
+) -> None:
+    """Refuse numbers beyond the range of floats, such as "inf" and 1e999."""
+    infinite = np.isinf(column.to_numpy(dtype=float, na_value=np.nan))
     if infinite.any():
         row, value = int(np.flatnonzero(infinite)[0]), column[infinite].iloc[0]
         raise ValueError(
-            f"Column {name} holds an infinite value, {value}, in row {row + 1:,}. "
-            f"Correct it, or have it read as missing: --missing={value}"
+            f"Column {name} holds an infinite value, {value}, in row "
+            f"{row + first_row + 1:,}. Correct it, or {otherwise.format(value=value)}"
         )
 
 
@@ -445,6 +452,7 @@ def _infer_numbers(
             return None
         note_ambiguous_point(notes, name, example)
     values = kept.spread(found.values, name)
+    _check_finite(values, name, _TO_LEAVE_EMPTY)
     if not values.isna().any() and (values % 1 == 0).all() and _are_whole(kept, found):
         values = values.astype("int64")
     words = ~found.is_number
@@ -593,7 +601,7 @@ def convert_column(
     ------
     ValueError
         If a value is neither in the known format nor in another one that leaves no
-        doubt; names the row.
+        doubt, or is beyond the range of floats; names the row.
     """
     first_row = part.first_row if part else 0
     if isinstance(column.dtype, pd.CategoricalDtype):
@@ -619,6 +627,7 @@ def convert_column(
             notes.add(
                 "Numbers are written otherwise than in training", f"{name} (no %)"
             )
+        _check_finite(column, name, _TO_LEAVE_EMPTY, first_row)
         return column
     every = _Texts.of(column)
     texts, missing = every.texts, _means_missing(every.texts, known)
@@ -649,7 +658,9 @@ def convert_column(
         notes.add(
             "Read as missing, since there were numbers in training", f"{name} ({words})"
         )
-    return kept.spread(number_format.parse(rest).to_numpy(), name)
+    values = kept.spread(number_format.parse(rest).to_numpy(), name)
+    _check_finite(values, name, _TO_LEAVE_EMPTY, first_row)
+    return values
 
 
 def _means_missing(texts: pd.Series, known: ColumnFormat) -> pd.Series:

@@ -197,7 +197,6 @@ class RowReader:
                 texts = [_FLAGS.get(t.strip().lower(), t) if t else t for t in texts]
             read = _converted(_cells(texts, column), name, column, notes)
             found[is_text] = read.to_numpy(dtype=float)[is_text]
-            _finite(found, name, values)
         return found
 
     def _read_categories(
@@ -276,11 +275,6 @@ class RowReader:
         ]
         if problems:
             raise RowsRefused(problems[:_MOST_LISTED])
-        for name, column in self._columns.items():
-            if column.kind == "number":
-                # pandas reads "inf" and 1e999.
-                values = frame[name].to_numpy(dtype=float, na_value=np.nan)
-                _finite(values, name, values.tolist())
         return frame[list(self._columns)], table.notes
 
     # ------------------------------------------------------------------------ unseen

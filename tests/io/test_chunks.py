@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from skadaptive._io.chunks import ChunkedTable
-from skadaptive._io.columns import ColumnFormat
+from skadaptive._io.columns import ColumnFormat, ReadingOptions
 from skadaptive._io.tables import read_table
 
 N_ROWS = 60
@@ -213,6 +213,24 @@ def test_no_other_format_is_taken_and_the_row_is_named(
     for n_rows in (7, 1000):
         with pytest.raises(ValueError, match=f"{message}.*{cell}.*in row 50 "):
             in_parts(path, known, n_rows)
+
+
+@pytest.mark.parametrize(("column", "cell"), [("whole", "inf"), ("comma", "-1e999")])
+def test_an_infinite_number_names_column_and_row(column, cell, known, tmp_path):
+    lines = texts(np.random.default_rng(1), N_ROWS).splitlines()
+    cells = lines[50].split(";")
+    cells[lines[0].split(";").index(column)] = cell
+    lines[50] = ";".join(cells)
+    path = tmp_path / "new.csv"
+    path.write_text("\n".join(lines))
+    message = f"Column {column} holds an infinite value, .*inf, in row 50. Correct it"
+    with pytest.raises(ValueError, match=message):
+        read_table(path, known=known)
+    for n_rows in (7, 1000):
+        with pytest.raises(ValueError, match=message):
+            in_parts(path, known, n_rows)
+    with pytest.raises(ValueError, match=message):
+        read_table(path, ReadingOptions(missing_values=("never",)))
 
 
 @pytest.mark.parametrize("row", ["1;2", "1;2;3;4", '1;"2\n3;4\n5;6'])
