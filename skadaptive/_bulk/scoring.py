@@ -1,6 +1,7 @@
 """Predictions of one file, chunk by chunk, as ``skadaptive predict`` makes them."""
 
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -14,6 +15,7 @@ import pandas as pd
 from .._io.atomic import replace_atomically
 from .._io.chunks import ChunkedTable
 from .._io.tables import check_columns
+from .._io.text_output import count_formulas, without_formulas, write_text
 from .._prediction import features_to_predict, predictions, rare_index
 from .._saving.container import checksum_of
 from .._saving.model_files import SavedModel, load_model
@@ -40,6 +42,8 @@ class BulkSettings:
     encoding : str or None
     n_rows : int or None
         Rows of a chunk; None leaves it to their number of columns.
+    spreadsheet_safe : bool
+        Whether cells of a text that spreadsheets take for formulas are escaped.
     """
 
     model: str
@@ -49,6 +53,7 @@ class BulkSettings:
     drop: tuple[str, ...] = ()
     encoding: str | None = None
     n_rows: int | None = None
+    spreadsheet_safe: bool = False
 
 
 @dataclass
@@ -65,6 +70,8 @@ class FileReport:
         ``reading``, ``predicting`` and ``writing``.
     notes : list of str
         What was guessed about the file.
+    formulas : Counter of str
+        Cells of an output of text that spreadsheets take for formulas, by column.
     """
 
     source: dict[str, int] = field(default_factory=dict)
@@ -74,6 +81,7 @@ class FileReport:
         default_factory=lambda: dict.fromkeys(("reading", "predicting", "writing"), 0.0)
     )
     notes: list[str] = field(default_factory=list)
+    formulas: Counter[str] = field(default_factory=Counter)
 
     @contextmanager
     def timed(self, what: str) -> Iterator[None]:
@@ -132,7 +140,8 @@ def predict_file(
         names = names.drop(columns=list(settings.drop))
         features_to_predict(names, saved, [saved.facts.target, settings.id_column])
     rare = saved.model.classes_[rare_index(saved)]
-    writer = _parquet_writer if file.out.endswith(".parquet") else _csv_writer
+    is_text = not file.out.endswith(".parquet")
+    writer = _csv_writer if is_text else _parquet_writer
     with (
         replace_atomically(file.out) as temporary,
         writer(temporary, table.id_type) as write,
@@ -148,7 +157,14 @@ def predict_file(
                 if chunk.ids is not None:
                     result.insert(0, str(id_column), chunk.ids.array)
             with report.timed("writing"):
-                write(result)
+                written = result
+                if is_text and settings.spreadsheet_safe:
+                    written = without_formulas(result)
+                elif is_text:
+                    # The names of the columns are written once.
+                    found = count_formulas(result, with_names=not report.rows)
+                    report.formulas.update(found)
+                write(written)
             report.rows += len(result)
             report.rare_rows += int((result["prediction"] == rare).sum())
             show(report.rows / max(1, table.n_rows))
@@ -182,7 +198,7 @@ _Write = Callable[[pd.DataFrame], None]
 @contextmanager
 def _csv_writer(path: Path, id_type: Any) -> Iterator[_Write]:
     with path.open("w", encoding="utf-8", newline="") as file:
-        yield lambda frame: frame.to_csv(file, index=False, header=not file.tell())
+        yield lambda frame: write_text(frame, file, header=not file.tell())
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 
 from .._io.json_values import json_values
+from .._io.text_output import write_text
 
 #: Exit codes: a mistake of the user's, an interrupt as shells report it, and what
 #: ``monitor`` has found.
@@ -17,13 +18,17 @@ MISTAKE, INTERRUPTED, CHANGED = 2, 130, 3
 
 #: Functions that write a table, by the end of the name of its file.
 WRITERS: dict[str, Callable[[pd.DataFrame, Path], Any]] = {
-    ".csv": lambda frame, path: frame.to_csv(path, index=False),
-    ".csv.gz": lambda frame, path: frame.to_csv(path, index=False, compression="gzip"),
-    ".tsv": lambda frame, path: frame.to_csv(path, index=False, sep="\t"),
+    ".csv": write_text,
+    ".csv.gz": lambda frame, path: write_text(frame, path, compression="gzip"),
+    ".tsv": lambda frame, path: write_text(frame, path, separator="\t"),
     ".jsonl": lambda frame, path: frame.to_json(path, orient="records", lines=True),
     ".parquet": lambda frame, path: frame.to_parquet(path, index=False),
     ".feather": lambda frame, path: frame.to_feather(path),
 }
+
+
+#: Of these, what a spreadsheet opens and looks for formulas in.
+SEPARATED = (".csv", ".csv.gz", ".tsv")
 
 
 def writer(path: str) -> Callable[[pd.DataFrame, Path], Any]:

@@ -9,6 +9,12 @@ import pandas as pd
 
 from .._io.atomic import replace_atomically
 from .._io.tables import check_columns
+from .._io.text_output import (
+    count_formulas,
+    note_on_formulas,
+    without_formulas,
+    write_text,
+)
 from .._prediction import features_to_predict, predictions, rare_index
 from .._report.formatting import duration
 from .._saving.model_files import SavedModel
@@ -16,7 +22,7 @@ from .._typing import Label
 from ..explanation import explain
 from .arguments import Subcommands, add_decision, add_drop, add_model_and_file
 from .inputs import read_model_and_table, threshold_asked_for
-from .outputs import WRITERS, check_outputs, print_note, writer
+from .outputs import SEPARATED, WRITERS, check_outputs, print_note, writer
 from .predict_files import add_many_files, asks_for_files, predict_many
 
 _DESCRIPTION = """\
@@ -47,6 +53,12 @@ def add_to(commands: Subcommands) -> None:
         help=f"{', '.join(WRITERS)}, or a folder (see above); default: CSV to standard "
         "output",
     )
+    parser.add_argument(
+        "--spreadsheet-safe",
+        action="store_true",
+        help="write an apostrophe before cells that a spreadsheet takes for formulas, "
+        "such as keys that begin with =, +, - or @; default: count them in a warning",
+    )
     add_decision(parser)
     parser.add_argument(
         "--explain",
@@ -64,6 +76,7 @@ def _run(options: argparse.Namespace) -> int:
     check_outputs([options.file, options.model], options.out)
     if options.out is not None:
         writer(options.out)
+        _check_spreadsheet_safe(options)
     saved, table = read_model_and_table(options, ids=[options.id])
     check_columns(table.frame, [options.id] if options.id else [])
     for note in table.notes:
@@ -79,13 +92,31 @@ def _run(options: argparse.Namespace) -> int:
     name = options.id or saved.facts.id_column
     if name in frame:
         result.insert(0, name, frame[name].array)
+    if options.spreadsheet_safe:
+        result = without_formulas(result)
+    elif _is_separated(options.out):
+        formulas = count_formulas(result)
+        if formulas:
+            print_note(f"note: {note_on_formulas(formulas)}")
     if options.out is None:
-        result.to_csv(sys.stdout, index=False)
+        write_text(result, sys.stdout)
         return 0
     with replace_atomically(options.out) as temporary:
         writer(options.out)(result, temporary)
     print_note(f"{len(result):,} rows were written to {options.out}.")
     return 0
+
+
+def _is_separated(out: str | None) -> bool:
+    return out is None or out.lower().endswith(SEPARATED)
+
+
+def _check_spreadsheet_safe(options: argparse.Namespace) -> None:
+    if options.spreadsheet_safe and not _is_separated(options.out):
+        raise ValueError(
+            f"--spreadsheet-safe is for separated text, {', '.join(SEPARATED)}; the "
+            f"cells of {options.out} have types, and none is a formula. Leave it out."
+        )
 
 
 # Rows that are explained before the time of the others is told, and the seconds from

@@ -3,11 +3,13 @@
 import argparse
 import os
 import time
+from collections import Counter
 from pathlib import Path
 
 from .._bulk.files import BulkFile, find_files, is_many
 from .._bulk.run import Watch, predict_files
 from .._bulk.scoring import BulkSettings, FileReport
+from .._io.text_output import note_on_formulas
 from .._report.formatting import duration
 from .._saving.container import checksum_of
 from .._saving.model_files import load_model
@@ -84,6 +86,7 @@ def predict_many(options: argparse.Namespace) -> int:
         id_column=options.id,
         drop=tuple(options.drop),
         encoding=options.encoding,
+        spreadsheet_safe=options.spreadsheet_safe,
     )
     progress = _Progress(files)
     try:
@@ -102,6 +105,8 @@ def predict_many(options: argparse.Namespace) -> int:
         )
         return INTERRUPTED
     print_note(progress.summary(options.out))
+    if progress.formulas:
+        print_note(f"note: {note_on_formulas(progress.formulas)}")
     if failures:
         raise ValueError(_failed(failures, len(files)))
     return 0
@@ -134,6 +139,14 @@ class _Progress(Watch):
         self._reports: list[FileReport] = []
         self._notes: set[str] = set()
         self._begun = self._told = time.monotonic()
+
+    @property
+    def formulas(self) -> dict[str, int]:
+        """Cells of the outputs that spreadsheets take for formulas, by column."""
+        total = Counter[str]()
+        for report in self._reports:
+            total.update(report.formulas)
+        return dict(total)
 
     @property
     def n_complete(self) -> int:

@@ -1,5 +1,6 @@
 """Files in chunks have the predictions of one call, whatever breaks a run."""
 
+import csv
 import json
 import subprocess
 import sys
@@ -68,6 +69,39 @@ def test_chunks_have_the_predictions_of_one_call(
         assert cli.main(arguments) == 0
         pd.testing.assert_frame_equal(found, table(whole))
         assert ("key" in found) == (file.name != "c.tsv")
+
+
+@pytest.mark.parametrize("suffix", ["csv", "tsv", "csv.gz"])
+def test_formulas_are_told_and_escaped_on_request(
+    suffix, model_files, new_files, tmp_path, monkeypatch, capsys
+):
+    """A key stays what it is, unless the user asks; in one piece and in chunks."""
+    monkeypatch.chdir(tmp_path)
+    keys = ["=1+1", "+49 30", "-2", "@x", "\t=1", "\r=1", "plain"] * 5
+    rows = pd.read_csv(new_files / "a.csv", sep=";", dtype=str)
+    rows = rows.head(len(keys)).assign(key=keys)
+    rows.to_csv("new.csv", index=False, sep=";", quoting=csv.QUOTE_NONNUMERIC)
+    separator = "\t" if suffix == "tsv" else ","
+    for more, out in [([], "out"), (["--spreadsheet-safe"], "safe")]:
+        one, many = f"{out}.{suffix}", f"{out}/"
+        for into in (one, many):
+            command = ["predict", str(model_files["logistic"]), "new.csv", *more]
+            assert cli.main([*command, "--out", into]) == 0
+            told = capsys.readouterr().err
+            assert ("25 cells begin with =" in told) == (out == "out")
+            assert told.count("in 'key' (25)") == (out == "out")
+        expected = [f"'{k}" if more and k not in ("-2", "plain") else k for k in keys]
+        for path, mark in ((one, separator), (f"{many}new.csv", ",")):
+            found = pd.read_csv(path, sep=mark, dtype={"key": str})
+            assert found["key"].tolist() == expected
+
+
+def test_a_file_with_types_has_no_formulas(model_files, new_files, tmp_path, capsys):
+    command = ["predict", str(model_files["logistic"]), str(new_files / "a.csv")]
+    typed = ["--out", str(tmp_path / "out.parquet")]
+    assert cli.main([*command, *typed, "--spreadsheet-safe"]) == 2
+    assert "--spreadsheet-safe is for separated text" in capsys.readouterr().err
+    assert not (tmp_path / "out.parquet").exists()
 
 
 def test_a_run_that_broke_goes_on(settings, new_files, tmp_path):
