@@ -1,9 +1,17 @@
-"""How messages show a value that was given."""
+"""How messages show a value that was given, and texts from files."""
 
+import re
 from typing import Any
 
 import numpy as np
 
+# A terminal obeys control characters, such as those that begin an escape sequence or
+# overwrite a line, and the overrides of the direction of writing make a text look like
+# another one. No encoding has surrogates, which names of files that are not in UTF-8
+# have.
+_UNSEEN = re.compile(
+    r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
+)
 # Most items of a list that are shown.
 _MOST = 10
 
@@ -23,6 +31,45 @@ def shown(value: Any) -> str:
     str
     """
     return repr(_plain(value))
+
+
+def visible(text: str) -> str:
+    """A text in which escapes of Python stand for what a terminal would obey.
+
+    Line breaks and tabs stay. A browser obeys the direction of writing as well.
+
+    Parameters
+    ----------
+    text : str
+
+    Returns
+    -------
+    str
+        The character of number 27 is a backslash, an x and 1b in it.
+    """
+    return _UNSEEN.sub(_escape, text)
+
+
+def shortened(text: str, length: int = 40) -> str:
+    """A text on one line, or its beginning if it would take too much room.
+
+    Parameters
+    ----------
+    text : str
+    length : int, default=40
+        Most characters.
+
+    Returns
+    -------
+    str
+    """
+    line = visible(" ".join(text.split()))
+    return line if len(line) <= length else f"{line[: length - 1]}…"
+
+
+def _escape(character: re.Match[str]) -> str:
+    number = ord(character.group())
+    return f"\\x{number:02x}" if number < 0x100 else f"\\u{number:04x}"
 
 
 class _Rest:

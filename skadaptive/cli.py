@@ -5,7 +5,7 @@ import os
 import sys
 import warnings
 from collections.abc import Sequence
-from typing import TextIO
+from typing import NoReturn, TextIO
 
 from ._command import (
     compare,
@@ -18,6 +18,7 @@ from ._command import (
     tune,
 )
 from ._command.outputs import INTERRUPTED, MISTAKE, print_note
+from ._messages import visible
 from ._version import __version__
 
 __all__ = ["main"]
@@ -70,10 +71,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stderr.close()
         return 0
     except (ValueError, ImportError, OSError) as error:
-        print(f"{command}: {error}", file=sys.stderr)
+        print_note(f"{command}: {error}")
         return MISTAKE
     except KeyboardInterrupt:
-        print(f"{command}: interrupted, nothing was written", file=sys.stderr)
+        print_note(f"{command}: interrupted, nothing was written")
         return INTERRUPTED
 
 
@@ -89,8 +90,15 @@ def _print_warning(
         print_note(f"note: {message}")
 
 
+class _Parser(argparse.ArgumentParser):
+    """Shows in a message what was typed, but lets the terminal obey none of it."""
+
+    def error(self, message: str) -> NoReturn:
+        super().error(visible(message))
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="skadaptive",
         description="Compare classifiers for a rare class on a table, and apply the "
         "best one.",

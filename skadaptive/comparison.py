@@ -39,7 +39,7 @@ from ._assessment.preparation import (
 from ._assessment.statistics import corrected_t_test, half_width, holm
 from ._committee.folds import pool
 from ._io.findings import Finding
-from ._messages import shown
+from ._messages import shortened, shown
 from ._report.formatting import join_names, shown_decimals
 from ._sklearn_compat import safe_indexing
 from ._typing import (
@@ -727,7 +727,7 @@ class Comparison:
                     color=colour,
                     capsize=3,
                 )
-        ax.set_yticks(places, table.index)
+        ax.set_yticks(places, [shortened(name, 48) for name in table.index])
         ax.set_xlabel(f"{measure_title(self.scoring_)}, mean and 95 % interval")
         ax.grid(axis="x", alpha=0.3)
         return ax

@@ -25,6 +25,7 @@ from ._assessment.response import (
     response,
     unwrap,
 )
+from ._messages import shortened
 from ._sklearn_compat import check_matplotlib_support
 from ._typing import ArrayLike, Estimator, FloatArray, Label, Table
 from .adaptation import TERM_TITLES
@@ -680,7 +681,7 @@ class ImportanceDisplay:
         )
         left_out = len(self.importances) - len(shown)
         more = f"; {left_out} less important not shown" if left_out else ""
-        self.ax_.set_yticks(places, [_shortened(label) for label in shown.index])
+        self.ax_.set_yticks(places, [shortened(label) for label in shown.index])
         self.ax_.set(
             ylim=(-0.7, len(shown) - 0.3),
             xlabel=f"loss of {self.score_name} if permuted,\n95 % interval{more}",
@@ -838,7 +839,7 @@ class EffectDisplay:
         self.ax_.set_ylim(-0.28 * greatest, 1.08 * greatest)
         self.ax_.axhline(0, color="0.4", linewidth=0.8)
         self.ax_.set(
-            xlabel=self.effect.feature,
+            xlabel=shortened(self.effect.feature),
             ylabel=f"mean probability of {self.effect.pos_label}",
         )
         # The line stays in front of the bars.
@@ -879,7 +880,7 @@ class EffectDisplay:
         self.distribution_ax_.bar(places, table["share"], color="#b0b0b0")
         self.distribution_ax_.set_ylim(0, 5 * table["share"].max())
         labels = [
-            "missing" if is_missing else _shortened(str(value), 20)
+            "missing" if is_missing else shortened(str(value), 20)
             for value, is_missing in zip(
                 table["value"], self.effect.is_missing, strict=True
             )
@@ -912,11 +913,6 @@ def _positions(values: pd.Series) -> np.ndarray:
     if isinstance(values.dtype, pd.DatetimeTZDtype):
         values = values.dt.tz_localize(None)
     return values.to_numpy(None if values.dtype.kind == "M" else float)
-
-
-def _shortened(text: str, length: int = 40) -> str:
-    """The text, or its beginning if it would leave little room for the drawing."""
-    return text if len(text) <= length else f"{text[: length - 1]}…"
 
 
 def _finish(ax: Any, top: Any, handles: list, name: str | None) -> None:

@@ -20,6 +20,7 @@ from .._cluster import connected, run_tasks
 from .._committee.folds import NothingHeldOut, make_folds
 from .._committee.scoring import KnownPredictions
 from .._committee.threshold_tuning import tune_threshold
+from .._messages import visible
 from .._packages import require
 from .._parameters import scaled_weights
 from .._sklearn_compat import safe_indexing
@@ -411,11 +412,12 @@ def progress_bar(total, verbose):
 
     columns = [BarColumn(10), MofNCompleteColumn(), TimeElapsedColumn()]
     columns += [TextColumn("left"), TimeRemainingColumn()]
-    columns += [TextColumn("{task.description}")]
+    # A name of a contender may hold brackets, which are no markup.
+    columns += [TextColumn("{task.description}", markup=False)]
     with Progress(*columns, console=Console(stderr=True)) as progress:
         task = progress.add_task("starting", total=total)
 
         def show(begun=None, done=0):
-            progress.update(task, advance=done, description=begun)
+            progress.update(task, advance=done, description=begun and visible(begun))
 
         yield show

@@ -22,7 +22,14 @@ from .arguments import (
 )
 from .backend import import_tensorflow
 from .inputs import print_positive, read_training_table
-from .outputs import INTERRUPTED, check_outputs, print_json, print_note, print_written
+from .outputs import (
+    INTERRUPTED,
+    check_outputs,
+    print_json,
+    print_note,
+    print_text,
+    print_written,
+)
 from .saving import save_trained
 
 
@@ -133,7 +140,7 @@ def _run(options: argparse.Namespace) -> int:
     # warning has told.
     unfinished = not hasattr(comparison, "best_")
     if not options.json:
-        print(comparison, flush=True)  # first, because writing files may fail
+        print_text(comparison)  # first, because writing files may fail
     written = {}
     if options.report:
         source = Source(

@@ -20,7 +20,7 @@ from .._report.source import Source
 from ..evaluation import evaluate
 from .arguments import Subcommands, add_columns, add_model_and_file, add_results
 from .inputs import read_model_and_table
-from .outputs import check_outputs, print_json, print_note, print_written
+from .outputs import check_outputs, print_json, print_note, print_text, print_written
 
 
 def add_to(commands: Subcommands) -> None:
@@ -82,6 +82,6 @@ def _run(options: argparse.Namespace) -> int:
         }
         print_json(values | written)
     else:
-        print(evaluation)
+        print_text(evaluation)
         print_written(written)
     return 0

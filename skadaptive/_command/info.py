@@ -4,7 +4,7 @@ import argparse
 
 from .._saving.model_files import describe_model
 from .arguments import Subcommands
-from .outputs import print_json
+from .outputs import print_json, print_text
 
 
 def add_to(commands: Subcommands) -> None:
@@ -20,5 +20,5 @@ def _run(options: argparse.Namespace) -> int:
     if options.json:
         print_json(contents.to_json())
     else:
-        print("\n".join(contents.lines()))
+        print_text("\n".join(contents.lines()))
     return 0

@@ -32,7 +32,14 @@ from .inputs import (
     read_model_and_table,
     threshold_asked_for,
 )
-from .outputs import CHANGED, check_outputs, print_json, print_note, print_written
+from .outputs import (
+    CHANGED,
+    check_outputs,
+    print_json,
+    print_note,
+    print_text,
+    print_written,
+)
 
 _STANDARD_OUTPUT = "-"
 _DESCRIPTION = f"""\
@@ -135,7 +142,7 @@ def _run(options: argparse.Namespace) -> int:
     if options.json == _STANDARD_OUTPUT:
         print_json(found.to_json() | written)
     else:
-        print(found)
+        print_text(found)
         print_written(written)
     return CHANGED if found.has_changed else 0
 

@@ -1,16 +1,18 @@
 """Files that a subcommand writes, and lines that it prints."""
 
+import io
 import json
 import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import pandas as pd
 
 from .._io.json_values import json_values
 from .._io.text_output import write_text
+from .._messages import visible
 
 #: Exit codes: a mistake of the user's, an interrupt as shells report it, and what
 #: ``monitor`` has found.
@@ -67,15 +69,46 @@ def check_outputs(
             raise ValueError(f"{path} cannot be written: {folder} is read-only.")
 
 
+def print_text(message: object, file: TextIO | None = None) -> None:
+    """Print to standard output; all that the command prints goes through here.
+
+    What names and values of a file have of control characters is shown as escapes, and
+    does not reach the terminal.
+
+    Parameters
+    ----------
+    message : object
+        Its text is printed.
+    file : file that is open for text, default=None
+        None: standard output.
+    """
+    file = file or sys.stdout
+    text = visible(str(message))
+    # A terminal or a pipe of another encoding than UTF-8 lacks some characters.
+    encoding = getattr(file, "encoding", None) or "utf-8"
+    text = text.encode(encoding, "backslashreplace").decode(encoding)
+    print(text, file=file, flush=True)
+
+
 def print_note(message: str) -> None:
     """Print to standard error, as standard output may hold a table or JSON."""
-    print(message, file=sys.stderr)
+    print_text(message, sys.stderr)
+
+
+def print_table(frame: pd.DataFrame) -> None:
+    """Print a table as CSV: as it is to a file or program, and safely to a terminal."""
+    if not sys.stdout.isatty():
+        write_text(frame, sys.stdout)
+        return
+    stream = io.StringIO()
+    write_text(frame, stream)
+    print_text(stream.getvalue().rstrip("\n"))
 
 
 def print_written(written: dict[str, str]) -> None:
     for kind, path in written.items():
-        print(f"The {kind} was written to {path}.")
+        print_text(f"The {kind} was written to {path}.")
 
 
 def print_json(values: dict[str, Any]) -> None:
-    print(json.dumps(json_values(values), indent=2))
+    print_text(json.dumps(json_values(values), indent=2))

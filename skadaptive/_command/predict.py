@@ -1,7 +1,6 @@
 """``skadaptive predict``: probabilities and classes of new rows."""
 
 import argparse
-import sys
 import time
 
 import numpy as np
@@ -9,12 +8,7 @@ import pandas as pd
 
 from .._io.atomic import replace_atomically
 from .._io.tables import check_columns
-from .._io.text_output import (
-    count_formulas,
-    note_on_formulas,
-    without_formulas,
-    write_text,
-)
+from .._io.text_output import count_formulas, note_on_formulas, without_formulas
 from .._prediction import features_to_predict, predictions, rare_index
 from .._report.formatting import duration
 from .._saving.model_files import SavedModel
@@ -22,7 +16,14 @@ from .._typing import Label
 from ..explanation import explain
 from .arguments import Subcommands, add_decision, add_drop, add_model_and_file
 from .inputs import read_model_and_table, threshold_asked_for
-from .outputs import SEPARATED, WRITERS, check_outputs, print_note, writer
+from .outputs import (
+    SEPARATED,
+    WRITERS,
+    check_outputs,
+    print_note,
+    print_table,
+    writer,
+)
 from .predict_files import add_many_files, asks_for_files, predict_many
 
 _DESCRIPTION = """\
@@ -99,7 +100,7 @@ def _run(options: argparse.Namespace) -> int:
         if formulas:
             print_note(f"note: {note_on_formulas(formulas)}")
     if options.out is None:
-        write_text(result, sys.stdout)
+        print_table(result)
         return 0
     with replace_atomically(options.out) as temporary:
         writer(options.out)(result, temporary)

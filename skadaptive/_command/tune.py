@@ -20,7 +20,14 @@ from .arguments import (
 )
 from .backend import import_tensorflow
 from .inputs import print_positive, read_training_table
-from .outputs import INTERRUPTED, check_outputs, print_json, print_note, print_written
+from .outputs import (
+    INTERRUPTED,
+    check_outputs,
+    print_json,
+    print_note,
+    print_text,
+    print_written,
+)
 from .saving import save_trained
 
 
@@ -115,9 +122,9 @@ def _run(options: argparse.Namespace) -> int:
         )
         return INTERRUPTED
     if not options.json:
-        print(tuning, flush=True)
+        print_text(tuning)
         if options.keep == "recommended" and tuning.verdict_ == "could be luck":
-            print("To keep the tuned parameters all the same: --keep tuned")
+            print_text("To keep the tuned parameters all the same: --keep tuned")
     written = {}
     if options.save:
         known = tuning.best_in_folds(verbose=1)

@@ -19,6 +19,7 @@ from .._assessment.threshold_counts import (
     cost_ceiling,
     label_scores,
 )
+from .._messages import shortened
 from .._typing import FloatArray
 from ..adaptation import TERM_TITLES
 from ..classifier import AdaptiveHybridClassifier
@@ -89,7 +90,7 @@ def curves_figure(comparison: "Comparison") -> dict[str, Any]:
             drawing.ax.lines[-1].set(
                 color=PALETTE[i],
                 linestyle=DASHES[i],
-                label=f"{name}, {table[name]:.3f}",
+                label=f"{shortened(name, 48)}, {table[name]:.3f}",
             )
             precisions = ", ".join(
                 f"{mean[round(100 * recall)]:.2f} at {recall}"
@@ -174,7 +175,7 @@ def evaluation_curves(
     )
     with Figure("precision-recall", (5, 5)) as drawing:
         PrecisionRecallDisplay(precision, recall).plot(ax=drawing.ax)
-        drawing.ax.lines[-1].set(color=PALETTE[0], label=evaluation.name)
+        drawing.ax.lines[-1].set(color=PALETTE[0], label=shortened(evaluation.name, 48))
         _finish_curves(drawing, rows.share)
         precisions = ", ".join(
             f"{precision[recall >= least - _ROUNDING].max():.2f} at recall {least}"
@@ -188,7 +189,9 @@ def evaluation_curves(
     fpr, tpr, _ = roc_curve(rows.y, rows.proba, sample_weight=rows.weight)
     with Figure("roc", (5, 5)) as drawing:
         # RocCurveDisplay of scikit-learn 1.6 warns where a curve has no name.
-        drawing.ax.plot(fpr, tpr, color=PALETTE[0], label=evaluation.name)
+        drawing.ax.plot(
+            fpr, tpr, color=PALETTE[0], label=shortened(evaluation.name, 48)
+        )
         drawing.ax.plot([0, 1], [0, 1], ":", color=MUTED, label="chance level")
         drawing.ax.set(xlabel="false positive rate", ylabel="recall", aspect="equal")
         drawing.ax.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.01))

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .._messages import shortened
 from .._typing import IntArray
 from ..display import EffectDisplay, ImportanceDisplay
 from ..explanation import Explanation
@@ -154,7 +155,7 @@ def _effects(explanation: Explanation) -> list[tuple[str, Any]]:
         name, proba = effect.feature, effect.table["probability"]
         with Figure(f"effect-{place}", (4.6, 3.4)) as drawing:
             EffectDisplay(effect=effect).plot(ax=drawing.ax)
-            drawing.ax.set_xlabel(f"{name}; bars: number of rows")
+            drawing.ax.set_xlabel(f"{shortened(name)}; bars: number of rows")
             svg = drawing.svg(
                 f"Mean probability by {name}: from {proba.min():.3f} to "
                 f"{proba.max():.3f}."

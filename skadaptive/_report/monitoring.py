@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .._messages import shortened
 from .._monitoring.breaches import LEAST_INDEX, SCORE, Breach, measure_text
 from .._monitoring.measures import TITLES
 from .._typing import FilePath
@@ -162,7 +163,7 @@ def _label_periods(ax: Any, names: list[str]) -> None:
     shown = [name.removeprefix("week of ") for name in names]
     longest = max(map(len, shown))
     if longest > _N_CHARACTERS // 2:
-        shown = [text if len(text) <= 22 else f"{text[:21]}…" for text in shown]
+        shown = [shortened(text, 22) for text in shown]
         longest = max(map(len, shown))
     step = -(-len(names) * (longest + 2) // _N_CHARACTERS)
     places = range(0, len(names), step)

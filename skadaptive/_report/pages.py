@@ -8,6 +8,7 @@ scheme of the page. The same results give the same bytes.
 """
 
 import platform
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +25,7 @@ from .._assessment.measures import (
 )
 from .._assessment.threshold_counts import ScoredRows
 from .._io.atomic import replace_atomically
+from .._messages import visible
 from .._packages import installed_versions, require
 from .._typing import ArrayLike, FilePath, FloatArray, Label
 from .._version import __version__
@@ -57,6 +59,8 @@ if TYPE_CHECKING:
 
 # Used until the reader enters other costs: a miss costs as much as ten false alarms.
 _COST_MATRIX = ((0, 1), (10, 0))
+# No text of ours has a word as long.
+_LONG_WORD = re.compile(r"(\S{60})\S{20,}")
 # Packages whose versions the page lists.
 _PACKAGES = (
     "scikit-learn",
@@ -251,6 +255,7 @@ def renderer() -> Callable[..., str]:
         trim_blocks=True,
         lstrip_blocks=True,
         undefined=StrictUndefined,
+        finalize=_finalized,
     )
     environment.globals["sentence"] = capital
 
@@ -258,6 +263,17 @@ def renderer() -> Callable[..., str]:
         return environment.get_template(name).render(version=__version__, **values)
 
     return render
+
+
+def _finalized(value: Any) -> Any:
+    """A value of a template as text; markup that we made stays as it is.
+
+    A word that is longer than a line, such as a column name of 10,000 characters, would
+    make tables as wide.
+    """
+    if not isinstance(value, str) or hasattr(value, "__html__"):
+        return value
+    return _LONG_WORD.sub(lambda word: f"{word.group(1)}…", visible(value))
 
 
 def _mistake_costs(cost_matrix: ArrayLike | None) -> dict[str, float]:

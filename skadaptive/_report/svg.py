@@ -5,8 +5,11 @@ Matplotlib is imported when something is drawn.
 
 import io
 import re
+import warnings
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
+
+from .._messages import visible
 
 if TYPE_CHECKING:
     from markupsafe import Markup
@@ -108,10 +111,13 @@ class Figure:
 
         stream = io.StringIO()
         no_metadata = dict.fromkeys(("Creator", "Date", "Format", "Type"))
-        self.figure.savefig(
-            stream, format="svg", transparent=True, metadata=no_metadata
-        )
-        text = stream.getvalue()
+        with warnings.catch_warnings():
+            # The browser draws the texts, with fonts of its own.
+            warnings.filterwarnings("ignore", "Glyph .* missing from font")
+            self.figure.savefig(
+                stream, format="svg", transparent=True, metadata=no_metadata
+            )
+        text = visible(stream.getvalue())
         text = text[text.index("<svg") :].strip()
         text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
         text = re.sub(r"<style.*?</style>", "", text, flags=re.DOTALL)
@@ -122,7 +128,7 @@ class Figure:
         width, height = (72 * inches for inches in self.figure.get_size_inches())
         opening = Markup('<svg role="img" aria-label="{}" viewBox="0 0 {:g} {:g}">')
         content = Markup(text[text.index(">") + 1 :])
-        return opening.format(description, width, height) + content
+        return opening.format(visible(description), width, height) + content
 
     def _adapt(self, tag: re.Match[str]) -> str:
         """A tag without namespaces, with prefixed ids and the colours of the page."""
