@@ -698,8 +698,8 @@ def _as_levels(
     and blanks, which :func:`infer_column` has changed in training.
     """
     by_number = {_without_zeros(level): level for level in levels}
-    seen = set(levels)
-    unseen = [text for text in texts.dropna().unique() if text not in seen]
+    seen, distinct = set(levels), texts.dropna().unique()
+    unseen = [text for text in distinct if text not in seen]
     if not unseen:
         return texts
     plain = numbers.normalized(pd.Series(unseen, dtype=object).astype(str)).tolist()
@@ -710,7 +710,8 @@ def _as_levels(
     known = {text: new for text, new in zip(unseen, plain, strict=True) if text != new}
     if not known:
         return texts
-    texts = texts.replace(known)
+    # Not replace, which takes a pass over the column for each of the texts.
+    texts = texts.map({text: known.get(text, text) for text in distinct})
     return texts.where(texts != "", np.nan)
 
 

@@ -30,6 +30,7 @@ from .columns import (
     rows_text,
 )
 from .containers import Container, TextInMemory, find_container
+from .memory import warn_if_too_large
 from .numbers import NumberFormat
 from .text_files import TextLayout
 
@@ -191,7 +192,9 @@ def _read(
     known, as_written = columns.known, columns.as_written
     notes = Notes()
     with reading(path):
-        container = container or find_container(path)
+        if container is None:
+            container = find_container(path)
+            warn_if_too_large(container, options.encoding, is_new=bool(known))
         if container.kind == "text":
             frame = _read_text(container, options, columns, notes)
         else:
@@ -248,6 +251,11 @@ def reading(path: Path) -> Iterator[None]:
         raise ValueError(
             f"{path} cannot be read as a table: {_reason(error)}. Name its encoding: "
             "--encoding NAME"
+        ) from error
+    except MemoryError as error:
+        raise ValueError(
+            f"{path} cannot be read as a table: there is not enough memory. Free some, "
+            "or read a part of its rows."
         ) from error
     except zipfile.BadZipFile as error:
         raise ValueError(f"{path} cannot be read as a table: {error}.") from error
