@@ -10,7 +10,7 @@ import shlex
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, astuple, dataclass, field
 from typing import Any
 
 import numpy as np
@@ -29,7 +29,7 @@ from .other_models import (
     versions_needed,
 )
 from .plain_values import from_plain, to_plain
-from .reference import OutOfFold
+from .reference import OutOfFold, check_distributions
 from .schema import SCHEMA, is_plain, parameters_left_out, read_model, write_model
 
 _OTHER = "model.skops"
@@ -222,7 +222,7 @@ def load_model(path: FilePath) -> SavedModel:
             _facts(manifest),
             read_frame("background", parts) if "background" in parts else None,
             _read_out_of_fold(parts),
-            parts.json("reference") if "reference" in parts else {},
+            _read_reference(parts, manifest),
         )
         _try(saved)
     return saved
@@ -414,10 +414,15 @@ def _try(saved: SavedModel) -> None:
 
 
 def _columns(manifest: dict[str, Any]) -> dict[str, ColumnFormat]:
-    return {
-        name: ColumnFormat.from_json(column)
-        for name, column in manifest["columns"].items()
-    }
+    columns = {}
+    for name, values in manifest["columns"].items():
+        column = ColumnFormat.from_json(values)
+        texts = (*column.missing_words, *column.levels, *astuple(column.number)[:3])
+        is_right = column.kind in _TYPICAL and all(isinstance(t, str) for t in texts)
+        if not (is_right and isinstance(column.date_format, str | None)):
+            raise ValueError(f"column {name!r} has no format of a column")
+        columns[name] = column
+    return columns
 
 
 def _plain_facts(facts: ModelFacts) -> dict[str, Any]:
@@ -425,16 +430,43 @@ def _plain_facts(facts: ModelFacts) -> dict[str, Any]:
 
 
 def _facts(manifest: dict[str, Any]) -> ModelFacts:
-    facts = manifest["facts"]
-    return ModelFacts(**facts | {"positive": from_plain(facts["positive"])})
+    """The facts, which other parts of the package take for texts and lists of these.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If they are anything else.
+    """
+    values = manifest["facts"]
+    facts = ModelFacts(**values | {"positive": from_plain(values["positive"])})
+    texts = [facts.name, facts.target, *facts.unused_columns]
+    texts += [] if facts.id_column is None else [facts.id_column]
+    texts += [*manifest["written_with"].values(), *manifest.get("needs", {}).values()]
+    is_right = isinstance(facts.unused_columns, list)
+    is_right &= isinstance(facts.others_together, bool)
+    is_right &= not isinstance(facts.positive, list | dict | None)
+    if not (is_right and all(isinstance(text, str) for text in texts)):
+        raise ValueError("facts are of other types")
+    return facts
+
+
+def _read_reference(parts: Parts, manifest: dict[str, Any]) -> dict[str, Any]:
+    if "reference" not in parts:
+        return {}
+    reference = parts.json("reference")
+    check_distributions(reference, manifest["columns"])
+    return reference
 
 
 def _read_out_of_fold(parts: Parts) -> OutOfFold | None:
     if "out_of_fold" not in parts:
         return None
     weighted = "out_of_fold/sample_weight" in parts
-    return OutOfFold(
-        parts.array("out_of_fold/y").astype(int),
-        parts.array("out_of_fold/probability"),
-        parts.array("out_of_fold/sample_weight") if weighted else None,
-    )
+    y, probability = (parts.array(f"out_of_fold/{n}") for n in ("y", "probability"))
+    weight = parts.array("out_of_fold/sample_weight") if weighted else None
+    if not (y.ndim == 1 and np.isin(y, (0, 1)).all()):
+        raise ValueError("labels of out-of-fold rows are others than 0 and 1")
+    for array in (probability, *([] if weight is None else [weight])):
+        if array.shape != y.shape or not (np.isfinite(array) & (array >= 0)).all():
+            raise ValueError("out-of-fold rows do not fit their labels")
+    return OutOfFold(y.astype(int), probability.astype(float), weight)

@@ -1,5 +1,6 @@
 """What explanations, costs and monitoring need of the training of a model."""
 
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -134,6 +135,56 @@ def reference_distributions(
     if out_of_fold is not None:
         scores = _distribution(pd.Series(out_of_fold.probability), False)
     return {"n_rows": len(X), "features": features, "scores": scores}
+
+
+def check_distributions(reference: dict[str, Any], columns: Collection[str]) -> None:
+    """Check what a file holds against :func:`reference_distributions`.
+
+    Parameters
+    ----------
+    reference : dict
+    columns : collection of str
+        Features of the model.
+
+    Raises
+    ------
+    Exception
+        Of any kind, if a part is missing or is of another kind.
+    """
+    if not reference:
+        return
+    features, scores = reference["features"], reference.get("scores")
+    _check_counts([reference["n_rows"]])
+    if not set(features) <= set(columns):
+        raise ValueError("distributions are of other columns than the model's")
+    for of in (*features.values(), *([scores] if scores else [])):
+        _check_counts([of["missing"]])
+        if of["kind"] in ("number", "date"):
+            edges = np.array(of["edges"], dtype=float)
+            n_bins = len(edges) + bool(of["counts"])
+            if (
+                edges.ndim != 1
+                or not np.isfinite(edges).all()
+                or (np.diff(edges) < 0).any()
+            ):
+                raise ValueError("edges of bins are not in order")
+        elif of["kind"] == "category":
+            n_bins = len(of["values"])
+            _check_counts([of["others"]])
+            if not all(isinstance(value, str) for value in of["values"]):
+                raise ValueError("categories are no texts")
+        elif of["kind"] == "text":
+            continue
+        else:
+            raise ValueError("a distribution is of no known kind")
+        _check_counts(of["counts"])
+        if len(of["counts"]) != n_bins:
+            raise ValueError("counts do not fit the bins")
+
+
+def _check_counts(counts: Any) -> None:
+    if not all(type(count) is int and 0 <= count < 1 << 53 for count in counts):
+        raise ValueError("counts are no numbers of rows")
 
 
 def _distribution(column: pd.Series, is_text: bool) -> dict[str, Any]:
