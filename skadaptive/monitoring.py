@@ -301,8 +301,10 @@ def _labels(y: ArrayLike | None, saved: SavedModel, n_rows: int) -> IntArray:
         unknown = known & ~is_rare & ~np.isin(values, np.array(classes, dtype=object))
         if unknown.any():
             found = ", ".join(map(shown, list(dict.fromkeys(values[unknown]))[:5]))
+            name = getattr(y, "name", None)
+            what = "y" if name is None else f"Column {name}"
             raise ValueError(
-                f"y holds labels that are not known: {found}. The classes are "
+                f"{what} holds labels that are not known: {found}. The classes are "
                 f"{', '.join(map(shown, classes))}; a label that is not known yet is "
                 "None."
             )

@@ -1,5 +1,6 @@
 """Which files are predicted, and where their predictions go."""
 
+import errno
 import glob
 import os
 import re
@@ -81,7 +82,7 @@ def find_files(given: str, out: str) -> tuple[list[BulkFile], list[str]]:
             f"There is no file in {given}{more}. Name a file, a folder of files, or a "
             "pattern in quotes, such as 'new/*.parquet'."
         )
-    folder = Path(out).resolve()
+    folder = Path(os.path.realpath(out))
     files = [
         # Links keep their names, which tell JSON lines from other texts.
         BulkFile(name, os.path.abspath(path), str(folder / _output_name(name)))
@@ -101,8 +102,29 @@ def _root_and_paths(given: str) -> tuple[Path, list[Path]]:
         return path.parent, [path]
     found = [Path(name) for name in glob.glob(given, recursive=True)]
     parts = path.parts
+    _check_folders(parts)
     fixed = next(i for i, part in enumerate(parts) if glob.has_magic(part))
     return Path(*parts[:fixed]), [path for path in found if _may_be_read(path)]
+
+
+def _check_folders(parts: tuple[str, ...]) -> None:
+    """Refuse a pattern in whose folders one cannot be read: glob leaves it out.
+
+    Raises
+    ------
+    OSError
+        Its rows would be missing without a word.
+    """
+    first = next(i for i, part in enumerate(parts) if glob.has_magic(part))
+    for i in range(first, len(parts)):
+        # Of "**" the folders below as well, in which the next part is looked for.
+        pattern = os.path.join(*parts[: i + (parts[i] == "**")], "")
+        for folder in glob.glob(pattern, recursive=True) if i else ["."]:
+            needed = os.X_OK | (os.R_OK if glob.has_magic(parts[i]) else 0)
+            if os.path.isdir(folder) and not os.access(folder, needed):
+                raise PermissionError(
+                    errno.EACCES, os.strerror(errno.EACCES), str(folder)
+                )
 
 
 def _files_below(folder: Path) -> Iterator[Path]:
@@ -117,10 +139,10 @@ def _files_below(folder: Path) -> Iterator[Path]:
     def refuse(error: OSError) -> None:
         raise error
 
-    root, seen = folder.resolve(), set()
+    root, seen = Path(os.path.realpath(folder)), set()
     for parent, subfolders, names in os.walk(folder, onerror=refuse, followlinks=True):
         for name in subfolders.copy():
-            target = Path(parent, name).resolve()
+            target = Path(os.path.realpath(Path(parent, name)))
             # A link within the folder leads to files that are found anyway, or round
             # in a circle.
             if os.path.islink(os.path.join(parent, name)) and (
@@ -152,7 +174,7 @@ def _check(files: list[BulkFile], folder: Path, root: Path, given: str) -> None:
         )
     inputs = {os.path.realpath(file.path) for file in files}
     with_subfolders = Path(given).is_dir() or "**" in given
-    is_inside = with_subfolders and folder.is_relative_to(root.resolve())
+    is_inside = with_subfolders and folder.is_relative_to(os.path.realpath(root))
     if is_inside or any(Path(path).is_relative_to(folder) for path in inputs):
         raise ValueError(
             f"The predictions cannot be written to {folder}, beside the files that are "

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from .._cluster import Done, connected, run_tasks
+from .._io.atomic import prefix_of
 from .._version import __version__
 from .files import BulkFile
 from .journal import Journal
@@ -119,5 +120,5 @@ def _remove_remains(files: list[BulkFile]) -> None:
     """Remove what workers that were killed had begun to write."""
     for file in files:
         out = Path(file.out)
-        for path in out.parent.glob(f".{glob.escape(out.name)}.*"):
+        for path in out.parent.glob(f"{glob.escape(prefix_of(out.name))}*"):
             path.unlink(missing_ok=True)

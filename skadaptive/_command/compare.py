@@ -97,7 +97,7 @@ def _trials(text: str) -> int:
 
 
 def _run(options: argparse.Namespace) -> int:
-    check_outputs([options.file], options.report, options.save)
+    check_outputs([options.file], options.report, options.save, directory=options.cache)
     require("rich", purpose="compare")
     if options.report:
         require("jinja2", "matplotlib", purpose="A report")

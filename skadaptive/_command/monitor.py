@@ -149,8 +149,8 @@ def _run(options: argparse.Namespace) -> int:
 
 def _labels(
     frame: pd.DataFrame, target: str | None, saved: SavedModel, notes: Notes
-) -> np.ndarray | None:
-    """Labels of all rows, None where there is none."""
+) -> pd.Series | None:
+    """Labels of all rows, None where there is none, under the name of their column."""
     if target is None:
         return None
     facts = saved.facts
@@ -160,7 +160,7 @@ def _labels(
     labels = spelt_as_in_training(labels, saved.known_labels, notes)
     found = np.full(len(frame), None, dtype=object)
     found[has_label] = two_classes(labels, facts.positive, facts.others_together)
-    return found
+    return pd.Series(found, name=target)
 
 
 def _time(

@@ -12,7 +12,7 @@ import pandas as pd
 
 from .._io.json_values import json_values
 from .._io.text_output import write_text
-from .._messages import visible
+from .._messages import shortened, visible
 
 #: Exit codes: a mistake of the user's, an interrupt as shells report it, and what
 #: ``monitor`` has found.
@@ -46,27 +46,64 @@ def writer(path: str) -> Callable[[pd.DataFrame, Path], Any]:
 def check_outputs(
     inputs: list[str | None], *paths: str | None, directory: str | None = None
 ) -> None:
-    """Refuse before the work what could not be written after it, or overwrites."""
-    taken = {Path(path).resolve() for path in inputs if path}
-    for path in paths:
+    """Refuse before the work what could not be written after it, or overwrites.
+
+    Parameters
+    ----------
+    inputs : list of str or None
+        Files that are read.
+    *paths : str or None
+        Files that will be written.
+    directory : str, default=None
+        A folder that will be written to, and is made if it does not exist.
+    """
+    check_named(*inputs, *paths, directory)
+    for name in filter(None, (*paths, directory)):
+        _check_name(name)
+    # Links that lead in a circle have a real path, too.
+    taken = {os.path.realpath(path) for path in inputs if path}
+    for path in (*paths, directory):
         if path is None:
             continue
-        if Path(path).resolve() in taken:
+        if os.path.realpath(path) in taken:
             raise ValueError(
                 f"{path} cannot be written: it is a file that is read, or that "
                 "something else is written to. Name another one."
             )
-        taken.add(Path(path).resolve())
+        taken.add(os.path.realpath(path))
     for path in (*paths, directory):
         if path is None:
             continue
         folder = Path(path).absolute().parent
-        if Path(path).is_dir() and path != directory:
+        if os.path.isdir(path) and path != directory:
             raise ValueError(f"{path} cannot be written: it is a folder.")
+        if path == directory and os.path.lexists(path) and not os.path.isdir(path):
+            raise ValueError(
+                f"{path} cannot be written to: it is a file. Name a folder, which is "
+                "made if it does not exist."
+            )
         if not folder.is_dir():
             raise ValueError(f"{path} cannot be written: there is no folder {folder}.")
         if not os.access(folder, os.W_OK):
             raise ValueError(f"{path} cannot be written: {folder} is read-only.")
+
+
+def check_named(*paths: str | None) -> None:
+    """Refuse names that are empty, such as that of an unset variable of a script."""
+    if "" in paths:
+        raise ValueError("The name of a file or folder is empty: give it a name.")
+
+
+def _check_name(path: str) -> None:
+    """Refuse a name that the system does not take, such as one that is too long."""
+    try:
+        os.lstat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        name = shortened(path, 60)
+        raise ValueError(f"{name} cannot be written: {reason}.") from None
 
 
 def print_text(message: object, file: TextIO | None = None) -> None:

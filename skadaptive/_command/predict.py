@@ -19,6 +19,7 @@ from .inputs import read_model_and_table, threshold_asked_for
 from .outputs import (
     SEPARATED,
     WRITERS,
+    check_named,
     check_outputs,
     print_note,
     print_table,
@@ -72,6 +73,7 @@ def add_to(commands: Subcommands) -> None:
 def _run(options: argparse.Namespace) -> int:
     if options.explain is not None and options.explain < 1:
         raise ValueError(f"--explain must be 1 or more; got {options.explain}.")
+    check_named(options.model, options.file, options.out)
     if asks_for_files(options):
         return predict_many(options)
     check_outputs([options.file, options.model], options.out)

@@ -8,6 +8,8 @@ from pathlib import Path
 
 from .._typing import FilePath
 
+_MOST_BYTES = 200
+
 
 @contextmanager
 def replace_atomically(path: FilePath) -> Iterator[Path]:
@@ -24,7 +26,7 @@ def replace_atomically(path: FilePath) -> Iterator[Path]:
         The temporary file, in the same folder.
     """
     path = Path(path)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=prefix_of(path.name))
     os.close(handle)
     try:
         yield Path(name)
@@ -32,6 +34,14 @@ def replace_atomically(path: FilePath) -> Iterator[Path]:
         os.replace(name, path)
     finally:
         Path(name).unlink(missing_ok=True)
+
+
+def prefix_of(name: str) -> str:
+    """What the names of the temporary files for a file begin with.
+
+    A long name is cut, since a system takes 255 bytes.
+    """
+    return f".{os.fsdecode(os.fsencode(name)[:_MOST_BYTES])}."
 
 
 def _umask() -> int:

@@ -331,6 +331,9 @@ def test_exit_codes(here, capsys):
     assert cli.main(command) == 3
     assert "The share of the rare class has risen in period" in capsys.readouterr().out
     assert cli.main(["monitor", here, "later.csv", "--target", "nope"]) == 2
+    assert "There is no column nope" in capsys.readouterr().err
+    assert cli.main(["monitor", here, "later.csv", "--target", "day"]) == 2
+    assert "Column day holds labels that are not known" in capsys.readouterr().err
     assert cli.main(["monitor", here, "later.csv", "--period", "day"]) == 2
     assert "--period needs --time" in capsys.readouterr().err
 

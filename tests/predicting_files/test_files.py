@@ -83,22 +83,32 @@ def test_links_are_followed_under_their_own_names(new_files, tmp_path, monkeypat
 
 def test_a_subfolder_that_cannot_be_read_is_an_error(new_files):
     """Its rows were missing without a word."""
-    code = (
-        "import os, sys; from skadaptive._bulk.files import find_files\n"
-        "os.chmod(sys.argv[1], 0)\n"
-        "if os.getuid() == 0: os.setuid(65534)\n"
-        "find_files('.', '/tmp/none')"
-    )
+    code = """
+import os
+from skadaptive._bulk.files import find_files
+os.chmod("2024", 0)
+if os.getuid() == 0:
+    os.setuid(65534)
+for given in (".", "**/*.parquet", "20*/*", "[12]0*/d.parquet"):
+    try:
+        find_files(given, "/tmp/none")
+    except PermissionError as error:
+        print(error.filename)
+print(len(find_files("*.csv", "/tmp/none")[0]))
+"""
     for folder in (new_files.parent, new_files):
         folder.chmod(0o755)
     try:
-        arguments = [sys.executable, "-c", code, "2024"]
+        arguments = [sys.executable, "-c", code]
         result = subprocess.run(
             arguments, cwd=new_files, capture_output=True, text=True
         )
     finally:
         (new_files / "2024").chmod(0o755)
-    assert "PermissionError" in result.stderr and "2024" in result.stderr
+    assert result.stdout.replace("./", "").replace("2024/", "2024").split() == [
+        *["2024"] * 4,
+        "1",
+    ], result.stderr
 
 
 @pytest.mark.parametrize(
