@@ -11,6 +11,9 @@ from ._io.target import label_of
 from ._report.formatting import amount
 from ._saving.model_files import SavedModel, features_of
 
+# Rows that are predicted at once: a preparation may make many columns of one.
+_N_ROWS = 100_000
+
 
 def rare_index(saved: SavedModel) -> int:
     """Index of the rare class among the classes of a saved model."""
@@ -45,6 +48,16 @@ def predictions(
     DataFrame of shape (n_samples, 2)
         Columns ``probability`` and ``prediction``.
     """
+    parts = [
+        _of_part(saved, X.iloc[start : start + _N_ROWS], threshold)
+        for start in range(0, max(1, len(X)), _N_ROWS)
+    ]
+    return parts[0] if len(parts) == 1 else pd.concat(parts, ignore_index=True)
+
+
+def _of_part(
+    saved: SavedModel, X: pd.DataFrame, threshold: float | None
+) -> pd.DataFrame:
     classes, index = list(saved.model.classes_), rare_index(saved)
     # In float64, in which the costs of thresholds are counted.
     probability, _ = response(saved.model, X, index)

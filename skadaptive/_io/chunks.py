@@ -115,9 +115,8 @@ class ChunkedTable:
         with reading(path):
             container = find_container(path)
             source = kinds.get(container.kind, _InOnePiece)
-            self._source: _Source = source(
-                container, known, id_column, encoding, n_rows, self._notes
-            )
+            asked = _Asked(container, known, id_column, encoding, n_rows)
+            self._source: _Source = source(asked, self._notes)
         self.kind = container.kind
         self.names, self.n_rows = self._source.names, self._source.n_rows
         self.n_bytes = path.stat().st_size
@@ -262,6 +261,30 @@ class _Survey:
     n_rows: int = 0
 
 
+@dataclass(frozen=True)
+class _Asked:
+    """What is to be read; see :class:`ChunkedTable`.
+
+    Attributes
+    ----------
+    container : Container
+    known : dict of str to ColumnFormat
+    id_column, encoding : str or None
+    n_rows : int or None
+    """
+
+    container: Container
+    known: dict[str, ColumnFormat]
+    id_column: str | None
+    encoding: str | None
+    n_rows: int | None
+
+    def rows_of_a_chunk(self, n_columns: int) -> int:
+        """As asked for, or by the number of columns."""
+        by_columns = max(_LEAST_ROWS, _N_CELLS // max(1, n_columns))
+        return self.n_rows or min(_MOST_ROWS, by_columns)
+
+
 class _Source(Protocol):
     """A file of one kind, which has been looked through.
 
@@ -292,33 +315,26 @@ class _Text:
 
     is_converted = False
 
-    def __init__(
-        self,
-        container: Container,
-        known: dict[str, ColumnFormat],
-        id_column: str | None,
-        encoding: str | None,
-        n_rows: int | None,
-        notes: Notes,
-    ) -> None:
-        self._container, self._known = container, known
-        self._given_rows, self._id = n_rows, id_column
-        found = encoding or text_files.find_encoding(container)
+    def __init__(self, asked: _Asked, notes: Notes) -> None:
+        self._asked, self._id = asked, asked.id_column
+        self._container, self._known = asked.container, asked.known
+        found = asked.encoding or text_files.find_encoding(asked.container)
         own = Notes()
         try:
             self._look_through(found, own)
         except UnicodeDecodeError:
-            if encoding:
+            if asked.encoding:
                 raise
             own = Notes()
-            self._look_through(text_files.guess_encoding(container, own), own)
+            guessed = text_files.guess_encoding(asked.container, own)
+            self._look_through(guessed, own)
         notes.extend(own)
 
     def _look_through(self, encoding: str, notes: Notes) -> None:
         needed = set(self._known)
         self._layout = text_files.find_layout(self._container, encoding, needed, notes)
         names = self._layout.names
-        self._n_rows = self._given_rows or _rows_of_a_chunk(len(names))
+        self._n_rows = self._asked.rows_of_a_chunk(len(names))
         self._id = self._id if self._id in names else None
         self._as_written = None if self._id in self._known else self._id
         texts = {name for name, column in self._known.items() if column.needs_text}
@@ -369,10 +385,6 @@ class _Text:
             self._container, layout, dtypes, self._as_written, self._n_rows
         ):
             yield text_files.checked_rows(frame, layout)
-
-
-def _rows_of_a_chunk(n_columns: int) -> int:
-    return min(_MOST_ROWS, max(_LEAST_ROWS, _N_CELLS // max(1, n_columns)))
 
 
 class _SumsBelow:
@@ -440,20 +452,15 @@ class _Parquet:
 
     is_converted = False
 
-    def __init__(
-        self,
-        container: Container,
-        known: dict[str, ColumnFormat],
-        id_column: str | None,
-        encoding: str | None,
-        n_rows: int | None,
-        notes: Notes,
-    ) -> None:
+    def __init__(self, asked: _Asked, notes: Notes) -> None:
         from pyarrow import parquet
 
         # Without a buffer it holds a whole row group of each column.
         self._open = partial(
-            parquet.ParquetFile, container.path, buffer_size=1 << 20, pre_buffer=False
+            parquet.ParquetFile,
+            asked.container.path,
+            buffer_size=1 << 20,
+            pre_buffer=False,
         )
         with self._open() as file:
             schema, self.n_rows = file.schema_arrow, file.metadata.num_rows
@@ -461,9 +468,10 @@ class _Parquet:
             written = [n for n in schema.names if not re.fullmatch(r"__index_.*__", n)]
             self.names = text_files.unique_names(written, notes)
             self._written = dict(zip(self.names, written, strict=True))
-            self._n_rows = n_rows or _rows_of_a_chunk(len(self.names))
-            self._known = {name: c for name, c in known.items() if name in self.names}
-            self._id = id_column if id_column in self.names else None
+            self._n_rows = asked.rows_of_a_chunk(len(self.names))
+            known = asked.known.items()
+            self._known = {name: of for name, of in known if name in self.names}
+            self._id = asked.id_column if asked.id_column in self.names else None
             self.id_type = self._id and schema.field(self._written[self._id]).type
             self.survey = _Survey(
                 {name: _ColumnFacts() for name in self._known}, self.n_rows
@@ -534,26 +542,18 @@ class _InOnePiece:
 
     is_converted = True
 
-    def __init__(
-        self,
-        container: Container,
-        known: dict[str, ColumnFormat],
-        id_column: str | None,
-        encoding: str | None,
-        n_rows: int | None,
-        notes: Notes,
-    ) -> None:
+    def __init__(self, asked: _Asked, notes: Notes) -> None:
         table = read_table(
-            container.path,
-            ReadingOptions(encoding=encoding),
-            known=known,
-            ids=[id_column] if id_column else [],
+            asked.container.path,
+            ReadingOptions(encoding=asked.encoding),
+            known=asked.known,
+            ids=[asked.id_column] if asked.id_column else [],
         )
         for line in table.notes:
             notes.add(line.rstrip("."), "")
         self._frame, self.names = table.frame, list(table.frame.columns)
-        self.n_rows, self._id = len(table.frame), id_column
-        self._step = n_rows or _rows_of_a_chunk(len(self.names))
+        self.n_rows, self._id = len(table.frame), asked.id_column
+        self._step = asked.rows_of_a_chunk(len(self.names))
         facts = {name: _ColumnFacts() for name in self.names}
         self.survey = _Survey(facts, self.n_rows)
 

@@ -741,7 +741,13 @@ def _all_missing(column: pd.Series, kind: str) -> pd.Series:
 
 def _texts_of(column: pd.Series) -> pd.Series:
     """Texts without blanks around them; whole numbers without a decimal point."""
-    if is_bool_dtype(column) or is_text(column):
+    if is_text(column) and not is_bool_dtype(column):
+        # Each distinct text once, or a long column would be objects of Python.
+        codes, distinct = pd.factorize(column)
+        texts = _stripped(pd.Series(distinct).map(str).astype(object))
+        values = pd.api.extensions.take(texts.array, codes, allow_fill=True)
+        return pd.Series(values, column.index, name=column.name)
+    if is_bool_dtype(column):
         texts = column.map(str, na_action="ignore").astype(object)
     elif is_numeric_dtype(column):
         whole = (column.dropna() % 1 == 0).all()
@@ -750,6 +756,10 @@ def _texts_of(column: pd.Series) -> pd.Series:
         ).astype(object)
     else:
         texts = column.astype("string").astype(object)
+    return _stripped(texts)
+
+
+def _stripped(texts: pd.Series) -> pd.Series:
     texts = texts.map(str.strip, na_action="ignore")
     return texts.where(texts.notna() & (texts != ""), np.nan)
 
