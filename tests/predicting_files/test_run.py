@@ -14,6 +14,9 @@ from skadaptive._bulk import scoring
 from skadaptive._bulk.files import find_files
 from skadaptive._bulk.journal import JOURNAL
 from skadaptive._bulk.run import Watch, predict_files
+from skadaptive._io.tables import read_table
+from skadaptive._prediction import predictions
+from skadaptive._saving.model_files import load_model
 
 
 class Seen(Watch):
@@ -69,6 +72,18 @@ def test_chunks_have_the_predictions_of_one_call(
         assert cli.main(arguments) == 0
         pd.testing.assert_frame_equal(found, table(whole))
         assert ("key" in found) == (file.name != "c.tsv")
+
+
+@pytest.mark.parametrize("threshold", [None, 0.2])
+def test_rows_of_a_large_table_are_predicted_in_parts(
+    threshold, model_files, new_files, monkeypatch
+):
+    saved = load_model(model_files["logistic"])
+    X = read_table(new_files / "a.csv", known=saved.columns).frame
+    X = X[list(saved.columns)]
+    whole = predictions(saved, X, threshold)
+    monkeypatch.setattr("skadaptive._prediction._N_ROWS", 7)
+    pd.testing.assert_frame_equal(predictions(saved, X, threshold), whole)
 
 
 @pytest.mark.parametrize("suffix", ["csv", "tsv", "csv.gz"])
