@@ -348,13 +348,19 @@ def next_weights(
     function = RULES[rule] if isinstance(rule, str) else rule
     more = {"held_out": held_out} if takes_held_out(rule) else {}
     new = function(smooth(scores), weights, initial_weights, rate, **more)
-    new = np.asarray(new, float)
-    if new.shape != (3,) or not np.isfinite(new).all() or (new < 0).any():
+    try:
+        values = np.asarray(new)
+        values = values.astype(float) if values.dtype.kind in "biufO" else np.empty(0)
+    except (TypeError, ValueError):
+        values = np.empty(0)
+    if values.shape != (3,) or not np.isfinite(values).all() or (values < 0).any():
         raise ValueError(
             "An adaptation rule must return three finite, non-negative weights for "
-            f"{', '.join(TERMS)}; got {shown(new)}."
+            f"{', '.join(TERMS)}; adaptation={rule!r} returned {shown(new)}."
         )
-    return _scaled_above_floor(new, np.minimum(FLOOR, initial_weights))
+    if values.max() > 1e300:  # the sum would be infinite
+        values /= values.max()
+    return _scaled_above_floor(values, np.minimum(FLOOR, initial_weights))
 
 
 def _least_cross_entropy(initial_weights: FloatArray) -> FloatArray:

@@ -18,7 +18,7 @@ from skadaptive.datasets import load_rare  # noqa: E402
 
 # Fixtures that fit networks, and folders and modules that run commands and examples.
 _SLOW_FIXTURES = {"quick", "learner", "tabular_data"}
-_SLOW_PLACES = {"integration", "report", "test_cli.py", "test_comparison.py"}
+_SLOW_PLACES = {"integration", "report", "faults", "test_cli.py", "test_comparison.py"}
 _SLOW_PLACES |= {"test_callbacks.py", "test_evaluation.py", "test_display.py"}
 _SLOW_PLACES |= {"test_package.py"}
 

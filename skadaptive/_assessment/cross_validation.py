@@ -18,7 +18,7 @@ from sklearn.utils.validation import has_fit_parameter
 
 from .._cluster import connected, run_tasks
 from .._committee.folds import NothingHeldOut, make_folds
-from .._committee.scoring import KnownPredictions
+from .._committee.scoring import KnownPredictions, checked_score
 from .._committee.threshold_tuning import tune_threshold
 from .._messages import visible
 from .._packages import require
@@ -30,7 +30,7 @@ from .._warnings import warn
 from ..classifier import AdaptiveHybridClassifier
 from ..thresholds import OF_SCORER, f1
 from .measures import LABEL_MEASURES, measures
-from .response import positive_index
+from .response import class_probabilities, positive_index
 
 #: Cells of the confusion matrix of a fold, in scikit-learn's order.
 COUNTS = ("tn", "fp", "fn", "tp")
@@ -284,7 +284,8 @@ def _score(protocol, test, fitted, X, proba, labels):
         fitted = KnownPredictions(np.array([0, 1]), labels, both, proba)
     weight = data.weights(test)
     keywords = {} if weight is None else {"sample_weight": weight}
-    return float(scoring(fitted, X, y, **keywords))
+    score = scoring(fitted, X, y, **keywords)
+    return checked_score(score, protocol.scoring, f"the {len(y)} rows of a fold")
 
 
 def fit_and_tune(model, data, rows, seed):
@@ -384,10 +385,7 @@ def fit_on(model, data, rows):
 
 def _probability(fitted, X, data):
     """Probability of the rare class."""
-    proba = fitted.predict_proba(X)[:, data.rare]
-    if not np.isfinite(proba).all():
-        raise ValueError("predict_proba gave values that are not finite")
-    return np.asarray(proba, dtype=float)
+    return class_probabilities(fitted, X)[:, data.rare]
 
 
 @contextlib.contextmanager

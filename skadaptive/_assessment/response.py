@@ -234,6 +234,46 @@ def positive_index(pos_label, classes, shares, estimator=None):
     return rare_class(shares) if np.all(shares > 0) else 1
 
 
+def class_probabilities(estimator, X, n_classes=2):
+    """What ``predict_proba`` returns, after a check that it can be that.
+
+    Parameters
+    ----------
+    estimator : fitted classifier
+    X : array-like of shape (n_samples, n_features)
+    n_classes : int, default=2
+
+    Returns
+    -------
+    ndarray of shape (n_samples, n_classes), float64
+
+    Raises
+    ------
+    ValueError
+        If it is no array of this shape with numbers from 0 to 1.
+    """
+    name, shape = type(estimator).__name__, (n_samples_of(X), n_classes)
+    given = estimator.predict_proba(X)
+    proba = np.asarray(given)
+    if proba.shape != shape or proba.dtype.kind not in "biuf":
+        what = f"{proba.dtype} of shape {proba.shape}" if proba.ndim else shown(given)
+        raise ValueError(
+            f"predict_proba of {name} must return numbers of shape {shape}; got {what}."
+        )
+    n_bad = np.count_nonzero(~np.isfinite(proba).all(axis=1))
+    if n_bad:
+        raise ValueError(
+            f"{name} gave {n_bad} of {len(proba)} rows a score that is not finite."
+        )
+    # Rounding may go beyond by a little.
+    if proba.size and not -1e-6 <= proba.min() <= proba.max() <= 1 + 1e-6:
+        raise ValueError(
+            f"predict_proba of {name} must return numbers from 0 to 1; they go from "
+            f"{proba.min():g} to {proba.max():g}."
+        )
+    return proba.astype(float)
+
+
 def response(estimator, X, index):
     """Return probabilities of a class, or decision values if there are none.
 
@@ -257,7 +297,7 @@ def response(estimator, X, index):
         If the estimator has neither method, or a value is not finite.
     """
     if hasattr(estimator, "predict_proba"):
-        scores = np.asarray(estimator.predict_proba(X), dtype=float)[:, index]
+        scores = class_probabilities(estimator, X)[:, index]
         is_probability = True
     elif hasattr(estimator, "decision_function"):
         scores = np.asarray(estimator.decision_function(X), dtype=float).ravel()
@@ -279,7 +319,13 @@ def response(estimator, X, index):
 
 def predicted(estimator, X, classes, index):
     """Return 1 for each row that ``predict`` assigns to the class of this index."""
-    labels = np.asarray(estimator.predict(X)).ravel()
+    labels = np.asarray(estimator.predict(X))
+    if labels.shape not in {(n_samples_of(X),), (n_samples_of(X), 1)}:
+        raise ValueError(
+            f"predict of {type(estimator).__name__} must return a label for each of "
+            f"{n_samples_of(X)} rows; got {labels.dtype} of shape {labels.shape}."
+        )
+    labels = labels.ravel()
     return np.asarray(labels == classes[index], dtype=int)
 
 

@@ -8,6 +8,7 @@ A fold is a pair (train, test) of integer index arrays into the rows given to
 that held it out.
 """
 
+from collections.abc import Iterable
 from numbers import Integral, Real
 
 import numpy as np
@@ -90,11 +91,21 @@ def make_folds(cv, X, y, sample_weight, groups, seed):
         folds = [(kept[train], kept[test]) for train, test in splits]
     else:
         splits = cv.split(X, y, groups) if hasattr(cv, "split") else cv
+        if not isinstance(splits, Iterable):
+            raise ValueError(
+                f"cv={cv!r} must give pairs (train, test) of row numbers; its split "
+                f"returned {shown(splits)}."
+            )
         folds = [_checked_split(split, sample_weight) for split in splits]
         if not folds:
             raise ValueError(
                 "cv holds no split. If it is a generator it has been used up: pass "
                 "list(...) of it."
+            )
+        if not any(test.size for _, test in folds):
+            raise ValueError(
+                "No split of cv holds a row out: its test rows are empty, or of weight "
+                "0. Say cv=None to hold nothing out."
             )
     n_classes = np.unique(y[kept]).size
     usable = [fold for fold in folds if np.unique(y[fold[0]]).size == n_classes]

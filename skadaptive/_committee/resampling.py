@@ -7,10 +7,12 @@ keep their natural class shares.
 """
 
 import numpy as np
+import pandas as pd
 from sklearn.base import clone
 
-from .._features.sparse import same_values
+from .._features.sparse import missing_columns, same_values
 from .._features.values import as_pandas, is_polars
+from .._messages import shown
 from .._sklearn_compat import safe_indexing
 
 
@@ -43,8 +45,8 @@ def resample(sampler, X, rows, classes, seed, as_numbers):
     Raises
     ------
     ValueError
-        If the sampler refuses the rows, leaves a class out or makes something that is
-        not finite. A TypeError of the sampler stays one.
+        If the sampler leaves a class out, or returns something other than rows with the
+        columns of X and their labels. An error that it raises keeps its type.
     """
     if is_polars(X):  # which imbalanced-learn does not know
         X = as_pandas(X)
@@ -58,16 +60,15 @@ def resample(sampler, X, rows, classes, seed, as_numbers):
         clone_ = clone(sampler)
         _set_seeds(clone_, rng)
         new_X, new_y = _resampled(
-            clone_, safe_indexing(X, train), classes[rows.y[train]]
+            clone_, safe_indexing(X, train), classes[rows.y[train]], classes
         )
-        new_y = np.searchsorted(classes, new_y)
         n_left = len(np.unique(new_y))
         if n_left < n_classes:
             raise ValueError(
                 f"sampler={sampler!r} leaves {n_left} of {n_classes} classes to train "
                 "on. Choose another sampling_strategy, or sampler=None."
             )
-        new_X = as_numbers(new_X)
+        new_X = _numbers(sampler, new_X, as_numbers, rows.X[train])
         picked = getattr(clone_, "sample_indices_", None)
         # Smoothed over-sampling reports the rows that it started from, but moves them.
         if picked is not None and same_values(new_X, rows.X[train[picked]]):
@@ -79,16 +80,52 @@ def resample(sampler, X, rows, classes, seed, as_numbers):
     return synthetic, folds
 
 
-def _resampled(sampler, X, y):
-    """What the sampler makes of rows; its errors, which may name nothing, name it."""
+def _resampled(sampler, X, y, classes):
+    """What the sampler makes of rows, the labels as class indices."""
     try:
-        return sampler.fit_resample(X, y)
+        resampled = sampler.fit_resample(X, y)
     except (TypeError, ValueError) as error:
-        kind = TypeError if isinstance(error, TypeError) else ValueError
-        raise kind(
-            f"sampler={sampler!r} does not take the {len(y)} training rows of a "
-            f"member: {error}"
-        ) from error
+        words = f"does not take the {len(y)} training rows of a member"
+        _say_first(f"sampler={sampler!r} {words}", error)
+        raise
+    must = f"sampler={sampler!r} must return a pair, rows and a label for each"
+    if not isinstance(resampled, tuple | list) or len(resampled) != 2:
+        raise ValueError(f"{must}; got {type(resampled).__name__}.")
+    new_X, new_y = resampled[0], np.asarray(resampled[1])
+    shape = np.shape(new_X)
+    if len(shape) != 2 or shape[1] != np.shape(X)[1] or new_y.shape != shape[:1]:
+        raise ValueError(
+            f"{must}, with the {np.shape(X)[1]} columns of X; got shapes {shape} and "
+            f"{new_y.shape}."
+        )
+    known = pd.Series(new_y).isin(classes).to_numpy()
+    if not known.all():
+        raise ValueError(
+            f"{must}, one of {shown(classes)}; got {shown(pd.unique(new_y[~known]))}."
+        )
+    return new_X, np.searchsorted(classes, new_y.astype(classes.dtype))
+
+
+def _numbers(sampler, new_X, as_numbers, X):
+    """The new rows as numbers, which may be missing where those of X are."""
+    try:
+        table = as_numbers(new_X)
+    except (TypeError, ValueError) as error:
+        _say_first(f"sampler={sampler!r} makes rows that cannot be used", error)
+        raise
+    new = missing_columns(table) & ~missing_columns(X)
+    if new.any():
+        raise ValueError(
+            f"sampler={sampler!r} makes missing values (NaN), in {new.sum()} columns "
+            "that have none in the rows it was given. It must return numbers there."
+        )
+    return table
+
+
+def _say_first(words, error):
+    """Let the message of an error begin with some words, whatever its type is."""
+    first, *others = error.args or ("",)
+    error.args = (f"{words}: {first}", *others)
 
 
 def _set_seeds(sampler, rng):

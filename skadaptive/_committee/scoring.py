@@ -12,6 +12,7 @@ from scipy.special import expit
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.metrics import average_precision_score, get_scorer
 
+from .._messages import shown
 from .._sklearn_compat import takes_sample_weight
 from ..adaptation import HeldOut
 from ..thresholds import OF_SCORER, f1
@@ -71,6 +72,41 @@ def labels(logits):
 def can_be_weighted(scoring):
     """Whether ``scoring`` is the name of a scorer that takes sample weights."""
     return isinstance(scoring, str) and takes_sample_weight(get_scorer(scoring))
+
+
+def checked_score(score, scoring, rows):
+    """The number that a scorer has returned.
+
+    Parameters
+    ----------
+    score : object
+        As returned.
+    scoring : str or callable
+        The scorer, for the message.
+    rows : str
+        Which rows were scored, for the message.
+
+    Returns
+    -------
+    float
+
+    Raises
+    ------
+    ValueError
+        If it is no finite number.
+    """
+    is_text = isinstance(score, str | bytes)  # of which float would make a number
+    try:
+        number = np.nan if is_text or np.ndim(score) else float(score)
+    except (TypeError, ValueError):
+        number = np.nan
+    if not np.isfinite(number):
+        raise ValueError(
+            f"scoring={scoring!r} returned {shown(score)} for {rows}; it must "
+            "return a finite number, the greater the better. Choose a scorer that is "
+            "defined for these classes."
+        )
+    return number
 
 
 class OutOfFoldScorer:
@@ -142,7 +178,8 @@ class OutOfFoldScorer:
         Raises
         ------
         ValueError
-            If the score is not a finite number.
+            If the score is not a finite number, or a scorer named cannot score these
+            rows. Any error of a callable comes through as it is.
         """
         if self._criterion is not None:
             weight = self._sample_weight
@@ -165,21 +202,16 @@ class OutOfFoldScorer:
             warnings.simplefilter("ignore")
             try:
                 score = self._scorer(predicted, self._X, self._target, **self._keywords)
-                score = float(score)
             except (TypeError, ValueError) as error:
+                if callable(self._scoring):  # the error is the user's own
+                    raise
                 raise ValueError(
                     f"scoring={self._scoring!r} could not score the {len(logits)} rows "
                     "held out. It must be the name of a scorer that is defined for "
                     "their classes, or a function scorer(estimator, X, y) that returns "
                     f"a number. {type(error).__name__}: {error}"
                 ) from error
-        if not np.isfinite(score):
-            raise ValueError(
-                f"scoring={self._scoring!r} returned {score} for {len(logits)} "
-                "out-of-fold rows; it must return a finite number. Choose a scorer "
-                "that is defined for these classes."
-            )
-        return score
+        return checked_score(score, self._scoring, f"{len(logits)} out-of-fold rows")
 
     def at_thresholds(self, logits):
         """Best threshold, and the confusion matrix at 0.5, for rules that use them.

@@ -6,6 +6,7 @@ The tuned threshold has the best score of a criterion of :mod:`skadaptive.thresh
 import numpy as np
 from scipy.special import expit, logit
 
+from .._messages import shown
 from .._parameters import scaled_weights
 from .calibration import SigmoidCalibration
 
@@ -65,6 +66,11 @@ def tune_threshold(
     -------
     float
         In (0, 1). Rows above it are to be predicted rare.
+
+    Raises
+    ------
+    ValueError
+        If the criterion returns something else than scores.
     """
     # A weighted count has the variance of a count of rows of this weight, per class.
     weights = [sample_weight[y == label] for label in (1, 0)]
@@ -79,14 +85,16 @@ def tune_threshold(
     # One more row of each class is spread over all bins: no false alarm above a
     # threshold so far does not mean that there never will be one.
     counts += unit / counts.shape[1]
-    scores = criterion(*_confusion(counts))
+    scores = _scores(criterion, counts)
     best = np.argmax(scores)
     slack = 0.0
     if not calibrated:
         rng = np.random.default_rng(0)
         drawn = unit * rng.poisson(counts / unit, size=(_N_BOOTSTRAPS, *counts.shape))
-        drawn = criterion(*_confusion(np.moveaxis(drawn, 0, 1)))
-        slack = NOISE * np.std(drawn[:, best, None] - drawn, axis=0)
+        drawn = _scores(criterion, np.moveaxis(drawn, 0, 1))
+        with np.errstate(invalid="ignore"):  # of -inf, a threshold that is forbidden
+            slack = NOISE * np.std(drawn[:, best, None] - drawn, axis=0)
+        slack = np.where(np.isfinite(slack), slack, 0.0)
     near = np.flatnonzero(scores[best] - scores <= slack)
     return float(thresholds[near[np.argmin(np.abs(thresholds[near] - neutral))]])
 
@@ -146,6 +154,31 @@ def _counts_between(y, rare, proba, sample_weight, neutral):
         np.bincount(bins, sample_weight * part, size) for part in (rare, 1 - rare)
     ]
     return thresholds, np.stack(counts)
+
+
+def _scores(criterion, counts):
+    """Scores at each threshold; refuses what is no score of each of them."""
+    confusion = _confusion(counts)
+    shape = confusion[0].shape
+    returned = criterion(*confusion)
+    try:
+        scores = np.asarray(returned)
+    except ValueError:  # lists of different lengths
+        scores = np.empty(0)
+    if (
+        scores.shape != shape
+        or scores.dtype.kind not in "biuf"
+        or np.isnan(scores).any()
+        or not scores.max() < np.inf
+        or not scores.max() > -np.inf
+    ):
+        raise ValueError(
+            f"The criterion threshold={criterion!r} must return a number for each of "
+            f"{shape[-1]} thresholds, the greater the better, in an array of the shape "
+            "of its arguments. -inf forbids a threshold, but not all of them. Got "
+            f"{shown(returned)}."
+        )
+    return scores.astype(float)
 
 
 def _confusion(counts):

@@ -26,7 +26,7 @@ from scipy.stats import t as student
 from sklearn.metrics import get_scorer
 
 from .._committee.rows import drawn_shares, n_drawn
-from .._committee.scoring import KnownPredictions
+from .._committee.scoring import KnownPredictions, checked_score
 from .._sklearn_compat import takes_sample_weight
 
 # Blocks of the jackknife. The quantile of Student's distribution makes up for so few.
@@ -276,7 +276,8 @@ class _Scorer:
         keywords = {"sample_weight": self.scored.weight[part]}
         keywords = keywords if self.is_weighted else {}
         rows = X.iloc if hasattr(X, "iloc") else X
-        return float(self.scorer(known, rows[part], target[part], **keywords))
+        score = self.scorer(known, rows[part], target[part], **keywords)
+        return checked_score(score, self.scored.scoring, f"{part.sum()} rows")
 
     def _check_scores_exist(self):
         scoring, model = self.scored.scoring, self.scored.model

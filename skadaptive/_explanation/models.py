@@ -17,7 +17,12 @@ from sklearn.model_selection import (
 )
 from sklearn.utils.validation import check_is_fitted
 
-from .._assessment.response import find_threshold, positive_index, unwrap
+from .._assessment.response import (
+    class_probabilities,
+    find_threshold,
+    positive_index,
+    unwrap,
+)
 from .._committee.inference import log_probabilities, probabilities
 from .._committee.scoring import labels as most_probable
 from .._committee.seen_rows import NONE
@@ -97,8 +102,11 @@ class ExplainedModel:
         """
         if self._ours is not None:
             return probabilities(self._logits(X, members))
-        parts = [self.estimator.predict_proba(part) for part, _ in _parts(X, None)]
-        return _finite(np.concatenate(parts), self.estimator)
+        parts = [
+            class_probabilities(self.estimator, part, len(self.classes))
+            for part, _ in _parts(X, None)
+        ]
+        return np.concatenate(parts)
 
     def scores(self, X, members=None):
         """Probabilities of the class, or decision values where there are none."""

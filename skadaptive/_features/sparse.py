@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from scipy.sparse import issparse, vstack
 
-from .._typing import FloatArray, IntArray, SparseTable
+from .._typing import BoolArray, FloatArray, IntArray, SparseTable
 
 # Rows in which a column must not be 0: what holds in two rows holds by chance.
 _LEAST_FILLED = 3
@@ -72,6 +72,15 @@ def _mixed(x: IntArray) -> IntArray:
     for factor in (0xFF51AFD7ED558CCD, 0xC4CEB9FE1A85EC53):
         x = (x ^ (x >> np.uint64(33))) * np.uint64(factor)
     return x ^ (x >> np.uint64(33))
+
+
+def missing_columns(X: FloatArray | SparseTable) -> BoolArray:
+    """Which columns of a table have missing values, (n_columns,)."""
+    if not issparse(X):
+        return np.isnan(X).any(axis=0)
+    is_missing = np.zeros(X.shape[1], dtype=bool)
+    is_missing[X.indices[np.isnan(X.data)]] = True
+    return is_missing
 
 
 def most_columns(n_rows: int) -> int:

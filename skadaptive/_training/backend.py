@@ -9,7 +9,9 @@ Nothing here imports a backend but :func:`load_program`.
 import json
 import os
 import random
+import signal
 import sys
+import threading
 from contextlib import contextmanager
 from importlib import import_module
 from importlib.util import find_spec
@@ -112,7 +114,8 @@ def keras_backend_chosen():
     """Have Keras imported on an installed backend, and say what to install if none is.
 
     Within the ``with`` statement ``KERAS_BACKEND`` names the backend that trains, if
-    Keras is not imported yet and the one that it would choose is not installed.
+    Keras is not imported yet and the one that it would choose is not installed. An
+    interrupt takes effect after it.
     """
     before = os.environ.get("KERAS_BACKEND")
     chosen = before
@@ -120,7 +123,8 @@ def keras_backend_chosen():
         chosen = training_backend()
         os.environ["KERAS_BACKEND"] = chosen
     try:
-        yield
+        with _interrupts_held_back():
+            yield
     except ModuleNotFoundError as error:
         if error.name and error.name.split(".")[0] in (*_PROGRAMS, "keras"):
             raise ImportError(
@@ -135,6 +139,46 @@ def keras_backend_chosen():
                 os.environ.pop("KERAS_BACKEND", None)
             else:
                 os.environ["KERAS_BACKEND"] = before
+
+
+@contextmanager
+def _interrupts_held_back():
+    """Let Ctrl-C take effect after the block, which is to be an import.
+
+    An interrupted import of TensorFlow, JAX or Keras cannot be repeated in the same
+    process: some of their modules are there, and some names are registered already.
+    """
+    before = signal.getsignal(signal.SIGINT)
+    # Handlers run in the main thread alone; None is one that Python cannot put back.
+    if before is None or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    held_back = []
+    signal.signal(signal.SIGINT, lambda *_: held_back.append(True))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+        if held_back:
+            signal.raise_signal(signal.SIGINT)
+
+
+@contextmanager
+def memory_errors_told():
+    """Raise MemoryError where a backend tells in its own way that memory has run out.
+
+    That of TensorFlow is long, names its operations, and is no MemoryError.
+    """
+    try:
+        yield
+    except Exception as error:
+        kind, said = type(error).__name__, str(error)
+        if kind != "ResourceExhaustedError" and "RESOURCE_EXHAUSTED" not in said:
+            raise
+        raise MemoryError(
+            "Memory ran out while the networks trained. Lower batch_size, cv or "
+            "hidden_layer_sizes, give fewer rows, or learn in chunks with partial_fit."
+        ) from error
 
 
 @contextmanager

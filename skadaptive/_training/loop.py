@@ -14,7 +14,7 @@ from sklearn.utils import gen_batches
 from .._committee.state import NetworkLayout, TrainingState
 from .._threads import for_each
 from ..adaptation import TERMS
-from .backend import keras_backend_chosen, load_program
+from .backend import keras_backend_chosen, load_program, memory_errors_told
 from .batches import Batches, held_out_rows
 from .parameters import initial_parameters, kernels_and_biases, step_sizes
 from .program import Architecture, aligned_zeros
@@ -119,7 +119,7 @@ def train_committee(inputs, rows, settings, plan, monitor, start, watch=None):
         architecture.dtype,
         backend.table_rows(len(rows) + 1),
     )
-    with backend.pool.checkout(architecture) as program:
+    with memory_errors_told(), backend.pool.checkout(architecture) as program:
         program.reset(start.parameters, start.step_sizes, start.optimizer_state)
         data = program.load(table, encoding if architecture.encodes else None)
         best = _run_epochs(program, data, rows, settings, plan, monitor, start, watch)
