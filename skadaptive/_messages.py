@@ -72,6 +72,13 @@ def _escape(character: re.Match[str]) -> str:
     return f"\\x{number:02x}" if number < 0x100 else f"\\u{number:04x}"
 
 
+def reason(error: BaseException) -> str:
+    """What an error says, without the number that the system gives it."""
+    if isinstance(error, OSError) and error.strerror and error.filename is None:
+        return error.strerror
+    return str(error)
+
+
 class _Rest:
     def __repr__(self) -> str:
         return "..."

@@ -18,7 +18,7 @@ from ._command import (
     tune,
 )
 from ._command.outputs import INTERRUPTED, MISTAKE, print_note
-from ._messages import visible
+from ._messages import reason, visible
 from ._version import __version__
 
 __all__ = ["main"]
@@ -66,16 +66,46 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         with warnings.catch_warnings():
             warnings.showwarning = _print_warning
-            return options.run(options)
+            code = options.run(options)
+            sys.stdout.flush()  # which may fail, as a full disk does
+            return code
     except BrokenPipeError:  # for example in a pipe to head
         sys.stderr.close()
         return 0
     except (ValueError, ImportError, OSError) as error:
-        print_note(f"{command}: {error}")
+        print_note(f"{command}: {_reason(error)}")
+        _drop_output()
+        return MISTAKE
+    except MemoryError as error:
+        print_note(
+            f"{command}: {str(error).rstrip('.') or 'memory ran out'}. Give it fewer "
+            "rows or columns, fewer --jobs, or more memory."
+        )
         return MISTAKE
     except KeyboardInterrupt:
-        print_note(f"{command}: interrupted, nothing was written")
+        print_note(f"{command}: interrupted; no file is half written")
         return INTERRUPTED
+
+
+def _reason(error: Exception) -> str:
+    """What an error says; where it names no file, it is that of standard output."""
+    number = getattr(error, "errno", None)
+    if number and reason(error) == os.strerror(number):
+        return (
+            f"the output cannot be written ({os.strerror(number)}). Make room for it."
+        )
+    return reason(error)
+
+
+def _drop_output() -> None:
+    """Forget what standard output did not take, which Python would try again to write.
+
+    It would end with an exit code of its own.
+    """
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _print_warning(

@@ -147,6 +147,8 @@ def compare(  # noqa: PLR0913 - as scikit-learn's cross_validate
     ValueError
         If the data or a parameter is invalid, if every contender failed, or if none
         finished within ``time_limit``.
+    ChildProcessError
+        If one of the ``n_jobs`` processes was killed, as when memory runs out.
 
     Warns
     -----
@@ -246,6 +248,7 @@ def compare(  # noqa: PLR0913 - as scikit-learn's cross_validate
         unfinished,
         time_limit if outcome.out_of_time and not outcome.interrupted else None,
     )
+    comparison._is_interrupted = outcome.interrupted
     if not outcome.interrupted:
         best = comparison.best_name_
         try:
@@ -253,6 +256,7 @@ def compare(  # noqa: PLR0913 - as scikit-learn's cross_validate
         except (Exception, KeyboardInterrupt) as error:
             # The folds are done, and may have taken hours.
             reason = str(error) or "interrupted"
+            comparison._is_interrupted = isinstance(error, KeyboardInterrupt)
             warn(
                 f"{best} could not be fitted on all rows, so that it cannot be used or "
                 f"saved: {reason}",
@@ -363,6 +367,7 @@ class Comparison:
         self.unfinished_ = unfinished
         self.time_limit_ = time_limit
         self.warnings_ = messages
+        self._is_interrupted = False
         rows = [
             {"contender": name, "fold": fold, **row}
             for name, by_fold in results.items()

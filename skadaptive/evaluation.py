@@ -30,6 +30,7 @@ from ._assessment.response import (
     response,
 )
 from ._assessment.threshold_counts import ScoredRows, calibration_bins
+from ._io.atomic import replace_atomically
 from ._io.json_values import json_values
 from ._sklearn_compat import Interval, check_matplotlib_support, validate_params
 from ._typing import (
@@ -337,6 +338,8 @@ class Evaluation:
         ------
         ImportError
             If Matplotlib is not installed. Nothing is written then.
+        OSError
+            If a file cannot be written; a file of its name is then as it was.
         """
         check_matplotlib_support("Evaluation.save")
         figures = self._figures()
@@ -344,10 +347,12 @@ class Evaluation:
         folder.mkdir(parents=True, exist_ok=True)
         written = [folder / "metrics.json"]
         text = json.dumps(self._as_dict(), indent=2, allow_nan=False)
-        written[0].write_text(text + "\n", encoding="utf-8")
+        with replace_atomically(written[0]) as temporary:
+            temporary.write_text(text + "\n", encoding="utf-8")
         for name, figure in figures.items():
             written.append(folder / f"{name}.png")
-            figure.savefig(written[-1], dpi=120)
+            with replace_atomically(written[-1]) as temporary:
+                figure.savefig(temporary, dpi=120, format="png")
         return written
 
     def to_html(

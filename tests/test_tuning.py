@@ -466,7 +466,7 @@ def test_an_interrupt_of_the_command(table, optuna, capsys, monkeypatch, tmp_pat
 
     monkeypatch.setattr(_study, "fit_on", interrupted)
     assert command(table) == 130
-    assert "nothing was written" in capsys.readouterr().err
+    assert "no file is half written" in capsys.readouterr().err
     storage = f"sqlite:///{tmp_path}/tuning.db"
     assert command(table, "--storage", storage) == 130
     assert f"are in {storage}, where the same command" in capsys.readouterr().err

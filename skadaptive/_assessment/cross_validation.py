@@ -4,6 +4,7 @@ import contextlib
 import time
 import warnings
 from collections.abc import Callable
+from concurrent.futures import BrokenExecutor
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -20,7 +21,7 @@ from .._cluster import connected, run_tasks
 from .._committee.folds import NothingHeldOut, make_folds
 from .._committee.scoring import KnownPredictions, checked_score
 from .._committee.threshold_tuning import tune_threshold
-from .._messages import visible
+from .._messages import reason, visible
 from .._packages import require
 from .._parameters import scaled_weights
 from .._sklearn_compat import safe_indexing
@@ -144,6 +145,11 @@ def run_all(
     Returns
     -------
     Outcome
+
+    Raises
+    ------
+    ChildProcessError
+        If a process was killed.
     """
     run, key = run_fold, None
     if cache_dir is not None:
@@ -183,6 +189,12 @@ def run_all(
                 show(done=1)
         except KeyboardInterrupt:
             outcome.interrupted = True
+        except BrokenExecutor as error:
+            raise ChildProcessError(
+                "A process that fitted folds was killed, most often because memory "
+                "ran out. Take fewer jobs (n_jobs, --jobs), or fewer rows. A cache "
+                "(cache_dir, --cache) keeps finished folds for the next run."
+            ) from error
     return outcome
 
 
@@ -219,7 +231,14 @@ def _attempt(task, protocol, run, key):
     """Run one fold of one contender; a failure is returned, and is not cached."""
     name, model, fold = task
     try:
-        result, warned = run(model, protocol, fold, key)
+        try:
+            result, warned = run(model, protocol, fold, key)
+        except OSError as error:
+            if run is run_fold:
+                raise
+            # The disk of the cache may be full, which is not the contender's fault.
+            result, warned = run_fold(model, protocol, fold, key)
+            warned = [*warned, f"A fold could not be cached: {reason(error)}"]
     except Exception as error:
         return name, fold, None, [], _reason(error)
     return name, fold, result, warned, None

@@ -10,6 +10,7 @@ from typing import Any
 
 from .._cluster import Done, connected, run_tasks
 from .._io.atomic import prefix_of
+from .._messages import reason
 from .._version import __version__
 from .files import BulkFile
 from .journal import Journal
@@ -95,7 +96,7 @@ def predict_files(
             for done in results:
                 file = done.task
                 if done.error is not None:
-                    failures[file.name] = str(done.error)
+                    failures[file.name] = reason(done.error)
                     continue
                 journal.add(file.name, file.out, done.result.figures)
                 watch.done(file, done.result)

@@ -24,6 +24,7 @@ from .backend import import_tensorflow
 from .inputs import print_positive, read_training_table
 from .outputs import (
     INTERRUPTED,
+    MISTAKE,
     check_outputs,
     print_json,
     print_note,
@@ -162,7 +163,9 @@ def _run(options: argparse.Namespace) -> int:
         print_json(values | {"notes": table.notes} | written)
     else:
         print_written(written)
-    return INTERRUPTED if unfinished else 0
+    if comparison._is_interrupted:
+        return INTERRUPTED
+    return MISTAKE if unfinished and options.save else 0
 
 
 def _comparison_values(comparison: Comparison) -> dict[str, Any]:

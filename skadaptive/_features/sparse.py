@@ -74,10 +74,10 @@ def _mixed(x: IntArray) -> IntArray:
     return x ^ (x >> np.uint64(33))
 
 
-def missing_columns(X: FloatArray | SparseTable) -> BoolArray:
-    """Which columns of a table have missing values, (n_columns,)."""
+def missing_columns(X: Any) -> BoolArray:
+    """Which columns of a table, dense or CSR, have missing values, (n_columns,)."""
     if not issparse(X):
-        return np.isnan(X).any(axis=0)
+        return np.asarray(np.isnan(X).any(axis=0))
     is_missing = np.zeros(X.shape[1], dtype=bool)
     is_missing[X.indices[np.isnan(X.data)]] = True
     return is_missing
