@@ -48,6 +48,7 @@ from ._features.sparse import canonical
 from ._features.transform import InputTransform
 from ._features.values import column_title, needs_conversion, with_numbers
 from ._fitting import FitTasks, FittedCommittee, GivenRows, fit_chunk, fit_rows
+from ._interrupts import settings_kept
 from ._messages import shown
 from ._parameters import rare_class
 from ._sklearn_compat import (
@@ -762,6 +763,10 @@ class AdaptiveHybridClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstima
         return held_out_logits(self._committee, table, members)
 
     def _logits(self, X: Table) -> FloatArray:
+        with settings_kept():
+            return self._computed_logits(X)
+
+    def _computed_logits(self, X: Table) -> FloatArray:
         if not hasattr(self, "_committee"):
             if not self._gathered.n_rows:
                 check_is_fitted(self)  # raises an error
@@ -1151,7 +1156,8 @@ def _restored_on_error(estimator: AdaptiveHybridClassifier) -> Iterator[None]:
     """Give the estimator its attributes back if fitting fails or is interrupted."""
     before = estimator.__dict__.copy()
     try:
-        yield
+        with settings_kept():
+            yield
     except BaseException:
         estimator.__dict__.clear()
         estimator.__dict__.update(before)

@@ -38,6 +38,7 @@ from ._assessment.preparation import (
 )
 from ._assessment.statistics import corrected_t_test, half_width, holm
 from ._committee.folds import pool
+from ._interrupts import settings_kept
 from ._io.findings import Finding
 from ._messages import shortened, shown
 from ._report.formatting import join_names, shown_decimals
@@ -252,7 +253,8 @@ def compare(  # noqa: PLR0913 - as scikit-learn's cross_validate
     if not outcome.interrupted:
         best = comparison.best_name_
         try:
-            comparison._fit_best(contenders[best], rows, folds[-1])
+            with settings_kept():
+                comparison._fit_best(contenders[best], rows, folds[-1])
         except (Exception, KeyboardInterrupt) as error:
             # The folds are done, and may have taken hours.
             reason = str(error) or "interrupted"

@@ -21,6 +21,7 @@ from .._cluster import connected, run_tasks
 from .._committee.folds import NothingHeldOut, make_folds
 from .._committee.scoring import KnownPredictions, checked_score
 from .._committee.threshold_tuning import tune_threshold
+from .._interrupts import settings_kept
 from .._messages import reason, visible
 from .._packages import require
 from .._parameters import scaled_weights
@@ -175,18 +176,19 @@ def run_all(
                     yield name, model, fold
 
         try:
-            # With a deadline, a task is taken only when a process is free for it.
-            for name, fold, result, warned, failure in results(
-                tasks(), 2 if deadline == np.inf else 1
-            ):
-                if failure:
-                    outcome.failures.setdefault(name, f"{failure} (fold {fold})")
-                else:
-                    outcome.results.setdefault(name, {})[fold] = result
-                known = outcome.messages.get(name, [])
-                if known or warned:
-                    outcome.messages[name] = list(dict.fromkeys([*known, *warned]))
-                show(done=1)
+            with settings_kept():
+                # With a deadline, a task is taken only when a process is free for it.
+                for name, fold, result, warned, failure in results(
+                    tasks(), 2 if deadline == np.inf else 1
+                ):
+                    if failure:
+                        outcome.failures.setdefault(name, f"{failure} (fold {fold})")
+                    else:
+                        outcome.results.setdefault(name, {})[fold] = result
+                    known = outcome.messages.get(name, [])
+                    if known or warned:
+                        outcome.messages[name] = list(dict.fromkeys([*known, *warned]))
+                    show(done=1)
         except KeyboardInterrupt:
             outcome.interrupted = True
         except BrokenExecutor as error:

@@ -9,15 +9,15 @@ Nothing here imports a backend but :func:`load_program`.
 import json
 import os
 import random
-import signal
 import sys
-import threading
 from contextlib import contextmanager
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
+
+from .._interrupts import held_back
 
 #: Module of the training program of each backend, in the order of preference.
 _PROGRAMS = {"tensorflow": "tensorflow_program", "jax": "jax_program"}
@@ -123,7 +123,9 @@ def keras_backend_chosen():
         chosen = training_backend()
         os.environ["KERAS_BACKEND"] = chosen
     try:
-        with _interrupts_held_back():
+        # An interrupted import cannot be repeated in the same process: some modules of
+        # TensorFlow, JAX and Keras are there, and some names are registered already.
+        with held_back():
             yield
     except ModuleNotFoundError as error:
         if error.name and error.name.split(".")[0] in (*_PROGRAMS, "keras"):
@@ -139,28 +141,6 @@ def keras_backend_chosen():
                 os.environ.pop("KERAS_BACKEND", None)
             else:
                 os.environ["KERAS_BACKEND"] = before
-
-
-@contextmanager
-def _interrupts_held_back():
-    """Let Ctrl-C take effect after the block, which is to be an import.
-
-    An interrupted import of TensorFlow, JAX or Keras cannot be repeated in the same
-    process: some of their modules are there, and some names are registered already.
-    """
-    before = signal.getsignal(signal.SIGINT)
-    # Handlers run in the main thread alone; None is one that Python cannot put back.
-    if before is None or threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    held_back = []
-    signal.signal(signal.SIGINT, lambda *_: held_back.append(True))
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
-        if held_back:
-            signal.raise_signal(signal.SIGINT)
 
 
 @contextmanager

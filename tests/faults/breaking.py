@@ -12,6 +12,10 @@ import pytest
 from skadaptive._io.columns import ColumnFormat
 from skadaptive._saving.model_files import ModelFacts, save_model
 
+#: Interrupts of all tests together, about; and seconds of those that go on and on.
+MOMENTS = int(os.environ.get("SKADAPTIVE_TESTS_MOMENTS", "8"))
+SECONDS = float(os.environ.get("SKADAPTIVE_TESTS_SECONDS", "1"))
+
 # Seconds after which a child process counts as hanging; the slowest takes ten.
 LIMIT = 60
 
