@@ -21,7 +21,8 @@ FITS ?= 20000
 EXAMPLES ?= 20
 SEED ?= 0
 
-.PHONY: demo test test-fast test-jax test-extras test-oldest fuzz coverage lint speed
+.PHONY: demo test test-fast test-jax test-extras test-oldest fuzz faults coverage lint
+.PHONY: speed
 .PHONY: lock clean
 
 demo: $(VENV)/.ready  ## compare with baselines on real data; DEMO="FILE --target COLUMN"
@@ -38,6 +39,13 @@ fuzz: $(VENV)/.ready  ## EXAMPLES times the generated cases of the tests, and FI
 	  tests/properties/test_generated_*.py
 	OMP_NUM_THREADS=1 $(VENV)/bin/python tests/properties/fuzz.py --fits $(FITS) \
 	  --seed $(SEED)
+
+# The second run is that of JAX, whose processes fork and stop in another way.
+faults: $(VENV)/.ready  ## 40 interrupts of everything, full disks, a minute of threads
+	SKADAPTIVE_TESTS_MOMENTS=40 SKADAPTIVE_TESTS_SECONDS=60 \
+	  $(PYTEST) -s --durations=15 tests/faults tests/faults/long_faults.py
+	SKADAPTIVE_TESTS_SECONDS=10 KERAS_BACKEND=jax \
+	  $(PYTEST) tests/faults/test_processes.py tests/faults/test_interrupts.py
 
 coverage: $(VENV)/.ready  ## which lines the tests reach
 	$(PYTEST) --cov --cov-report=term-missing

@@ -46,6 +46,19 @@ def largest_file(n_bytes):
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
+@contextmanager
+def room_of_memory(n_bytes):
+    """Let this process reserve so many bytes more than it has."""
+    with open("/proc/self/statm") as file:
+        reserved = int(file.read().split()[0]) * resource.getpagesize()
+    before = resource.getrlimit(resource.RLIMIT_AS)
+    resource.setrlimit(resource.RLIMIT_AS, (reserved + n_bytes, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, before)
+
+
 def in_a_fork(call, limit=LIMIT):
     """What a call returns or raises in a forked child, by the system's own fork.
 
