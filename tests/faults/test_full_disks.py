@@ -117,9 +117,11 @@ def test_what_is_saved_from_python(folder, rows):
         "compare.html": found.to_html,
         "again.model": lambda path: save(model, path),
     }
+    (folder / "eval").mkdir()
     for name, write in writers.items():
         path = folder / name
-        write(path)
+        old = path / "metrics.json" if path.is_dir() else path
+        old.write_text("the old file")
         before = contents(folder)
         with (
             largest_file(50),
@@ -128,6 +130,10 @@ def test_what_is_saved_from_python(folder, rows):
             write(path)
         assert caught.value.errno
         assert contents(folder) == before
+    with largest_file(5000), pytest.raises(OSError, match="png cannot be written"):
+        evaluation.save(folder / "eval")
+    assert contents(folder).keys() == before.keys()  # and the measures are complete
+    assert b"the old file" not in (folder / "eval" / "metrics.json").read_bytes()
 
 
 def test_a_cache_that_is_full_costs_the_cache_alone(folder, rows):

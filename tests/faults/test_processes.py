@@ -14,7 +14,6 @@ import pytest
 from breaking import SECONDS, in_a_fork, room_of_memory
 from numpy.testing import assert_array_equal
 from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import cross_validate
 
 from skadaptive import compare
 
@@ -173,14 +172,6 @@ def test_a_killed_worker_is_told(binary):
     with pytest.raises(ChildProcessError, match="was killed.*n_jobs.*cache") as caught:
         compare(X, y, contenders=contenders, cv=2, n_jobs=2, verbose=0)
     assert isinstance(caught.value.__cause__, BrokenProcessPool)
-
-
-@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="no SIGKILL on this system")
-def test_a_killed_worker_of_scikit_learn_is_told(binary):
-    """Also by the workers that take the place of those that were killed."""
-    X, y = binary
-    with pytest.raises(BrokenProcessPool, match="unexpectedly terminated"):
-        cross_validate(Killed(os.getpid()), X, y, cv=2, n_jobs=2)
 
 
 # ---------------------------------------------------------------------------- memory
