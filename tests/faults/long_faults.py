@@ -121,11 +121,13 @@ def in_session(session):
 def test_the_comparison_command(table, jobs):
     """As in a terminal, Ctrl-C reaches all processes of the command."""
     folder, arguments = table / "work", compare_command(jobs)
-    start = time.monotonic()
-    whole = run(*arguments, cwd=folder)
-    duration = time.monotonic() - start
-    assert whole.returncode == 0, whole.stderr[-3000:]
-    codes = []
+    durations = []
+    for _ in range(2):  # other work on the machine makes either longer
+        start = time.monotonic()
+        whole = run(*arguments, cwd=folder)
+        durations.append(time.monotonic() - start)
+        assert whole.returncode == 0, whole.stderr[-3000:]
+    duration, codes = min(durations), []
     for share in moments("command")[jobs - 1 :: 2]:
         for name in ("it.model", "it.html"):
             (folder / name).write_text("the old file")
@@ -139,7 +141,9 @@ def test_the_comparison_command(table, jobs):
         # Before the command has begun, Python itself ends by the signal.
         assert process.returncode in (0, 130, -signal.SIGINT), told[-3000:]
         if process.returncode == 130:
-            assert "Traceback" not in told or "ignored" in told, told[-3000:]
+            # Workers that have just started tell of their own end.
+            assert "skadaptive compare: interrupted" in told, told[-3000:]
+            assert jobs > 1 or "Traceback" not in told or "ignored" in told
         after = contents(folder)
         assert after.keys() == {"it.model", "it.html"}
         if after["it.model"] != b"the old file":

@@ -16,6 +16,7 @@ from numpy.testing import assert_array_equal
 from sklearn.linear_model import LogisticRegression
 
 from skadaptive import compare
+from skadaptive._training.backend import memory_errors_told
 
 has_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
 
@@ -197,3 +198,15 @@ def test_memory_that_runs_out_is_told(quick, binary, tables):
     assert vars(model) == state
     assert_array_equal(model.predict_proba(X), expected)
     assert_array_equal(model.fit(X, y).predict_proba(X), expected)
+
+
+def test_what_a_backend_says_of_memory_is_a_memory_error():
+    """In most fits NumPy is the first to run out."""
+    errors = pytest.importorskip("tensorflow").errors
+    with (
+        pytest.raises(MemoryError, match="batch_size.*partial_fit"),
+        memory_errors_told(),
+    ):
+        raise errors.ResourceExhaustedError(None, None, "OOM when allocating tensor")
+    with pytest.raises(errors.InvalidArgumentError), memory_errors_told():
+        raise errors.InvalidArgumentError(None, None, "something else")
