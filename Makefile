@@ -17,22 +17,25 @@ export TF_CPP_MIN_LOG_LEVEL ?= 2
 DEMO ?=
 LOCK ?=
 
+# Both are for `make docs`: links to other projects, and no pictures.
+export DOCS_ONLINE ?=
+export DOCS_GALLERY ?= 1
+
 FITS ?= 20000
 EXAMPLES ?= 20
 SEED ?= 0
 
-.PHONY: demo test test-fast test-jax test-extras test-oldest fuzz faults coverage lint
-.PHONY: speed
-.PHONY: lock clean
+.PHONY: demo test test-fast test-jax test-extras test-docs test-oldest fuzz faults
+.PHONY: coverage lint speed docs linkcheck packages lock clean
 
 demo: $(VENV)/.ready  ## compare with baselines on real data; DEMO="FILE --target COLUMN"
 	$(VENV)/bin/skadaptive compare --report report.html $(DEMO)
 
 test: $(VENV)/.ready lint  ## lint and run every test
-	$(PYTEST) --durations=15
+	$(PYTEST) -m "not pages" --durations=15
 
 test-fast: $(VENV)/.ready  ## the tests that take under a minute together
-	$(PYTEST) -m "not slow" tests
+	$(PYTEST) -m "not slow and not pages" tests
 
 fuzz: $(VENV)/.ready  ## EXAMPLES times the generated cases of the tests, and FITS fits
 	SKADAPTIVE_TESTS_EXAMPLES=$(EXAMPLES) $(PYTEST) --hypothesis-seed=$(SEED) \
@@ -70,6 +73,24 @@ test-extras: $(VENV)-extras/.ready  ## the tests beside heavier neighbours
 	  $(subst $(VENV)/,$(VENV)-extras/,$(PYTEST)) -m extras \
 	  $$(grep -rl --include="*.py" "mark.extras" tests)
 
+test-docs: $(VENV)/.ready  ## run the code of all pages
+	$(PYTEST) tests/test_pages.py --durations=5
+
+# -qq: pip warns of what is set up on the computer; errors still show.
+docs: $(VENV)-docs/.ready  ## build the site into docs/_build/html; DOCS_GALLERY=0 is quick
+	cd docs && JAX_COMPILATION_CACHE_DIR=_build/jax ../$(VENV)-docs/bin/sphinx-build \
+	  --nitpicky --fail-on-warning --keep-going -b html . _build/html
+
+packages:  ## sdist and wheel into dist/, checked as an index would
+	rm -rf dist build
+	$(PYTHON) -m venv $(VENV)-packages
+	$(VENV)-packages/bin/python -m pip install -qq build twine
+	$(VENV)-packages/bin/python -m build
+	$(VENV)-packages/bin/twine check --strict dist/*
+
+linkcheck: $(VENV)-docs/.ready  ## look up the links to other sites
+	cd docs && DOCS_GALLERY=0 ../$(VENV)-docs/bin/sphinx-build -b linkcheck . _build/linkcheck
+
 test-oldest: $(VENV)-oldest/.ready  ## run every test against the lower bounds
 	# Old releases among themselves use what is deprecated by now.
 	$(VENV)-oldest/bin/python -m pytest -W default::DeprecationWarning
@@ -100,6 +121,16 @@ else
 endif
 	touch $@
 
+$(VENV)-docs/.ready: pyproject.toml $(LOCK:%=%/requirements-docs.txt)
+	$(PYTHON) -m venv $(VENV)-docs
+ifneq ($(LOCK),)
+	$(VENV)-docs/bin/python -m pip -qq $(INSTALL_LOCKED) $(LOCK)/requirements-docs.txt
+	$(VENV)-docs/bin/python -m pip -qq $(INSTALL_ITSELF)
+else
+	$(VENV)-docs/bin/python -m pip install -qq --editable ".[docs]"
+endif
+	touch $@
+
 $(VENV)-oldest/.ready: pyproject.toml tests/requirements-oldest.txt
 	$(PYTHON) -m venv $(VENV)-oldest
 	$(VENV)-oldest/bin/python -m pip install --quiet -r tests/requirements-oldest.txt
@@ -113,7 +144,8 @@ lock:  ## renew the versions that continuous integration installs; needs uv
 	$(COMPILE) --extra dev --extra tensorflow-cpu --output-file .ci/requirements.txt
 	$(COMPILE) --extra jax --extra compare --extra dask tests/requirements-extras.txt \
 	  --output-file .ci/requirements-extras.txt
+	$(COMPILE) --extra docs --output-file .ci/requirements-docs.txt
 
 clean:
-	rm -rf $(VENV) $(VENV)-extras $(VENV)-oldest results report.html .coverage .*_cache \
-	  .hypothesis
+	rm -rf $(VENV) $(VENV)-extras $(VENV)-oldest $(VENV)-docs $(VENV)-packages results report.html \
+	  docs/_build docs/api docs/auto_examples .coverage .*_cache .hypothesis

@@ -11,7 +11,7 @@ change; it does not depend on losses, networks or Keras. After each epoch
 
 Conventions
 -----------
-Loss weights are arrays of shape (3,) in the order of :data:`TERMS`. They are
+Loss weights are arrays of shape (3,) in the order of ``TERMS``. They are
 non-negative and sum to 1. A rule is a function
 
     rule(scores, weights, initial_weights, rate) -> weights

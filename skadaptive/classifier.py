@@ -291,7 +291,7 @@ class AdaptiveHybridClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstima
     n_features_in_ : int
         Number of features seen in ``fit``.
 
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (``n_features_in_``,)
         Names of the features, if all are strings.
 
     feature_encoder_ : ColumnTransformer or None

@@ -162,7 +162,7 @@ def tuned_contenders(
         An int makes that many stratified, shuffled folds, which keep groups together.
         ``TimeSeriesSplit`` suits rows in the order of time.
     pos_label : label, default=None
-        The rare class. None finds it as :class:`AdaptiveHybridClassifier` does.
+        The rare class. None finds it as ``AdaptiveHybridClassifier`` does.
     random_state : int or None, default=None
         The seed of the trees, the settings and the inner folds.
 

@@ -460,7 +460,7 @@ class Contributions:
         Mean log-odds of the background, by the members that predict the row.
     log_odds_ : Series of shape (n_rows,)
         Log-odds of the rows. For other estimators than an
-        :class:`AdaptiveHybridClassifier`, probabilities are clipped to 1e-6 and
+        ``AdaptiveHybridClassifier``, probabilities are clipped to 1e-6 and
         1 - 1e-6 before.
     """
 

@@ -178,7 +178,7 @@ def hybrid(
     smooth: Tensor = 1.0,
     total_weight: Tensor = None,
 ) -> Tensor:
-    """Weighted sum of :func:`cross_entropy`, :func:`focal` and :func:`dice`.
+    """Weighted sum of cross-entropy, focal loss and soft Dice loss.
 
     Parameters
     ----------

@@ -31,7 +31,7 @@ def load_model(path: FilePath) -> Estimator:
     Raises
     ------
     ImportError
-        If the model is not an :class:`AdaptiveHybridClassifier` and skops is not
+        If the model is not an ``AdaptiveHybridClassifier`` and skops is not
         installed.
     ValueError
         If it is no such file, is damaged, or does not open under the versions that are

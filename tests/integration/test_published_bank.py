@@ -15,17 +15,17 @@ from sklearn.model_selection import StratifiedKFold, cross_val_predict
 pytest.importorskip("matplotlib")
 pytest.importorskip("scikeras")
 
-EXAMPLES = Path(__file__).parents[2] / "examples"
+PUBLISHED = Path(__file__).parents[2] / "benchmarks" / "published"
 
 
 @pytest.fixture(scope="module")
 def focal():
-    return runpy.run_path(str(EXAMPLES / "plot_focal_threshold.py"))
+    return runpy.run_path(str(PUBLISHED / "focal_threshold.py"))
 
 
 @pytest.fixture(scope="module")
 def bank():
-    return runpy.run_path(str(EXAMPLES / "plot_bank_marketing.py"))
+    return runpy.run_path(str(PUBLISHED / "bank_marketing.py"))
 
 
 @pytest.fixture

@@ -20,9 +20,9 @@ from sklearn.pipeline import make_pipeline
 # scikeras and matplotlib come with the extra "dev".
 pytest.importorskip("scikeras")
 
-EXAMPLES = Path(__file__).parents[2] / "examples"
-FRAUD = EXAMPLES / "plot_credit_card_fraud.py"
-LOOKUP = EXAMPLES / "plot_adaptive_against_lookup.py"
+PUBLISHED = Path(__file__).parents[2] / "benchmarks" / "published"
+FRAUD = PUBLISHED / "credit_card_fraud.py"
+LOOKUP = PUBLISHED / "adaptive_against_lookup.py"
 V = [f"V{i}" for i in range(1, 29)]
 
 
