@@ -3,6 +3,7 @@
 import importlib
 import inspect
 import os
+import re
 import warnings
 from pathlib import Path
 
@@ -47,15 +48,22 @@ myst_heading_anchors = 3
 PAGES = {"SECURITY.md": "security.md", "CONTRIBUTING.md": "contributing.md"}
 
 
-def use_pages(app, name, source):
-    """Let links to those files lead to their pages."""
+# A picture of the gallery and its text, as a comment, of which a forge shows nothing.
+PICTURE = re.compile(r"<!-- picture: (\S+) (.*?) -->", re.DOTALL)
+
+
+def adapt_page(app, name, source):
+    """Let links to those files lead to their pages, and put pictures in."""
     for file, page in PAGES.items():
         source[0] = source[0].replace(f"](../{file}", f"]({page}")
+    if sphinx_gallery_conf["plot_gallery"]:
+        picture = r"![\2](/auto_examples/images/sphx_glr_\1.png)"
+        source[0] = PICTURE.sub(picture, source[0])
 
 
 def setup(app):
     """Connect what Sphinx calls while it builds."""
-    app.connect("source-read", use_pages)
+    app.connect("source-read", adapt_page)
 
 
 # Reference --------------------------------------------------------------------------

@@ -269,6 +269,11 @@ def compare(  # noqa: PLR0913 - as scikit-learn's cross_validate
 class Comparison:
     """Result of :func:`skadaptive.compare`.
 
+    Parameters
+    ----------
+    protocol, results, findings, failures, messages, unfinished, time_limit : object
+        Made by :func:`compare`.
+
     Attributes
     ----------
     table : DataFrame
@@ -390,7 +395,7 @@ class Comparison:
     # ----------------------------------------------------------------------- the scores
 
     def scores(self, measure: str | None = None) -> pd.DataFrame:
-        """Scores by fold.
+        """Return the scores by fold.
 
         Parameters
         ----------
@@ -411,7 +416,7 @@ class Comparison:
     def intervals(
         self, measure: str | None = None, confidence_level: float = 0.95
     ) -> pd.DataFrame:
-        """Means with intervals, by the corrected variance of Nadeau and Bengio.
+        """Compute means with intervals, by the corrected variance of Nadeau and Bengio.
 
         Parameters
         ----------

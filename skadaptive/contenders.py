@@ -46,7 +46,7 @@ _QUICK = (
 def default_contenders(
     X: Table, *, quick: bool = False, random_state: int | None = None
 ) -> dict[str, Estimator]:
-    """Classifiers by name, each of which takes the table as it is.
+    """Make classifiers by name, each of which takes the table as it is.
 
     "Keras MLP" is one network with hidden layers of 64 and 32 units, trained by this
     package. It holds out a fifth of the rows for early stopping and the threshold, and

@@ -225,6 +225,15 @@ def _warn_of_undefined(value: dict[str, float], rare: Label, other: Label) -> No
 class Evaluation:
     """Result of :func:`evaluate`.
 
+    Parameters
+    ----------
+    table, confusion_matrix_, pos_label_, classes_, y_, predictions_ : object
+        Made by :func:`evaluate`.
+    probabilities_, scores_, sample_weight_, threshold_, name : object
+        Made by :func:`evaluate`.
+    confidence_level, n_bootstraps : object
+        Made by :func:`evaluate`.
+
     Attributes
     ----------
     table : DataFrame of shape (7, 3)

@@ -205,6 +205,11 @@ def explain(  # noqa: PLR0913 - as scikit-learn's permutation_importance
 class Explanation:
     """Result of :func:`skadaptive.explain`.
 
+    Parameters
+    ----------
+    table, model, units, seed, name : object
+        Made by :func:`explain`.
+
     Attributes
     ----------
     importances_ : DataFrame
@@ -330,7 +335,7 @@ class Explanation:
         *,
         background: Table | None = None,
     ) -> "Contributions":
-        """Contributions of the features to the log-odds of single rows.
+        """Compute contributions of the features to the log-odds of single rows.
 
         They are Shapley values by sampling: they say how the row differs from the
         background, feature by feature, and add up to its log-odds less the mean
@@ -451,6 +456,11 @@ class Effect:
 
 class Contributions:
     """Contributions of the features to the log-odds of single rows.
+
+    Parameters
+    ----------
+    values, base, log_odds, described : object
+        Made by :meth:`Explanation.contributions`.
 
     Attributes
     ----------

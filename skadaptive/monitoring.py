@@ -330,6 +330,13 @@ def _threshold(saved: SavedModel, X: Table, index: int, proba: FloatArray) -> fl
 class Monitoring:
     """Result of :func:`monitor`.
 
+    Parameters
+    ----------
+    breaches, features, measures, since, periods, new_categories, notes : object
+        Made by :func:`monitor`.
+    n_tests, name, positive, threshold, alpha, n_reference : object
+        Made by :func:`monitor`.
+
     Attributes
     ----------
     breaches : tuple of Breach

@@ -242,6 +242,11 @@ def _check_choices(n_trials: Any, scoring: Any, keep: Any) -> None:
 class Tuning:
     """Result of :func:`skadaptive.tuning.tune`.
 
+    Parameters
+    ----------
+    search, keep, verbose : object
+        Made by :func:`tune`.
+
     Attributes
     ----------
     scores_ : DataFrame
