@@ -1,8 +1,10 @@
 """Comparisons: fair folds, no leak, honest tests, and what goes wrong on the way."""
 
 import pickle
+from functools import cache
 from importlib.util import find_spec
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
@@ -12,7 +14,12 @@ from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.dummy import DummyClassifier
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import average_precision_score, f1_score, recall_score
+from sklearn.metrics import (
+    average_precision_score,
+    confusion_matrix,
+    f1_score,
+    recall_score,
+)
 from sklearn.model_selection import (
     GridSearchCV,
     StratifiedKFold,
@@ -30,7 +37,7 @@ from skadaptive._assessment import cross_validation
 from skadaptive._assessment.statistics import corrected_t_test, half_width, holm
 from skadaptive._committee.threshold_tuning import tune_threshold
 from skadaptive._parameters import rare_class
-from skadaptive.contenders import default_contenders, table_pipeline
+from skadaptive.contenders import OURS, default_contenders, table_pipeline
 from skadaptive.thresholds import f1
 
 TUNED = "histogram boosting (tuned)"
@@ -658,6 +665,109 @@ def test_bad_input(binary, change, message):
     arguments = {"X": X, "y": y, "contenders": {"it": DummyClassifier()}, **change}
     with pytest.raises(ValueError, match=message):
         compare(**arguments, verbose=0)
+
+
+# ---------------------------------------------------------- figures that a reader sees
+
+
+@pytest.fixture(scope="module")
+def uneven(binary, logistic):
+    """Three contenders on folds whose test rows are not equally many."""
+    X, y = binary
+    order = np.random.default_rng(0).permutation(len(y))
+    parts = np.split(order, [60, 160, 280])
+    folds = [(np.setdiff1d(order, part), part) for part in parts]
+    contenders = {
+        "bayes": GaussianNB(),
+        "logistic": logistic,
+        OURS: KNeighborsClassifier(15),
+    }
+
+    @cache
+    def scored(scoring):
+        options = {"contenders": contenders, "cv": folds, "random_state": 0}
+        return compare(X, y, scoring=scoring, verbose=0, **options)
+
+    return scored, folds
+
+
+@pytest.mark.parametrize("scoring", ["average_precision", "brier_score"])
+def test_differences_intervals_and_ranks_by_hand(uneven, scoring):
+    scored, folds = uneven
+    found = scored(scoring)
+    by_fold = {
+        name: rows[scoring].to_numpy()
+        for name, rows in found.folds_.groupby("contender")
+    }
+    sign = -1 if scoring == "brier_score" else 1
+    order = sorted(by_fold, key=lambda name: -sign * by_fold[name].mean())
+    assert found.table.index.tolist() == order
+    ratio = np.mean([len(test) / len(train) for train, test in folds])
+    t = stats.t.ppf(0.975, len(folds) - 1)
+    for name in order[1:]:
+        difference = by_fold[order[0]] - by_fold[name]
+        error = np.sqrt(difference.var(ddof=1) * (1 / len(folds) + ratio))
+        mean = difference.mean()
+        row = found.tests_.loc[name]
+        assert_allclose(row["difference"], mean)
+        assert_allclose([row["low"], row["high"]], [mean - t * error, mean + t * error])
+        p_value = 2 * stats.t.sf(abs(mean) / error, len(folds) - 1)
+        assert_allclose(row["p_value"], p_value)
+    t = stats.t.ppf(0.9, len(folds) - 1)
+    intervals = found.intervals(confidence_level=0.8)
+    for name in order:
+        mean = by_fold[name].mean()
+        half = t * np.sqrt(by_fold[name].var(ddof=1) * (1 / len(folds) + ratio))
+        cut = np.clip([mean - half, mean + half], 0, 1)
+        assert_allclose(intervals.loc[name, ["low", "high"]].astype(float), cut)
+    ranks = np.argsort(np.argsort([-sign * by_fold[n] for n in order], axis=0), axis=0)
+    assert_allclose(found.table["mean_rank"], 1 + ranks.mean(axis=1))
+    for seconds in ("fit_time", "predict_time"):
+        means = found.folds_.groupby("contender")[seconds].mean()
+        assert_allclose(found.table[f"mean_{seconds}"], means[order])
+
+
+def test_cells_are_those_at_the_thresholds_of_the_folds(uneven, binary):
+    scored, folds = uneven
+    found, (_, y) = scored("average_precision"), binary
+    for name in found.table.index:
+        rows = found.folds_[found.folds_["contender"] == name]
+        above = np.zeros(len(y), bool)
+        for threshold, (_, test) in zip(rows["threshold"], folds, strict=True):
+            above[test] = found.out_of_fold_[name].to_numpy()[test] > threshold
+        cells = confusion_matrix(y, above)
+        assert_array_equal(found.confusion(name), cells)
+        assert_array_equal(found.scores("f1")[name], rows["f1"])
+
+
+def test_the_ranking_is_drawn_as_it_is(uneven):
+    scored, _ = uneven
+    found = scored("average_precision")
+    ax = found.plot()
+    intervals = found.intervals()[::-1]
+    assert [label.get_text() for label in ax.get_yticklabels()] == [*intervals.index]
+    drawn = {}
+    for bars in ax.containers:
+        (segments,) = bars.lines[2]
+        for x, y, ((low, _), (high, _)) in zip(
+            *bars.lines[0].get_data(), segments.get_segments(), strict=True
+        ):
+            drawn[intervals.index[round(y)]] = low, x, high, bars.lines[0].get_color()
+    for name, (mean, low, high) in intervals.iterrows():
+        assert_allclose(drawn[name][:3], (low, mean, high))
+    colours = {name: colour for name, (*_, colour) in drawn.items()}
+    assert colours["bayes"] == colours["logistic"] != colours[OURS]
+    plt.close(ax.figure)
+
+
+def test_the_summary_counts_and_places(uneven):
+    scored, _ = uneven
+    found = scored("average_precision")
+    lines = found.summary()
+    assert lines[0] == "400 rows, 44 of them 1, the rare class (11.00%)."
+    place = ("first", "second", "third")[found.table.index.get_loc(OURS)]
+    told = [line for line in lines if f"comes {place} of 3" in line]
+    assert len(told) == (place != "first")
 
 
 # -------------------------------------------------------------------------- statistics
