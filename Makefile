@@ -24,9 +24,10 @@ export DOCS_GALLERY ?= 1
 FITS ?= 20000
 EXAMPLES ?= 20
 SEED ?= 0
+MUTANTS = results/mutants
 
 .PHONY: demo test test-fast test-jax test-extras test-docs test-oldest fuzz faults
-.PHONY: coverage lint speed docs linkcheck packages lock clean
+.PHONY: mutants coverage lint speed docs linkcheck packages lock clean
 
 demo: $(VENV)/.ready  ## compare with baselines on real data; DEMO="FILE --target COLUMN"
 	$(VENV)/bin/skadaptive compare --report report.html $(DEMO)
@@ -49,6 +50,18 @@ faults: $(VENV)/.ready  ## 40 interrupts of everything, full disks, a minute of 
 	  $(PYTEST) -s --durations=15 tests/faults tests/faults/long_faults.py
 	SKADAPTIVE_TESTS_SECONDS=10 KERAS_BACKEND=jax \
 	  $(PYTEST) tests/faults/test_processes.py tests/faults/test_interrupts.py
+
+# Which test runs which line is recorded once; `rm -r results/mutants` begins anew.
+mutants: $(MUTANTS)/coverage  ## changes of the package that no test sees; SEED, MODULES
+	OMP_NUM_THREADS=1 $(VENV)/bin/python tests/mutation/mutants.py $(MODULES) \
+	  --seed $(SEED) --folder $(MUTANTS)
+
+$(MUTANTS)/coverage: $(VENV)/.ready
+	$(VENV)/bin/python -m pip install --quiet -r tests/requirements-mutation.txt
+	mkdir -p $(MUTANTS)
+	PYTHONPATH=tests/mutation MUTANTS_FOLDER=$(abspath $(MUTANTS)) $(PYTEST) \
+	  -p contexts --cov --cov-config=tests/mutation/coverage.ini --cov-context=test \
+	  --cov-report=
 
 coverage: $(VENV)/.ready  ## which lines the tests reach
 	$(PYTEST) --cov --cov-report=term-missing
