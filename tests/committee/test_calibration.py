@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from imblearn.over_sampling import SMOTE
 from numpy.testing import assert_allclose, assert_array_equal
+from scipy.optimize import minimize
 from scipy.special import expit
 from sklearn.base import clone
 from sklearn.datasets import make_classification
@@ -84,6 +85,26 @@ def test_separated_classes_get_a_finite_slope():
     assert 1 < found.slope < 50
     isotonic = IsotonicCalibration.fit(z, np.repeat([0, 1], 50), np.ones(100))
     assert np.abs(isotonic(z)).max() < 10
+
+
+@pytest.mark.parametrize("apart", [False, True])
+def test_the_slope_is_pulled_towards_1_as_written(apart, rng):
+    """Log loss plus 1e-4 times the square of the slope's logarithm is least."""
+    y, z = distorted(rng, n_rows=200)
+    if apart:
+        z = np.where(y == 1, 1, -1)[:, None] * rng.uniform(0.5, 1, (200, 1)) + 2
+    weight = rng.uniform(0.5, 2, 200)
+
+    def penalized(log_slope, intercept):
+        margin = (2 * y - 1) * (np.exp(log_slope) * z[:, 0] + intercept)
+        loss = np.average(np.logaddexp(0, -margin), weights=weight)
+        return loss + 1e-4 * log_slope**2
+
+    found = SigmoidCalibration.fit(z, y, weight)
+    least = minimize(lambda p: penalized(*p), [0, 0], method="Nelder-Mead", tol=1e-9)
+    ours = penalized(np.log(found.slope), found.intercept[0])
+    assert ours == pytest.approx(least.fun, rel=1e-3)
+    assert np.log(found.slope) == pytest.approx(least.x[0], rel=0.05)
 
 
 @pytest.mark.parametrize("calibration", ["sigmoid", "isotonic"])

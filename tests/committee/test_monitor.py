@@ -6,7 +6,7 @@ import pytest
 from skadaptive._committee.monitor import Adaptation, EarlierEpochs, Monitor
 from skadaptive._committee.rows import TrainingRows
 from skadaptive._committee.scoring import OutOfFoldScorer
-from skadaptive.adaptation import HeldOut
+from skadaptive.adaptation import TERMS, HeldOut, next_weights
 
 
 class Told:
@@ -120,3 +120,32 @@ def test_a_rule_that_takes_it_sees_what_held_out_rows_say():
 def test_rules_of_the_score_alone_cost_nothing_more():
     monitor, _ = monitored([(0.5, 0.5), (0.6, 0.5)])
     assert not set(HeldOut._fields) & set(monitor.history)
+
+
+def test_the_history_has_the_weights_that_each_epoch_trained_with():
+    scores = [0.2, 0.5, 0.3, 0.6]
+    monitor, _ = monitored([(score, 0.5) for score in scores])
+    start = weights = np.full(3, 1 / 3)
+    for epoch in range(4):
+        used = [monitor.history[f"weight_{term}"][epoch] for term in TERMS]
+        assert used == pytest.approx(list(weights))
+        weights = next_weights(
+            "performance", scores[: epoch + 1], weights, start, rate=0.1
+        )
+    assert monitor.loss_weights == pytest.approx(weights)
+    assert monitor.history["epoch"] == [1, 2, 3, 4]
+    assert monitor.history["score"] == scores and monitor.history["loss"] == [1.0] * 4
+
+
+def test_without_held_out_rows_the_last_epoch_is_the_best():
+    rows = TrainingRows(np.zeros((4, 1)), np.zeros(4), np.ones(4), [(np.arange(4), [])])
+    adaptation = Adaptation(np.array([0.4, 0.4, 0.2]), "threshold")
+    monitor = Monitor(rows, None, adaptation, patience=1)
+    assert monitor.best_epoch == 0 and not monitor.stop
+    for epoch in (1, 2, 3):
+        assert monitor.observe(0.5, None) is True
+        assert monitor.best_epoch == epoch and not monitor.stop
+    assert np.isnan(monitor.best_score)
+    for key in ("score", *HeldOut._fields):
+        assert np.isnan(monitor.history[key]).all() and len(monitor.history[key]) == 3
+    assert monitor.history["weight_dice"] == [0.2] * 3

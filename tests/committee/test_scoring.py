@@ -2,18 +2,22 @@
 
 import numpy as np
 import pytest
+from scipy.special import logit
 from sklearn.metrics import (
     average_precision_score,
+    confusion_matrix,
     f1_score,
     fbeta_score,
     get_scorer,
+    jaccard_score,
     log_loss,
     make_scorer,
     roc_auc_score,
 )
 
 from skadaptive._committee.inference import probabilities
-from skadaptive._committee.scoring import OutOfFoldScorer
+from skadaptive._committee.scoring import OutOfFoldScorer, can_be_weighted
+from skadaptive.adaptation import HeldOut
 
 CLASSES = np.array(["legit", "odd"])
 
@@ -61,6 +65,34 @@ def test_f1_is_0_where_no_row_is_predicted_rare(predictions):
     assert OutOfFoldScorer("f1", None, y, CLASSES, 1).score(z - 99) == 0
 
 
+@pytest.mark.parametrize("rare", [0, 1])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_a_tuned_score_is_that_at_the_best_threshold(predictions, weighted, rare, rng):
+    """And rules get this threshold, with the confusion matrix at 0.5."""
+    y, z = predictions
+    w = rng.uniform(0.1, 2, size=len(y)) if weighted else None
+    coded = y if rare == 1 else 1 - y
+    judge = OutOfFoldScorer("jaccard", None, coded, CLASSES, rare, w, tuned=True)
+    levels = np.sort(z[:, 0])
+    tried = {
+        at: jaccard_score(y, z[:, 0] > at, sample_weight=w)
+        for at in (levels[1:] + levels[:-1]) / 2
+    }
+    # Thresholds are tried midway between rare rows alone.
+    assert judge.score(z) == pytest.approx(max(tried.values()), rel=0.03)
+    found = judge.at_thresholds(z)
+    between = logit(found["best_threshold"])
+    assert jaccard_score(y, z[:, 0] > between, sample_weight=w) > 0.9 * judge.score(z)
+    cells = confusion_matrix(y, z[:, 0] > 0, sample_weight=w).ravel()
+    assert [found[cell] for cell in ("tn", "fp", "fn", "tp")] == pytest.approx(cells)
+
+
+def test_of_more_than_two_classes_rules_get_no_threshold(rng):
+    judge = OutOfFoldScorer("f1", None, rng.integers(3, size=9), np.arange(3), 2)
+    found = judge.at_thresholds(rng.normal(size=(9, 3)))
+    assert set(found) == set(HeldOut._fields) and np.isnan([*found.values()]).all()
+
+
 def test_a_callable_gets_the_users_own_labels_and_columns(predictions):
     y, z = predictions
     seen = {}
@@ -104,6 +136,24 @@ def test_multiclass_names_are_macro_averages(rng):
     assert judge.tie_breakers(z)[1] == pytest.approx(-log_loss(y, probabilities(z)))
     for name in ("precision", "recall", "roc_auc", "average_precision"):
         assert 0 < OutOfFoldScorer(name, None, y, np.arange(3), 2).score(z) < 1
+
+
+def test_which_scorers_take_weights():
+    assert can_be_weighted("roc_auc") and can_be_weighted("f1_macro")
+    assert not can_be_weighted("neg_max_error")
+    assert not can_be_weighted(get_scorer("roc_auc"))
+
+
+@pytest.mark.parametrize("error", [TypeError, ValueError])
+def test_a_scorer_that_fails_is_named(predictions, error):
+    y, z = predictions
+
+    def fails(estimator, X, y):
+        raise error("no way")
+
+    message = f"could not score the 80 rows .* {error.__name__}: no way"
+    with pytest.raises(ValueError, match=message):
+        OutOfFoldScorer(fails, None, y, CLASSES, 1).score(z)
 
 
 def test_score_that_is_not_a_number_is_an_error(predictions):

@@ -8,6 +8,7 @@ from pathlib import Path
 
 # Recorded seconds of the tests that are run for one mutant.
 BUDGET = 40.0
+_PROJECT = Path(__file__).resolve().parents[2]
 
 
 class Covering:
@@ -42,6 +43,10 @@ class Covering:
             "skadaptive" + path.rpartition("/skadaptive")[2]: path
             for path in self._data.measured_files()
         }
+
+    @cached_property
+    def _test_files(self):
+        return {test.partition("::")[0] for test in self._known}
 
     def _of_lines(self, module):
         if module not in self._lines:
@@ -84,11 +89,11 @@ class Covering:
                 whole_files.add(name.partition("::")[0])
         runs = bool(contexts)
         own = own_file(module)
+        # What is traced or cached once is recorded for the first test alone.
+        whole_files |= {own} if own in self._test_files else self._importing(module)
         if not self._files:  # nothing was recorded
             runs = True
             whole_files |= self._of_room(module, own)
-        # What is traced or cached once is recorded for the first test alone.
-        whole_files.add(own)
         chosen |= {t for t in self._known if t.partition("::")[0] in whole_files}
         chosen &= self._known
         parts = [
@@ -100,10 +105,18 @@ class Covering:
         ]
         return [_within(part, self.duration) for part in parts], runs
 
+    def _importing(self, module):
+        """Files of the tests that import from the module."""
+        name = module.removesuffix(".py").replace("/", ".")
+        return {
+            file
+            for file in self._test_files
+            if f"from {name} import" in (_PROJECT / file).read_text(encoding="utf-8")
+        }
+
     def _of_room(self, module, own):
-        files = {test.partition("::")[0] for test in self._known}
-        room = {f for f in files if room_of(f) == room_of(module)}
-        return set() if own in files or not room_of(module) else room
+        room = {f for f in self._test_files if room_of(f) == room_of(module)}
+        return set() if own in self._test_files or not room_of(module) else room
 
     def duration(self, test):
         return self._durations.get(test, self._took.get(test, 1.0))
