@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
-from numpy.testing import assert_array_equal
-from scipy.special import expit
+from numpy.testing import assert_allclose, assert_array_equal
+from scipy.special import expit, logit
 from sklearn.base import clone
 from sklearn.datasets import make_classification
 from sklearn.metrics import f1_score
@@ -11,7 +11,12 @@ from sklearn.model_selection import (
     train_test_split,
 )
 
-from skadaptive._committee.threshold_tuning import tune_threshold
+from skadaptive._committee.threshold_tuning import (
+    _counts_between,
+    at_thresholds,
+    best_score,
+    tune_threshold,
+)
 from skadaptive.thresholds import (
     OF_SCORER,
     expected_cost,
@@ -83,6 +88,33 @@ def test_threshold_of_f1_is_half_of_it(rng):
     proba = expit(z[:, 0])
     found = tune_threshold(f1, y, proba, np.ones(len(y)))
     assert found == pytest.approx(f1_score(y, proba > found) / 2, abs=0.06)
+
+
+def test_thresholds_lie_between_rare_rows_and_midway_to_0_and_1():
+    y, proba = np.array([1, 1, 1, 0, 0]), np.array([0.2, 0.4, 0.6, 0.75, 0.05])
+    thresholds, counts = _counts_between(y, y, proba, np.arange(1.0, 6), 0.45)
+    assert_allclose(thresholds[[0, -1]], [0.1, 0.8])
+    assert 0.45 in thresholds and 190 < len(thresholds) <= 202
+    for at in (0.1, 0.45, 0.8):
+        above = counts[:, np.searchsorted(thresholds, at) + 1 :].sum(axis=1)
+        assert_allclose(above, {0.1: [6, 4], 0.45: [3, 4], 0.8: [0, 0]}[at])
+    single = _counts_between(y[2:], y[2:], proba[2:], np.ones(3), 0.5)[0]
+    assert_allclose(single, [0.3, 0.5, 0.8])
+    assert best_score(OF_SCORER["accuracy"], y, proba, np.ones(5)) == 0.8
+
+
+def test_rules_of_adaptation_get_the_threshold_before_calibration(rng):
+    y, z = distorted(rng, n_rows=3000)
+    found = at_thresholds(f1, y, z[:, 0])
+    assert found == at_thresholds(f1, y, z[:, 0], np.ones(3000))
+    weight = rng.integers(1, 3, 3000)
+    repeated = at_thresholds(f1, y.repeat(weight), z[:, 0].repeat(weight))
+    weighted = at_thresholds(f1, y, z[:, 0], weight.astype(float))
+    assert weighted == pytest.approx(repeated, rel=0.05)
+    # The logits are twice too large, and off by 4: half of F1 is carried back.
+    scores = f1_score(y, expit(z[:, 0]) > found["best_threshold"])
+    best = logit(scores / 2)
+    assert logit(found["best_threshold"]) == pytest.approx((best + 2) / 0.5, abs=0.8)
 
 
 def test_nothing_speaks_for_another_threshold_than_the_neutral_one():

@@ -7,6 +7,7 @@ nothing of it, and forks. It never imports the package itself.
 import compileall
 import contextlib
 import faulthandler
+import gc
 import importlib
 import os
 import py_compile
@@ -117,6 +118,8 @@ class Forks:
             except ImportError:  # an extra
                 continue
         assert "skadaptive" not in sys.modules
+        # pytest collects garbage twice; among so much this takes most of the time.
+        gc.freeze()
 
     def close(self):
         self._temporary.cleanup()
