@@ -1,6 +1,7 @@
 """The measures of predictions, and their bootstrap."""
 
 import warnings
+from itertools import product
 
 import numpy as np
 import pandas as pd
@@ -127,8 +128,9 @@ def test_a_row_without_weight_is_absent():
     assert np.isnan(found["recall"]) and found["accuracy"] == 1.0
 
 
-def test_scores_beyond_probabilities_only_rank():
-    found = measures([0, 1, 0], [-1.0, 0.7, 0.1], [0, 1, 0])
+@pytest.mark.parametrize("scores", [[-1.0, 0.7, 0.1], [0.0, 1.5, 0.1]])
+def test_scores_beyond_probabilities_only_rank(scores):
+    found = measures([0, 1, 0], scores, [0, 1, 0])
     assert np.isnan(found.pop("brier_score"))
     assert set(found.values()) == {1.0}
 
@@ -138,9 +140,11 @@ def test_scores_beyond_probabilities_only_rank():
 
 def test_counting_is_weighing(predictions, rng):
     """A resample by counting is scikit-learn's metric with the counts as weights."""
-    y, proba, labels = predictions
-    fast = _Counts(y, proba, labels)
-    for weight in (np.ones(len(y)), rng.uniform(0.1, 9, len(y))):
+    y, proba, at_half = predictions
+    weights = np.ones(len(y)), rng.uniform(0.1, 9, len(y))
+    # Resamples have the four cells of the matrix, even if nothing is predicted rare.
+    for weight, labels in product(weights, (at_half, np.zeros_like(y))):
+        fast = _Counts(y, proba, labels)
         for _ in range(5):
             counts = np.bincount(rng.integers(len(y), size=len(y)), minlength=len(y))
             found, confusion = fast(counts * weight)
