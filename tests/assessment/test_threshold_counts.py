@@ -10,7 +10,9 @@ from skadaptive._assessment.measures import _Counts, measures
 from skadaptive._assessment.threshold_counts import (
     ScoredRows,
     calibration_bins,
+    calibration_verdict,
     cost_by_threshold,
+    cost_ceiling,
     label_scores,
     least_cost,
 )
@@ -127,3 +129,83 @@ def test_least_cost_is_that_of_no_other_threshold(rng):
     assert least_cost(ties, {"miss": 3, "alarm": 1})[0] == 0
     near = ScoredRows([0, 1], [0.5, np.nextafter(0.5, 1)], None)
     assert least_cost(near, {"miss": 1, "alarm": 1}) == (0.5, 0)
+
+
+def test_bins_say_what_they_hold():
+    """Ten rare rows make two bins, of equal expected numbers of rare rows."""
+    proba = np.repeat([0.1, 0.2, 0.5, 0.8], [20, 10, 6, 4])  # 2, 2, 3 and 3.2 expected
+    rare = np.zeros(40, int)
+    rare[[0, 1, 20, 30, 31, 32, 36, 37, 38, 39]] = 1
+    weight = np.where(np.arange(40) < 20, 1.0, 2.0)  # 2, 4, 6 and 6.4 by weight
+    bins = calibration_bins(ScoredRows(rare, proba, weight))
+    expected = [
+        [0.1, 0.2, 30, 6 / 40, 4 / 40],
+        [0.5, 0.8, 10, 12.4 / 20, 14 / 20],
+    ]
+    assert list(bins) == ["low", "high", "rows", "predicted", "observed"]
+    np.testing.assert_allclose(bins, expected)
+
+
+@pytest.mark.parametrize("unit", [None, 3.0])
+@pytest.mark.parametrize(
+    ("n_rare", "words"),
+    [(62, "Neither"), (63, "too low"), (38, "Neither"), (37, "too high")],
+)
+def test_the_mean_is_off_beyond_the_limit_of_its_test(n_rare, words, unit):
+    """At a probability of 0.5 one standard error of 100 rows is 5 rows."""
+    y, proba = np.arange(100) < n_rare, np.full(100, 0.5)
+    weight = None if unit is None else np.full(100, unit)
+    miscalibrated, text = calibration_verdict(ScoredRows(y, proba, weight))
+    assert miscalibrated == (words != "Neither") and words in text
+    mean = f"The mean probability is 50.00%, the share of rare rows {n_rare}.00%. "
+    assert text.startswith(mean)
+
+
+@pytest.mark.parametrize(
+    ("shift", "words"),
+    [(0, "Neither"), (-11, "overconfident"), (9, "Neither"), (11, "underconfident")],
+)
+@pytest.mark.parametrize("weighted", [False, True])
+def test_the_spread_is_off_beyond_the_limit_of_its_test(shift, words, weighted):
+    """At 0.2 and 0.8 one standard error of 400 rows together is 8 rows.
+
+    The shift is the number of rows by which either half is nearer to 0 and 1 than said.
+    Were it 2.576 standard errors, it would be 10.3.
+    """
+    proba = np.repeat([0.2, 0.8], 200)
+    y = np.r_[np.arange(200) < 40 - shift, np.arange(200) < 160 + shift]
+    weight = np.full(400, 0.5) if weighted else None
+    miscalibrated, text = calibration_verdict(ScoredRows(y, proba, weight))
+    assert miscalibrated == (words != "Neither") and words in text
+
+
+def test_probabilities_of_0_and_1_that_are_right_are_calibrated():
+    y = np.r_[np.zeros(50, int), np.ones(20, int)]
+    assert not calibration_verdict(ScoredRows(y, y.astype(float), None))[0]
+    # The surest are counted as if a little less sure, and wrong all the same.
+    assert calibration_verdict(ScoredRows(y, 1.0 - y, None))[0]
+
+
+def test_the_plot_of_costs_ends_above_the_better_constant_prediction():
+    counts = {"rare": 10.0, "other": 90.0, "tp": np.array([10.0, 5.0, 0.0])}
+    counts["fp"] = np.array([90.0, 9.0, 0.0])
+    costs = {"miss": 20.0, "alarm": 1.0}
+    cost = cost_by_threshold(counts, costs)
+    assert cost.tolist() == [900.0, 1090.0, 2000.0]
+    assert cost_ceiling(counts, costs, cost) == pytest.approx(1.2 * 900)
+    rarely = {"miss": 2.0, "alarm": 1.0}
+    assert cost_ceiling(counts, rarely, cost) == pytest.approx(1.2 * 900)
+    cheap = cost_by_threshold(counts, rarely)
+    assert cost_ceiling(counts, rarely, cheap) == pytest.approx(1.2 * 200)
+    free = {"miss": 0.0, "alarm": 1.0}
+    cost = cost_by_threshold(counts, free)
+    assert cost_ceiling(counts, free, cost) == pytest.approx(1.2 * 900)
+    assert cost_ceiling(counts, {"miss": 0.0, "alarm": 0.0}, 0 * cost) == 1.0
+
+
+def test_two_constant_predictions_and_the_share():
+    rows = ScoredRows([1, 0, 0, 1], [0.0, 1.0, 0.5, np.nan], [1.0, 2.0, 0.0, 7.0])
+    assert rows.share == pytest.approx(1 / 3) and len(rows.y) == 2
+    counts = rows.constant_counts()
+    assert (counts["rare"], counts["other"]) == (1.0, 2.0)
+    assert counts["tp"].tolist() == [1.0, 0.0] and counts["fp"].tolist() == [2.0, 0.0]
