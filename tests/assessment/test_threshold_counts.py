@@ -208,4 +208,5 @@ def test_two_constant_predictions_and_the_share():
     assert rows.share == pytest.approx(1 / 3) and len(rows.y) == 2
     counts = rows.constant_counts()
     assert (counts["rare"], counts["other"]) == (1.0, 2.0)
+    assert counts["thresholds"].tolist() == [0.0, 1.0]
     assert counts["tp"].tolist() == [1.0, 0.0] and counts["fp"].tolist() == [2.0, 0.0]

@@ -6,8 +6,6 @@ import re
 from functools import cached_property
 from pathlib import Path
 
-# Recorded seconds of the tests that are run for one mutant.
-BUDGET = 40.0
 _PROJECT = Path(__file__).resolve().parents[2]
 
 
@@ -22,9 +20,11 @@ class Covering:
         Names of the tests that there are now.
     took : dict of str to float
         Seconds of the tests that have run since.
+    budget : float
+        Recorded seconds of the tests that are run for one change, in either part.
     """
 
-    def __init__(self, folder, known, took):
+    def __init__(self, folder, known, took, budget):
         from coverage import CoverageData
 
         self._data = CoverageData(str(folder / "coverage"))
@@ -35,6 +35,7 @@ class Covering:
         )
         self._known = known
         self._took = took
+        self._budget = budget
         self._lines = {}
 
     @cached_property
@@ -103,7 +104,7 @@ class Covering:
                 key=lambda t: (room_of(t) != room_of(module), self._order(t)),
             ),
         ]
-        return [_within(part, self.duration) for part in parts], runs
+        return [self._within(part) for part in parts], runs
 
     def _importing(self, module):
         """Files of the tests that import from the module."""
@@ -118,22 +119,21 @@ class Covering:
         room = {f for f in self._test_files if room_of(f) == room_of(module)}
         return set() if own in self._test_files or not room_of(module) else room
 
+    def _within(self, tests):
+        """The first tests whose recorded seconds are within the budget."""
+        total, kept = 0.0, []
+        for test in tests:
+            total += self.duration(test)
+            if total > self._budget and kept:
+                break
+            kept.append(test)
+        return kept
+
     def duration(self, test):
         return self._durations.get(test, self._took.get(test, 1.0))
 
     def _order(self, test):
         return self.duration(test), test
-
-
-def _within(tests, duration):
-    """The first tests whose recorded seconds are within the budget."""
-    total, kept = 0.0, []
-    for test in tests:
-        total += duration(test)
-        if total > BUDGET and kept:
-            break
-        kept.append(test)
-    return kept
 
 
 def own_file(module):

@@ -118,6 +118,8 @@ class Forks:
             except ImportError:  # an extra
                 continue
         assert "skadaptive" not in sys.modules
+        # The copy is removed when the run is ended from outside, too.
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
         # pytest collects garbage twice; among so much this takes most of the time.
         gc.freeze()
 
@@ -212,6 +214,7 @@ def _in_the_child(tree, log, writing, arguments, duration):
     code = 70
     try:
         os.setsid()
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
         os.chdir(tree)
         resource.setrlimit(resource.RLIMIT_AS, (BYTES, BYTES))
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))

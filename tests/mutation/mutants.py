@@ -158,7 +158,7 @@ def test_all(options, results):
     forks = Forks(PROJECT)
     known = forks.collect()
     print(f"{len(known)} tests", flush=True)
-    covering = Covering(options.folder, known, forks.took)
+    covering = Covering(options.folder, known, forks.took, options.budget)
     judge = Judge(forks, covering)
     for module in modules(options.modules):
         count = options.per_module or (40 if is_core(module) else 15)
@@ -233,6 +233,12 @@ def main():
     parser.add_argument("modules", nargs="*", help="such as losses.py or _io/*.py")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--per-module", type=int, help="40 in the core, 15 elsewhere")
+    parser.add_argument(
+        "--budget",
+        type=float,
+        default=60.0,
+        help="recorded seconds of the tests of the module, and of the others",
+    )
     parser.add_argument("--folder", type=Path, default=Path("results/mutants"))
     parser.add_argument(
         "--again", action="store_true", help="test the survivors once more"
