@@ -2,9 +2,26 @@
 
 import numpy as np
 import pytest
+from numpy.testing import assert_allclose, assert_array_equal
 from sklearn import metrics
+from sklearn.linear_model import LogisticRegression
+from sklearn.naive_bayes import GaussianNB
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
-from skadaptive._assessment.cross_validation import LabelledRows, Protocol, _score
+from skadaptive._assessment.cross_validation import (
+    COUNTS,
+    LabelledRows,
+    Protocol,
+    _score,
+    fit_and_tune,
+    fit_on,
+    run_all,
+    run_fold,
+)
+from skadaptive._committee.folds import make_folds
+from skadaptive._committee.threshold_tuning import tune_threshold
+from skadaptive.thresholds import f1
 
 
 @pytest.mark.parametrize("weighted", [False, True])
@@ -26,3 +43,125 @@ def test_scorers_by_name_take_the_rare_class_for_the_positive_one(rare, weighted
     for name, value in expected.items():
         protocol = Protocol(data, [], name, 0)
         assert _score(protocol, test, None, None, proba, labels) == pytest.approx(value)
+
+
+class Grouped(LogisticRegression):
+    """Notes which groups and weights it is fitted with."""
+
+    noted = []  # of the class: clones share it
+
+    def fit(self, X, y, sample_weight=None, groups=None):
+        Grouped.noted.append((len(X), sample_weight, groups))
+        return super().fit(X, y, sample_weight)
+
+
+@pytest.fixture
+def table(rng):
+    """A table of 300 rows, a fifth of them rare, with the rare class first."""
+    y = np.where(np.arange(300) % 5 == 0, "a rare one", "other")
+    X = rng.normal(size=(300, 2)) + 1.5 * (y == "a rare one")[:, None]
+    return X, y, rng.uniform(0.5, 2, 300), np.arange(300) // 3
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("grouped", [False, True])
+@pytest.mark.parametrize("wrapped", [False, True])
+def test_the_threshold_is_tuned_on_a_fifth_of_the_rows(
+    table, weighted, grouped, wrapped
+):
+    X, y, weight, groups = table
+    weight, groups = weight if weighted else None, groups if grouped else None
+    data, rows = LabelledRows(X, y, weight, groups), np.arange(20, 280)
+    model = make_pipeline(StandardScaler(), Grouped()) if wrapped else Grouped()
+    Grouped.noted = []
+    fitted, threshold = fit_and_tune(model, data, rows, seed=7)
+    rare, w = data.rare_rows[rows], np.ones(300) if weight is None else weight
+    of_rows = None if groups is None else groups[rows]
+    ((train, test),) = make_folds(0.2, None, rare, w[rows], of_rows, 7)
+    assert len(test) == pytest.approx(52, abs=4)
+    assert [noted[0] for noted in Grouped.noted] == [260, len(train)]
+    for (_, noted_weight, noted_groups), part in zip(
+        Grouped.noted, (rows, rows[train]), strict=True
+    ):
+        for noted, given in ((noted_weight, weight), (noted_groups, groups)):
+            expected = None if given is None else given[part]
+            assert_array_equal(noted, expected)
+    first = fit_on(model, data, rows[train])
+    proba = first.predict_proba(X[rows[test]])[:, 0]
+    assert threshold == tune_threshold(f1, rare[test], proba, w[rows[test]])
+    above = fitted.predict_proba(X)[:, 0] > threshold
+    assert_array_equal(fitted.predict(X) == "a rare one", above)
+
+
+def test_a_fold_is_measured_and_timed(table, monkeypatch):
+    X, y, weight, _ = table
+    data = LabelledRows(X, y, weight, None)
+    train, test = np.arange(200), np.arange(200, 300)
+    protocol = Protocol(data, [(train, test)], "jaccard", 0)
+    clock = iter([10.0, 12.5, 20.0, 20.25])
+    monkeypatch.setattr("time.perf_counter", lambda: next(clock))
+    (row, proba), messages = run_fold(GaussianNB(), protocol, 0, None)
+    assert (row["fit_time"], row["predict_time"]) == (2.5, 0.25)
+    assert (row["n_train"], row["n_test"]) == (200, 100) and messages == []
+    fitted = GaussianNB().fit(X[train], y[train], weight[train])
+    assert_allclose(proba, fitted.predict_proba(X[test])[:, 0])
+    truth, keywords = data.rare_rows[test], {"sample_weight": weight[test]}
+    for suffix, threshold in (("", row["threshold"]), ("_at_0.5", 0.5)):
+        labels = proba > threshold
+        cells = metrics.confusion_matrix(truth, labels, **keywords).ravel()
+        assert_allclose([row[f"{cell}{suffix}"] for cell in COUNTS], cells)
+        f1_of_rows = metrics.f1_score(truth, labels, **keywords)
+        assert row[f"f1{suffix}"] == pytest.approx(f1_of_rows)
+    labels = proba > row["threshold"]
+    assert row["jaccard"] == pytest.approx(
+        metrics.jaccard_score(truth, labels, **keywords)
+    )
+
+
+def test_failures_are_told_in_one_line(table):
+    class Fails(GaussianNB):
+        def fit(self, X, y, sample_weight=None):
+            raise RuntimeError(*self.var_smoothing)
+
+    class Infinite(GaussianNB):
+        def predict_proba(self, X):
+            return np.full((len(X), 2), np.nan)
+
+    X, y, _, _ = table
+    data = LabelledRows(X, y, None, None)
+    protocol = Protocol(data, [(np.arange(200), np.arange(200, 300))], "f1", 0)
+    contenders = {
+        "silent": Fails(var_smoothing=()),
+        "loud": Fails(var_smoothing=("no \n way",)),
+        "odd": Infinite(),
+        "sound": GaussianNB(),
+    }
+    outcome = run_all(contenders, protocol)
+    assert list(outcome.results) == ["sound"] and not outcome.interrupted
+    not_finite = "ValueError: predict_proba gave values that are not finite"
+    assert outcome.failures == {
+        "silent": "RuntimeError: no message (fold 0)",
+        "loud": "RuntimeError: no way (fold 0)",
+        "odd": f"{not_finite} (fold 0)",
+    }
+
+
+@pytest.mark.parametrize("part", [slice(59, 260), slice(61)])
+def test_where_one_row_of_a_class_is_all_the_threshold_is_a_half(table, part):
+    X, y, _, _ = table
+    rows = np.argsort(y != "a rare one", kind="stable")[part]  # 60 rare ones first
+    data = LabelledRows(X, y, None, None)
+    with pytest.warns(UserWarning, match="no rows can be held out to tune"):
+        _, threshold = fit_and_tune(GaussianNB(), data, rows, 0)
+    assert threshold == 0.5
+
+
+def test_the_weights_of_rows_and_the_rare_class(table):
+    X, y, weight, _ = table
+    assert LabelledRows(X, y, None, None).weights([3, 4]) is None
+    data = LabelledRows(X, y, weight, None)
+    assert_array_equal(data.weights([3, 4]), weight[[3, 4]])
+    assert data.rare == 0 and data.rare_rows.sum() == 60
+    heavy = LabelledRows(X, y, np.where(data.rare_rows, 9.0, 1.0), None)
+    assert heavy.rare == 1
+    assert LabelledRows(X, y, None, None, pos_label="other").rare == 1
