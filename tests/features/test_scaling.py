@@ -185,3 +185,33 @@ def test_threads_change_no_quantile(rng, monkeypatch):
         found[n_threads] = quantiles(X, [0.1, 0.5], weight), quantile_codes(X, weight)
     for one, three in zip(found[1], found[3], strict=True):
         assert_array_equal(one, three)
+
+
+def test_normal_scores_reach_from_minus_3_to_3(rng):
+    x = rng.standard_t(1, size=2000)
+    values, scores = RobustScaler.fit(x[:, None], np.ones(2000)).normal_scores[0]
+    assert_allclose(scores[[0, -1]], [-BOUND, BOUND])
+    # The third of 2000 values is where a share of 0.00135 is below.
+    assert_array_equal(values[[0, -1]], np.sort(x)[[2, 1997]])
+
+
+def test_scalings_of_chunks_are_averaged_by_median_and_range():
+    """A feature that is constant in one of them keeps the scaling of the other."""
+    one = RobustScaler(np.array([1.0, 5.0, 7.0, 0.0]), np.array([1 / 4, 0.0, 1 / 2, 0]))
+    two = RobustScaler(np.array([3.0, 9.0, 8.0, 6.0]), np.array([1 / 2, 1 / 3, 0.0, 0]))
+    both = one.averaged_with(two, 0.25)
+    assert_allclose(both.center, [1.5, 9.0, 7.0, 0.0])
+    assert_allclose(both.scale, [1 / 3.5, 1 / 3, 1 / 2, 0.0])
+    flagged = RobustScaler(one.center, one.scale, {0: ([0], [1])}, [1], [2])
+    both = flagged.averaged_with(two, 0.25)
+    assert (both.normal_scores, both.missing) == ({0: ([0], [1])}, [1])
+
+
+def test_features_are_clipped_smoothly():
+    scaler = RobustScaler(np.array([10.0]), np.array([0.5]))
+    X = np.array([10.0, 11.0, 16.0, 4.0, np.inf, -np.inf, np.nan])[:, None]
+    z = np.array([0.5, 3.0])
+    expected = z / np.sqrt(1 + (z / 3) ** 2)
+    result = scaler.transform(X)[:, 0]
+    assert_allclose(result[:4], [0, expected[0], expected[1], -expected[1]])
+    assert_allclose(result[4:], [3, -3, 0])
