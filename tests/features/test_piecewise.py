@@ -28,6 +28,14 @@ def test_interpolation_in_keras_is_that_of_numpy(exponent, rng):
     assert_allclose(result, np.interp(x, values, scores), atol=1e-6)
 
 
+def test_of_a_single_knot_its_value_is_everywhere():
+    from keras import ops
+
+    x = ops.convert_to_tensor([[-1.0], [0.0], [7.0]])
+    result = interpolate(x, np.array([2.0]), np.array([0.5]), ops)
+    assert_array_equal(result, [[0.5]] * 3)
+
+
 # -------------------------------------------------------------------------- encoding
 
 
@@ -75,6 +83,18 @@ def test_flags_and_constants_are_not_encoded(rng):
     scaler = RobustScaler.fit(X[:, [1, 3]], np.ones(300))
     none = PiecewiseLinearEncoding.fit(scaler, X[:, [1, 3]], np.ones(300), n_bins=8)
     assert none.n_encoded == 0
+
+
+def test_without_bins_nothing_is_encoded(rng):
+    X = rng.normal(size=(50, 2))
+    scaler = RobustScaler.fit(X, np.ones(50))
+    none = PiecewiseLinearEncoding.fit(scaler, X, np.ones(50), None)
+    assert none.n_encoded == none.n_bins == none.n_outputs == 0
+    whole = PiecewiseLinearEncoding.fit(scaler, X, np.ones(50), 5)
+    assert (whole.n_encoded, whole.n_bins, whole.n_outputs) == (2, 5, 10)
+    second = whole.only(np.array([False, True]))
+    x = scaler.transform(X)
+    assert_array_equal(second.transform(x), whole.transform(x)[:, 5:])
 
 
 def test_a_dominant_value_takes_up_no_bin(rng):
