@@ -85,6 +85,18 @@ def test_flags_and_constants_are_not_encoded(rng):
     assert none.n_encoded == 0
 
 
+def test_encoding_of_tensors_is_that_of_arrays(rng):
+    from keras import ops
+
+    X = rng.normal(size=(30, 2))
+    scaler = RobustScaler.fit(X, np.ones(30))
+    encoding = PiecewiseLinearEncoding.fit(scaler, X, np.ones(30), 3)
+    x = np.stack([scaler.transform(X), scaler.transform(-X)])  # of two members
+    tensors = encoding.transform(ops.convert_to_tensor(x), ops)
+    assert tensors.shape == (2, 30, 6)
+    assert_allclose(tensors, encoding.transform(x), atol=1e-6)
+
+
 def test_without_bins_nothing_is_encoded(rng):
     X = rng.normal(size=(50, 2))
     scaler = RobustScaler.fit(X, np.ones(50))
@@ -112,7 +124,8 @@ def test_a_dominant_value_takes_up_no_bin(rng):
 
 
 @pytest.mark.parametrize(
-    ("n_features", "n_bins"), [(0, 16), (1, 16), (32, 16), (33, 15), (128, 4), (999, 4)]
+    ("n_features", "n_bins"),
+    [(0, 16), (1, 16), (32, 16), (33, 15), (57, 8), (128, 4), (999, 4)],
 )
 def test_automatic_number_of_bins(n_features, n_bins, rng):
     assert auto_bins(n_features) == n_bins
