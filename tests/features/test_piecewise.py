@@ -109,6 +109,12 @@ def test_without_bins_nothing_is_encoded(rng):
     assert_array_equal(second.transform(x), whole.transform(x)[:, 5:])
 
 
+def test_four_values_are_encoded_and_three_are_not():
+    X = np.c_[np.arange(30) % 3, np.arange(30) % 4].astype(float)
+    encoding, _ = encoded(X, n_bins=4)
+    assert_array_equal(encoding.columns, [1])
+
+
 def test_a_dominant_value_takes_up_no_bin(rng):
     x, nonzero = zero_inflated(rng, 4000, rng.uniform(-1, 2, 4000))
     _, columns = encoded(x, n_bins=8)
