@@ -168,8 +168,10 @@ def _is_time(column: Any, dtype: Any) -> bool:
 
 
 def _converts(value: Any) -> bool:
+    single = np.empty(1, dtype=object)
+    single[0] = value  # a list stays one value
     try:
-        np.asarray([value], dtype=object).astype(np.float64)
+        single.astype(np.float64)
     except (TypeError, ValueError):
         return False
     return True

@@ -8,9 +8,10 @@ import pandas as pd
 import polars
 import pytest
 from numpy.testing import assert_array_equal
+from scipy.sparse import csr_array
 from sklearn.model_selection import KFold, cross_val_score
 
-from skadaptive._features.values import needs_conversion, with_numbers
+from skadaptive._features.values import is_polars, needs_conversion, with_numbers
 from skadaptive.contenders import raw_pipeline
 
 DAYS = pd.Series(pd.date_range("2020-01-01", periods=400))
@@ -137,6 +138,32 @@ def test_numbers_in_columns_of_objects(table):
     before = objects.copy()
     with_numbers(objects)
     pd.testing.assert_frame_equal(objects, before)
+
+
+def test_which_tables_have_columns_that_are_no_numbers():
+    numbers = {"a": [1.0, 2.0], "b": [3, 4]}
+    texts = {"a": [1.0, 2.0], "b": ["x", "y"]}
+    for made in (pd.DataFrame, polars.DataFrame):
+        assert not needs_conversion(made(numbers)) and needs_conversion(made(texts))
+    assert needs_conversion([[1.0, None]]) and needs_conversion([["x", 1.0]])
+    assert not needs_conversion([[1.0, 2.0]])
+    # Neither one column nor a sparse table: checks elsewhere speak of them.
+    assert not needs_conversion(np.array(["x", "y"]))
+    assert not needs_conversion(csr_array(np.eye(2)))
+    assert is_polars(polars.DataFrame(texts)) and not is_polars(pd.DataFrame(texts))
+
+
+def test_the_first_value_that_is_no_number_is_named():
+    frame = pd.DataFrame({"a": [None, "1", 2, "three", "four"]}, dtype=object)
+    with pytest.raises(ValueError, match="^Column 'a' must hold .* got 'three': could"):
+        with_numbers(frame)
+    for several in ([], [1.0], [1.0, 2.0], np.zeros(2)):
+        column = pd.DataFrame({"a": [None, 1, several, several, 2]})
+        with pytest.raises(ValueError, match="^Column 'a' must hold numbers"):
+            with_numbers(column)
+    frame = pd.DataFrame({"a": ["x", None, "y"]}, dtype=object)
+    kept = with_numbers(frame.assign(b=1.5), categorical=[0])
+    assert kept["a"].tolist() == frame["a"].tolist() and kept["b"].tolist() == [1.5] * 3
 
 
 # ------------------------------------------------------------------------------ dates
