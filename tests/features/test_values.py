@@ -147,6 +147,7 @@ def test_which_tables_have_columns_that_are_no_numbers():
         assert not needs_conversion(made(numbers)) and needs_conversion(made(texts))
     assert needs_conversion([[1.0, None]]) and needs_conversion([["x", 1.0]])
     assert not needs_conversion([[1.0, 2.0]])
+    assert not needs_conversion([[1.0], [1.0, 2.0]])  # scikit-learn refuses it
     # Neither one column nor a sparse table: checks elsewhere speak of them.
     assert not needs_conversion(np.array(["x", "y"]))
     assert not needs_conversion(csr_array(np.eye(2)))
