@@ -14,6 +14,15 @@ from sklearn import config_context
 from sklearn.metrics import average_precision_score
 from sklearn.model_selection import cross_val_score
 
+from skadaptive._features.categories import (
+    FittedCategories,
+    encode,
+    encoded_columns,
+    make_encoder,
+    unseen_columns,
+    without_categories,
+)
+
 COLOURS = np.array(["red", "green", "blue"])
 
 
@@ -46,6 +55,74 @@ def test_categories_are_columns_of_their_own(dtype, quick, table):
     assert model.n_features_in_ == 3
     assert_array_equal(model.feature_names_in_, X.columns)
     assert plain.feature_encoder_ is None
+
+
+@pytest.mark.parametrize(
+    "chosen",
+    [
+        "from_dtype",
+        ["colour"],
+        np.array(["colour"], dtype=object),
+        [1],
+        [np.int64(1), 1],
+        [False, True, False],
+    ],
+)
+def test_every_form_of_the_parameter_names_the_same_columns(chosen, table):
+    X, _ = table
+    encoder = make_encoder(chosen, X)
+    assert encoded_columns(encoder) == [1]
+    numbered = X.rename(columns={name: i for i, name in enumerate(X)})
+    for same in (X, X.to_numpy(), numbered, X.to_numpy().tolist()):
+        assert_array_equal(encode(encoder, same), one_hot(X))
+    numbers = without_categories(encoder, X)
+    assert_array_equal(numbers, X[["size", "age"]])
+    assert_array_equal(without_categories(encoder, X.to_numpy()), numbers)
+    assert_array_equal(without_categories(encoder, X.to_numpy().tolist()), one_hot(X))
+
+
+@pytest.mark.parametrize("chosen", [None, [], [False] * 3])
+def test_without_categories_there_is_no_encoder(chosen, table):
+    assert make_encoder(chosen, table[0]) is None and encoded_columns(None) == []
+
+
+@pytest.mark.parametrize(
+    "chosen",
+    [[3], [-1], ["color"], [True, False], [True] * 4, [[1]], [[False, True, False]]],
+)
+def test_columns_that_are_not_there_are_refused(chosen, table):
+    with pytest.raises(ValueError, match="their numbers from 0 to 2, or a mask of 3"):
+        make_encoder(chosen, table[0])
+
+
+def test_columns_without_a_known_category_are_found(table):
+    encoder = make_encoder("from_dtype", table[0])
+    rows = table[0].iloc[:5].assign(colour=["pink", None, "grey", "teal", "pink"])
+    found = unseen_columns(encoder, rows)
+    assert list(found) == [1] and [found[1][0], *found[1][2:]] == ["pink", "grey"]
+    assert unseen_columns(encoder, rows.to_numpy().tolist()).keys() == {1}
+    assert unseen_columns(encoder, rows.assign(colour="red")) == {}
+
+
+def test_an_encoder_is_made_again_from_plain_data():
+    """With 70 categories, of which the rarest seven share a column."""
+    names = [f"c{i:02}" for i in range(70)]
+    # The more frequent a category is, the later its name.
+    colour = np.repeat(names, np.arange(1, 71)).astype(object)
+    frame = pd.DataFrame(
+        {"colour": colour, "size": np.arange(len(colour), dtype=float)}
+    )
+    encoder = make_encoder("from_dtype", frame)
+    plain = FittedCategories.of(encoder)
+    assert plain.pooled == [list(range(7))] and plain.names == ["colour", "size"]
+    assert (plain.n_features, plain.categorical) == (2, [0])
+    again = plain.encoder()
+    later = pd.DataFrame({"colour": [*names, "new", None], "size": np.arange(72.0)})
+    columns = encode(again, later)
+    assert_array_equal(columns, encode(encoder, later))
+    assert columns.shape == (72, 1 + 64)
+    # The last column is that of the rare ones, which unseen ones join.
+    assert_array_equal(np.flatnonzero(columns[:, -1]), [*range(7), 70, 71])
 
 
 def test_categories_help(quick, table):
