@@ -93,6 +93,11 @@ def test_only_a_rare_class_calls_for_tuning_but_a_criterion_does(rows):
     assert decide(even, rule(threshold=f1), True).threshold != 0.5
     even.weight = np.where(rows.y == 1, 3.2, 1.0)  # 192 to 240, or 44.4 %
     assert decide(even, rule(), True).threshold != 0.5
+    some = np.r_[np.flatnonzero(rows.y)[:9], np.flatnonzero(rows.y == 0)[:11]]
+    limit = SimpleNamespace(
+        logits=rows.logits[some], y=rows.y[some], weight=np.ones(20)
+    )
+    assert decide(limit, rule(), True).threshold == 0.5
 
 
 def test_more_than_two_classes_are_chosen_by_their_weights(rng):
