@@ -330,6 +330,24 @@ def test_hybrid_loss_takes_probabilities(n_outputs, rng):
     )
 
 
+def test_hybrid_loss_takes_other_shapes_and_precisions(rng):
+    """Labels one-hot, predictions without a second axis, and in half precision."""
+    loss = HybridLoss(from_logits=True)
+    z = rng.normal(size=(20, 3)).astype("float16")
+    y, flag = rng.integers(3, size=20), rng.integers(2, size=20)
+    wide = z.astype("float32")
+    of_three, of_one = evaluate(hybrid, y, wide), evaluate(hybrid, flag, wide[:, :1])
+    for labels, logits, expected in (
+        (np.eye(3)[y], z, of_three),
+        (y, z, of_three),
+        (flag, z[:, 0], of_one),
+        (flag[:, None], z[:, :1], of_one),
+    ):
+        value = ops.convert_to_numpy(loss(labels, logits))
+        assert value.dtype == np.float32
+        assert_allclose(value, expected, rtol=1e-5)
+
+
 def test_hybrid_loss_config_round_trip(rng):
     loss = HybridLoss((0.2, 0.5, 0.3), gamma=1.0, alpha=0.7, from_logits=True)
     loss.loss_weights.assign([0.1, 0.6, 0.3])

@@ -105,24 +105,25 @@ def test_columns_without_a_known_category_are_found(table):
 
 
 def test_an_encoder_is_made_again_from_plain_data():
-    """With 70 categories, of which the rarest seven share a column."""
-    names = [f"c{i:02}" for i in range(70)]
+    """With 70 and 80 categories, of which the rarest 7 and 17 share a column."""
+    colours, shapes = [f"c{i:02}" for i in range(70)], [f"s{i:02}" for i in range(80)]
     # The more frequent a category is, the later its name.
-    colour = np.repeat(names, np.arange(1, 71)).astype(object)
-    frame = pd.DataFrame(
-        {"colour": colour, "size": np.arange(len(colour), dtype=float)}
-    )
+    shape = np.repeat(shapes, np.arange(1, 81)).astype(object)
+    colour = np.repeat(colours, np.arange(1, 71))
+    colour = np.r_[colour, np.full(len(shape) - len(colour), "c69")].astype(object)
+    frame = pd.DataFrame({"colour": colour, "size": 1.0, "shape": shape})
     encoder = make_encoder("from_dtype", frame)
     plain = FittedCategories.of(encoder)
-    assert plain.pooled == [list(range(7))] and plain.names == ["colour", "size"]
-    assert (plain.n_features, plain.categorical) == (2, [0])
-    again = plain.encoder()
-    later = pd.DataFrame({"colour": [*names, "new", None], "size": np.arange(72.0)})
-    columns = encode(again, later)
+    assert plain.pooled == [list(range(7)), list(range(17))]
+    assert (plain.n_features, plain.categorical) == (3, [0, 2])
+    assert plain.names == ["colour", "size", "shape"]
+    later = pd.DataFrame({"colour": [*colours, *["new"] * 12], "size": np.arange(82.0)})
+    later["shape"] = [*shapes, "new", None]
+    columns = encode(plain.encoder(), later)
     assert_array_equal(columns, encode(encoder, later))
-    assert columns.shape == (72, 1 + 64)
+    assert columns.shape == (82, 1 + 64 + 64)
     # The last column is that of the rare ones, which unseen ones join.
-    assert_array_equal(np.flatnonzero(columns[:, -1]), [*range(7), 70, 71])
+    assert_array_equal(np.flatnonzero(columns[:, -1]), [*range(17), 80, 81])
 
 
 def test_categories_help(quick, table):
