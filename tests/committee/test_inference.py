@@ -155,6 +155,13 @@ def test_no_product_is_large_enough_for_threads_of_blas(rng, monkeypatch):
     assert len(sizes) == 5 and max(sizes) <= 2**18
 
 
+@pytest.mark.parametrize("n_units", [1, 700, 40_000])
+def test_products_in_parts_are_the_product(n_units, rng):
+    """However few of the inputs, one at least, a part has."""
+    x, kernel = rng.normal(size=(3, 8, 9)), rng.normal(size=(1, 9, n_units))
+    assert_allclose(inference._product(x, kernel), x @ kernel, rtol=1e-9, atol=1e-9)
+
+
 def test_networks_of_float32_are_as_good_as_those_of_float64(rng, monkeypatch):
     """Their products are of float32, too."""
     net = committee(rng, n_members=5, units=(20, 64, 64), n_bins=16)
