@@ -86,3 +86,18 @@ def test_a_class_may_be_missing_from_the_held_out_rows(rows):
     sample = replace(rows, y=y, folds=[(train, test)]).scored_sample(500, seed=0)
     assert len(sample.held_out) <= 500
     assert np.isfinite(sample.weight).all()
+
+
+def test_training_rows_are_counted_and_weighed_by_member_and_class():
+    y, weight = np.array([0, 1, 2, 1, 0]), np.array([1.0, 2.0, 4.0, 8.0, 16.0])
+    train = [np.array([0, 1, 2]), np.array([1, 3]), np.array([0, 1, 3, 4])]
+    folds = [(rows, np.setdiff1d(np.arange(5), rows)) for rows in train]
+    rows = TrainingRows(np.zeros((5, 1)), y, weight, folds)
+    counts = [[1, 1, 1, 0], [0, 2, 0, 0], [2, 2, 0, 0]]
+    np.testing.assert_array_equal(rows.training_counts(4), counts)
+    np.testing.assert_array_equal(rows.class_totals(4), [18, 22, 4, 0])
+    assert rows.most_trained_on == 4
+    halved = rows.with_weight(weight / 2)
+    np.testing.assert_array_equal(halved.class_totals(3), [9, 11, 2])
+    two = TrainingRows(rows.X[:2], y[:2], weight[:2], [(np.arange(2), np.arange(0))])
+    np.testing.assert_array_equal(two.with_classes_swapped().class_totals(2), [2, 1])

@@ -90,3 +90,13 @@ def test_no_row_counts_as_held_out_if_earlier_calls_may_have_seen_it(binary, qui
     assert (classifier.fit(X[::-1], y[::-1])._seen_rows.members == NONE).all()
     classifier.partial_fit(X, y)
     assert classifier._members_that_held_out(X) is None
+
+
+def test_a_training_that_continues_knows_its_rows_only_if_they_are_the_same(rng):
+    X = rng.normal(size=(20, 2))
+    folds = [(np.arange(10), np.arange(10, 20)), (np.arange(10, 20), np.arange(10))]
+    seen = SeenRows.of(X, folds)
+    assert seen.after(SeenRows.of(X, folds)) is seen
+    for earlier in (None, SeenRows.of(X + 1, folds), SeenRows.of(X, folds[::-1])):
+        after = seen.after(earlier)
+        assert (after.match(X) == NONE).all() and after.match(X).shape == (20, 1)
