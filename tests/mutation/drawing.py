@@ -67,6 +67,8 @@ def draw(module, source, seed, count):
             mutated = mutate(source, operator, occurrence)
             if mutated is not None:
                 was, now = difference(source, mutated)
+                if was.startswith("@dataclass"):
+                    break  # what nobody may assign to, or prints, is no result
                 yield Mutant(module, operator, occurrence, start[0], was, now, mutated)
                 drawn += 1
                 break
