@@ -18,7 +18,7 @@ from fnmatch import fnmatch
 from pathlib import Path
 
 from covering import Covering, room_of
-from drawing import draw
+from drawing import Mutant, draw, mutate
 from forked import Forks
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -34,6 +34,11 @@ CORE = [
     "_features/*.py",
     "_assessment/*.py",
 ]
+
+
+# What becomes of a change that no test sees.
+SURVIVED = ("survived", "never run")
+_FIELDS = ("module", "operator", "occurrence", "line", "was", "now")
 
 
 def is_core(module):
@@ -89,8 +94,14 @@ class Results:
     def __contains__(self, record):
         return self._key(record) in self._by_change
 
-    def status(self, record):
-        return self._by_change[self._key(record)]["status"]
+    def survivors(self, module, digest):
+        """Records of the changes of a module, as it stands, that no test saw."""
+        return [
+            record
+            for record in list(self._by_change.values())
+            if (record["module"], record["digest"]) == (module, digest)
+            if record["status"] in SURVIVED
+        ]
 
     def current(self):
         """Records of the modules as they stand."""
@@ -153,6 +164,39 @@ class Judge:
         return "survived", ""
 
 
+def to_test(options, results):
+    """Changes that a run tests: those drawn and not tested yet, or the survivors.
+
+    Yields
+    ------
+    mutant : Mutant
+    source : str
+        Of the module before the change.
+    record : dict
+        What is written down of the change, but for what becomes of it.
+    """
+    reasons = listed()
+    for module in modules(options.modules):
+        source = (PROJECT / module).read_text(encoding="utf-8")
+        count = options.per_module or (40 if is_core(module) else 15)
+        if options.again:
+            drawn = (
+                Mutant(
+                    *(r[name] for name in _FIELDS),
+                    mutate(source, r["operator"], r["occurrence"]),
+                )
+                for r in results.survivors(module, digest(source))
+                if reasons.get((module, r["was"], r["now"])) != "equivalent"
+            )
+        else:
+            drawn = draw(module, source, options.seed, count)
+        for mutant in drawn:
+            record = {name: getattr(mutant, name) for name in _FIELDS}
+            record |= {"digest": digest(source), "seed": options.seed}
+            if options.again or record not in results:
+                yield mutant, source, record
+
+
 def test_all(options, results):
     """Draw changes, test each, and write down what became of it."""
     forks = Forks(PROJECT)
@@ -160,29 +204,12 @@ def test_all(options, results):
     print(f"{len(known)} tests", flush=True)
     covering = Covering(options.folder, known, forks.took, options.budget)
     judge = Judge(forks, covering)
-    for module in modules(options.modules):
-        count = options.per_module or (40 if is_core(module) else 15)
-        source = (PROJECT / module).read_text(encoding="utf-8")
-        for mutant in draw(module, source, options.seed, count):
-            record = {
-                "module": module,
-                "digest": digest(source),
-                "seed": options.seed,
-                "operator": mutant.operator,
-                "occurrence": mutant.occurrence,
-                "line": mutant.line,
-                "was": mutant.was,
-                "now": mutant.now,
-            }
-            if record in results and not (
-                options.again and results.status(record) in ("survived", "never run")
-            ):
-                continue
-            status, test, n_tests = judge(mutant, source)
-            results.append({**record, "status": status, "test": test, "tests": n_tests})
-            if status not in ("killed", "timed out"):
-                print(f"{module}:{mutant.line} {status} ({n_tests} tests)")
-                print(f"   {mutant.was}\n   {mutant.now}", flush=True)
+    for mutant, source, record in to_test(options, results):
+        status, test, n_tests = judge(mutant, source)
+        results.append({**record, "status": status, "test": test, "tests": n_tests})
+        if status in SURVIVED:
+            print(f"{mutant.module}:{mutant.line} {status} ({n_tests} tests)")
+            print(f"   {mutant.was}\n   {mutant.now}", flush=True)
     forks.close()
 
 
@@ -203,7 +230,7 @@ def summary(results):
     rooms = defaultdict(Counter)
     for record in results.current():
         status = record["status"]
-        if status in ("survived", "never run"):
+        if status in SURVIVED:
             change = (record["module"], record["was"], record["now"])
             status = {"equivalent": "equivalent", "left": "left"}.get(
                 reasons.get(change), "survived"
