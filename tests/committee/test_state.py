@@ -39,7 +39,7 @@ def test_many_rows_are_subsampled_at_their_weight(rng):
     buffer = OutOfFoldBuffer(2 * buffer.calls, 600_000).subsampled()
     assert len(buffer.y) == len(buffer.logits) == len(buffer.weight) == 100_000
     for call in buffer.calls:
-        assert call.n_rows == 300_000
+        assert call.n_rows == 300_000 and len(np.unique(call.logits)) == 50_000
         assert call.weight.sum() == pytest.approx(300_000, rel=1e-3)
         assert np.average(call.y) == pytest.approx(0.01, rel=0.2)
     assert buffer.subsampled() is buffer
