@@ -330,7 +330,9 @@ def test_save(predictions, tmp_path):
     pd.testing.assert_frame_equal(table, found.table, check_names=False)
     assert sum(cell["value"] for cell in stored["confusion_matrix"]) == len(y)
     assert stored["threshold"] == 0.5 and stored["n_positive"] == 36
-    assert stored["pos_label"] == "fraud"
+    assert stored["pos_label"] == "fraud" and stored["weighted"] is False
+    weighted = told(y, proba, sample_weight=np.full(len(y), 2.0))._as_dict()
+    assert weighted["weighted"] is True and weighted["n_samples"] == 240
     assert found.save(folder) == written
 
 

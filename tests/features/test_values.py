@@ -170,6 +170,17 @@ def test_the_first_value_that_is_no_number_is_named():
 # ------------------------------------------------------------------------------ dates
 
 
+@pytest.mark.parametrize("dtype", [None, object])
+@pytest.mark.parametrize("times", [DAYS, DAYS - DAYS[0], DAYS.dt.to_period("D")])
+def test_times_are_seen_by_dtype_and_by_value(times, dtype):
+    frame = pd.DataFrame({"when": times, "code": "7"}).astype(
+        {"when": dtype or times.dtype}
+    )
+    with pytest.raises(ValueError, match="^Column 'when' holds dates or times"):
+        with_numbers(frame)
+    assert with_numbers(frame[["code"]])["code"].tolist() == [7.0] * len(frame)
+
+
 @pytest.mark.parametrize(
     "column",
     [
