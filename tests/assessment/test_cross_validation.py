@@ -93,8 +93,10 @@ def test_the_threshold_is_tuned_on_a_fifth_of_the_rows(
     assert_array_equal(fitted.predict(X) == "a rare one", above)
 
 
-def test_a_fold_is_measured_and_timed(table, monkeypatch):
+@pytest.mark.parametrize("rare", ["a rare one", "the rare"])
+def test_a_fold_is_measured_and_timed(table, rare, monkeypatch):
     X, y, weight, _ = table
+    y = np.where(y == "other", y, rare)
     data = LabelledRows(X, y, weight, None)
     train, test = np.arange(200), np.arange(200, 300)
     protocol = Protocol(data, [(train, test)], "jaccard", 0)
@@ -104,7 +106,7 @@ def test_a_fold_is_measured_and_timed(table, monkeypatch):
     assert (row["fit_time"], row["predict_time"]) == (2.5, 0.25)
     assert (row["n_train"], row["n_test"]) == (200, 100) and messages == []
     fitted = GaussianNB().fit(X[train], y[train], weight[train])
-    assert_allclose(proba, fitted.predict_proba(X[test])[:, 0])
+    assert_allclose(proba, fitted.predict_proba(X[test])[:, data.rare])
     truth, keywords = data.rare_rows[test], {"sample_weight": weight[test]}
     for suffix, threshold in (("", row["threshold"]), ("_at_0.5", 0.5)):
         labels = proba > threshold
@@ -165,3 +167,14 @@ def test_the_weights_of_rows_and_the_rare_class(table):
     heavy = LabelledRows(X, y, np.where(data.rare_rows, 9.0, 1.0), None)
     assert heavy.rare == 1
     assert LabelledRows(X, y, None, None, pos_label="other").rare == 1
+
+
+def test_the_progress_counts_folds_from_1(table, capsys):
+    X, y, _, _ = table
+    data = LabelledRows(X, y, None, None)
+    protocol = Protocol(data, [(np.arange(200), np.arange(200, 300))], "f1", 0)
+    run_all({"it": GaussianNB()}, protocol, verbose=1)
+    shown = capsys.readouterr().err
+    assert "it, fold 1/1" in shown and "━ 1/1 " in shown
+    run_all({"it": GaussianNB()}, protocol, verbose=0)
+    assert capsys.readouterr().err == ""
