@@ -176,5 +176,5 @@ def test_the_progress_counts_folds_from_1(table, capsys):
     run_all({"it": GaussianNB()}, protocol, verbose=1)
     shown = capsys.readouterr().err
     assert "it, fold 1/1" in shown and "━ 1/1 " in shown
-    run_all({"it": GaussianNB()}, protocol, verbose=0)
+    run_all({"it": GaussianNB()}, protocol)
     assert capsys.readouterr().err == ""
