@@ -1,9 +1,17 @@
 """What a fitted estimator keeps in order to go on training."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from skadaptive._committee.state import NetworkLayout, OutOfFoldBuffer
+from skadaptive._committee.state import (
+    CommitteeState,
+    NetworkLayout,
+    OutOfFoldBuffer,
+    Seeds,
+    TrainingState,
+)
 
 
 def rows(n_rows, label=0):
@@ -78,3 +86,34 @@ def test_layout_of_the_parameters(hidden):
     assert layout.fan_in == [3 + 2, *hidden]
     kernels = [layout.shapes[i] for i in layout.hidden_kernels]
     assert kernels == layout.shapes[1:-2:2]
+
+
+@pytest.mark.parametrize(("rare", "n_classes"), [(0, 2), (1, 2), (0, 3)])
+def test_networks_that_predict_are_what_training_continues_from(rare, n_classes, rng):
+    """They predict the second class, and were trained on the rare one."""
+    layout = NetworkLayout(3, 0, 0, 1 if n_classes == 2 else 3, (4,), 2, "relu")
+    by_shape = [rng.normal(size=(2, *shape)) for shape in layout.shapes]
+    steps = [np.full((2, size), i + 1.0) for i, size in enumerate(layout.sizes)]
+    training = TrainingState(
+        layout=layout,
+        parameters=np.hstack([part.reshape(2, -1) for part in by_shape]).ravel(),
+        averages=[np.hstack([part.reshape(2, -1) for part in by_shape]).ravel()],
+        step_sizes=np.hstack(steps).ravel(),
+        optimizer="{}",
+        optimizer_state=[np.ones(3)],
+        n_steps=7,
+        batch_size=32,
+    )
+    state = CommitteeState(Seeds(0, 1, 2, 3), rare, np.ones(n_classes))
+    state = replace(state, training=training, out_of_fold=OutOfFoldBuffer((), 5))
+    assert state.kept(np.float64, continues=True).training is training
+    left = state.kept(np.float64, continues=False)
+    scales, first, first_bias, last, last_bias = by_shape
+    sign = -1.0 if (rare, n_classes) == (0, 2) else 1.0
+    kernels = [scales[:, :, None] * first, sign * last]
+    resumed = left.resumed(kernels, [first_bias, sign * last_bias]).training
+    np.testing.assert_allclose(resumed.parameters, training.parameters)
+    np.testing.assert_allclose(resumed.averages, training.averages)
+    np.testing.assert_array_equal(resumed.step_sizes, training.step_sizes)
+    assert (resumed.optimizer_state, resumed.n_steps) == (None, 7)
+    assert state.resumed(kernels, []) is state

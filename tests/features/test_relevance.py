@@ -26,12 +26,15 @@ def test_bins_hold_equal_shares(rng):
         assert_array_equal(np.bincount(code), 100)
 
 
-@pytest.mark.parametrize("equal", [True, False])
-def test_a_value_is_in_the_bin_of_its_mid_rank(equal, rng):
+@pytest.mark.parametrize("least", [0, 1, None])
+def test_a_value_is_in_the_bin_of_its_mid_rank(least, rng):
+    """Of equal weights, of unequal ones, and where some are 0."""
     X = np.c_[rng.normal(size=300), rng.poisson(1.5, size=300), rng.random(300) < 0.02]
     X[rng.random(X.shape) < 0.1] = np.nan
     X = np.c_[X, rng.normal(size=300)]  # without ties or missing values
-    weight = np.full(300, 0.3) if equal else 0.7 * rng.integers(3, size=300)
+    weight = np.full(300, 0.3)
+    if least is not None:
+        weight = 0.7 * rng.integers(least, 3, size=300)
     codes = quantile_codes(X, weight)
     for column, code in zip(X.T, codes.T, strict=True):
         known = ~np.isnan(column)
