@@ -140,7 +140,7 @@ def test_failures_are_told_in_one_line(table):
     }
     outcome = run_all(contenders, protocol)
     assert list(outcome.results) == ["sound"] and not outcome.interrupted
-    not_finite = "ValueError: predict_proba gave values that are not finite"
+    not_finite = "ValueError: Infinite gave 40 of 40 rows a score that is not finite."
     assert outcome.failures == {
         "silent": "RuntimeError: no message (fold 0)",
         "loud": "RuntimeError: no way (fold 0)",

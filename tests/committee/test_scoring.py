@@ -144,15 +144,14 @@ def test_which_scorers_take_weights():
     assert not can_be_weighted(get_scorer("roc_auc"))
 
 
-@pytest.mark.parametrize("error", [TypeError, ValueError])
-def test_a_scorer_that_fails_is_named(predictions, error):
+@pytest.mark.parametrize("error", [TypeError, ValueError, ZeroDivisionError])
+def test_what_a_scorer_raises_comes_through(predictions, error):
     y, z = predictions
 
     def fails(estimator, X, y):
         raise error("no way")
 
-    message = f"could not score the 80 rows .* {error.__name__}: no way"
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(error, match="^no way$"):
         OutOfFoldScorer(fails, None, y, CLASSES, 1).score(z)
 
 

@@ -28,6 +28,14 @@ pytestmark = [
 ]
 
 
+@pytest.fixture(autouse=True)
+def interrupts_are_heard():
+    """A program that was started in the background ignores them from its beginning."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @contextmanager
 def interrupt_after(seconds):
     """Press Ctrl-C so many seconds from now, unless the block has ended by then."""
