@@ -98,7 +98,7 @@ def started(folder, arguments, **options):
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
-        # A program that was started in the background ignores interrupts, and so would it.
+        # Without it, what is started in the background ignores interrupts.
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         **options,
     )
