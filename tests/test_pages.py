@@ -1,9 +1,9 @@
 """The code of the pages runs, prints what stands below it, and its commands exist.
 
 `make test-docs` runs these tests; `make test` leaves them out, for the pages fit
-networks as large as a reader's. docs/tracking.md has tests of its own
-(test_tracking.py), and so have the recipes of docs/scaling.md for packages that are not
-installed here (test_recipes.py).
+networks as large as a reader's. docs/tracking.md and docs/blending.md have tests of
+their own (test_tracking.py, test_blending.py), and so have the recipes of
+docs/scaling.md for packages that are not installed here (test_recipes.py).
 """
 
 import re
@@ -20,7 +20,8 @@ from skadaptive import cli
 ROOT = Path(__file__).parents[1]
 PAGES = ["README.md", *sorted(str(p.relative_to(ROOT)) for p in ROOT.glob("docs/*.md"))]
 TEXTS = {page: (ROOT / page).read_text("utf-8") for page in PAGES}
-WITH_CODE = [p for p in PAGES if "```python" in TEXTS[p] and p != "docs/tracking.md"]
+ELSEWHERE = {"docs/blending.md", "docs/tracking.md"}
+WITH_CODE = [p for p in PAGES if "```python" in TEXTS[p] and p not in ELSEWHERE]
 
 BLOCK = re.compile(
     r"(<!-- not run: [^>]+ -->\n)?```python\n(.*?)```\n(?:\n```text\n(.*?)```\n)?",
