@@ -460,7 +460,7 @@ class Contributions:
     Parameters
     ----------
     values, base, log_odds, described : object
-        Made by :meth:`Explanation.contributions`.
+        Made by :meth:`skadaptive.Explanation.contributions`.
 
     Attributes
     ----------
