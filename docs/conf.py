@@ -136,6 +136,8 @@ html_title = f"skadaptive {release}"
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
 html_show_sourcelink = False
+# These have no pages below them to navigate to.
+html_sidebars = {page: [] for page in ("start", "method", "results")}
 html_theme_options = {
     "github_url": REPOSITORY,
     "navigation_with_keys": False,
