@@ -1,5 +1,8 @@
 """Ctrl-C at random moments: everything is as before, and the next call works.
 
+`make faults` runs this, and not `make test`: an interrupt while TensorFlow compiles can
+leave it unusable for the rest of the process.
+
 Python may lose an interrupt that comes while it collects garbage, and prints "Exception
 ignored"; the call is then complete.
 """
