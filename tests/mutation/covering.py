@@ -3,6 +3,7 @@
 import ast
 import json
 import re
+from collections import defaultdict
 from functools import cached_property
 from pathlib import Path
 
@@ -40,10 +41,10 @@ class Covering:
 
     @cached_property
     def _files(self):
-        return {
-            "skadaptive" + path.rpartition("/skadaptive")[2]: path
-            for path in self._data.measured_files()
-        }
+        found = defaultdict(list)  # a test may run a copy of the package
+        for path in self._data.measured_files():
+            found["skadaptive" + path.rpartition("/skadaptive")[2]].append(path)
+        return dict(found)
 
     @cached_property
     def _test_files(self):
@@ -51,12 +52,10 @@ class Covering:
 
     def _of_lines(self, module):
         if module not in self._lines:
-            path = self._files.get(module)
-            found = self._data.contexts_by_lineno(path) if path else {}
-            self._lines[module] = {
-                line: {context for context in contexts if context}
-                for line, contexts in found.items()
-            }
+            lines = self._lines[module] = defaultdict(set)
+            for path in self._files.get(module, ()):
+                for line, contexts in self._data.contexts_by_lineno(path).items():
+                    lines[line] |= set(contexts) - {""}
         return self._lines[module]
 
     def tests(self, module, source, line):
