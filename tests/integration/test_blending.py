@@ -27,4 +27,4 @@ def test_the_blend_finds_the_rare_class():
     (comparison,) = printed
     assert isinstance(comparison, Comparison)
     assert set(comparison.table.index) == {"blend", "networks", "trees"}
-    assert (comparison.table["average_precision"] > 0.95).all()
+    assert (comparison.table["mean_average_precision"] > 0.95).all()
