@@ -16,6 +16,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from .._committee.state import NetworkLayout
+from .._interrupts import held_back
 from .orthogonality import STEPS_TOGETHER
 
 # Number of idle programs that are kept for later fits.
@@ -251,7 +252,9 @@ class Pool:
             if programs is not None and not programs:
                 del self._idle[architecture]
         # After an error or an interrupt the program is dropped, not handed back.
-        program = program or self._make(architecture)
+        if program is None:
+            with held_back():  # the variables of Keras are made in a mode of their own
+                program = self._make(architecture)
         yield program
         with self._lock:
             self._idle.setdefault(architecture, []).append(program)

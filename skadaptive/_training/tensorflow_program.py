@@ -23,6 +23,7 @@ import numpy as np
 import tensorflow as tf
 
 from .._features.piecewise import encode
+from .._interrupts import held_back
 from ..losses import hybrid
 from .network import committee_logits
 from .orthogonality import FIRST_SHARE, STEPS_TOGETHER, WEIGHT_DECAY, kernel_groups
@@ -349,7 +350,9 @@ def _compiled(function, signature):
     architectures, although each is traced once.
     """
     traced = tf.function(function, jit_compile=False, autograph=False)
-    concrete = traced.get_concrete_function(*signature)
+    # An interrupt while it traces can leave TensorFlow in graph mode for good.
+    with held_back():
+        concrete = traced.get_concrete_function(*signature)
 
     def call(*arguments):
         return concrete(*tf.nest.map_structure(tf.convert_to_tensor, arguments))

@@ -1,8 +1,5 @@
 """Ctrl-C at random moments: everything is as before, and the next call works.
 
-`make faults` runs this, and not `make test`: an interrupt while TensorFlow compiles can
-leave it unusable for the rest of the process.
-
 Python may lose an interrupt that comes while it collects garbage, and prints "Exception
 ignored"; the call is then complete.
 """
@@ -133,6 +130,25 @@ def test_an_interrupted_compilation_leaves_no_trace(quick, binary):
     assert interrupted(lambda: model.fit(X, y), 0.15)
     assert vars(model) == vars(quick())
     assert_array_equal(model.fit(X, y).predict_proba(X), expected)
+
+
+def test_a_compilation_is_finished_before_an_interrupt(quick, binary, monkeypatch):
+    """Half a compilation can leave TensorFlow in graph mode for good."""
+    program = load_program()
+    if program.__name__.endswith("jax_program"):
+        pytest.skip("JAX has no such mode")
+    hybrid, done = program.hybrid, []
+
+    def interrupts(*args, **kwargs):
+        signal.raise_signal(signal.SIGINT)
+        done.append(True)
+        return hybrid(*args, **kwargs)
+
+    program.pool.clear()
+    monkeypatch.setattr(program, "hybrid", interrupts)
+    with pytest.raises(KeyboardInterrupt):
+        quick().fit(*binary)
+    assert done
 
 
 def test_predicting_goes_on(quick, binary, moments):
