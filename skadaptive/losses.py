@@ -32,8 +32,8 @@ from ._typing import ArrayLike, Tensor
 
 __all__ = ["HybridLoss", "cross_entropy", "dice", "focal", "hybrid"]
 
-# Replaces the logit of a class that is masked out of a log-sum-exp, by dtype: the least
-# number, so that no logit lies below it. With -inf the gradients would be NaN.
+# Replaces the logit of a class that is masked out of a log-sum-exp, by dtype: about the
+# least number, so that no logit counts less. With -inf the gradients would be NaN.
 _MASKED = {"float16": -65504.0, "float32": -3.4e38, "bfloat16": -3.38e38}
 _MASKED["float64"] = -1.79e308
 
