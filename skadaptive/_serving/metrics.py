@@ -5,7 +5,9 @@ variable ``PROMETHEUS_MULTIPROC_DIR`` names. It has to be set before this module
 imported.
 """
 
-from collections.abc import Iterator
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
@@ -43,6 +45,25 @@ WORKERS = Gauge(
     ["version"],
     multiprocess_mode="livesum",
 )
+
+
+class _WorkersCollector:
+    """The sums over the workers.
+
+    A worker that starts makes each of its files empty and then gives it a size. One
+    that is read, or whose worker is killed, in between is no fault: it counts nothing.
+    """
+
+    def collect(self) -> Iterable[Metric]:
+        found = Path(os.environ["PROMETHEUS_MULTIPROC_DIR"]).glob("*.db")
+        return MultiProcessCollector.merge([str(p) for p in found if _has_size(p)])
+
+
+def _has_size(path: Path) -> bool:
+    try:
+        return path.stat().st_size > 0
+    except FileNotFoundError:  # of a worker that ended just now
+        return False
 
 
 class _RecentCollector:
@@ -100,7 +121,7 @@ def exposition(model: ServedModel, recent: RecentRows) -> bytes:
         The last rows that were answered with it.
     """
     registry = CollectorRegistry()
-    MultiProcessCollector(registry)
+    registry.register(_WorkersCollector())
     registry.register(_RecentCollector(model, recent))
     return generate_latest(registry)
 

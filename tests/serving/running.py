@@ -123,9 +123,14 @@ class Server:
             if path.exists() and b"spawn_main" in path.read_bytes()
         }
 
+    def metrics(self):
+        status, text = self.ask("GET", "/metrics")
+        assert status == 200, self.log()
+        return text
+
     def metric(self, name):
         """Sum of a metric over its labels."""
-        _, text = self.ask("GET", "/metrics")
+        text = self.metrics()
         values = re.findall(rf"^{name}(?:\{{.*\}})? (\S+)$", text, re.MULTILINE)
         return sum(map(float, values))
 

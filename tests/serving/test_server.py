@@ -246,7 +246,7 @@ def test_metrics_are_of_all_workers(server):
     assert server.metric("skadaptive_recent_rows") == 10_000
     share = alarms / (n_requests * MAX_ROWS)
     assert_allclose(server.metric("skadaptive_recent_alarm_share"), share, atol=0.01)
-    text = metrics(server)
+    text = server.metrics()
     assert 'skadaptive_request_seconds_bucket{endpoint="/predict"' in text
     names = ["region", "zone"]
     rows = pd.concat([shifted[names]] * n_requests)[-10_000:]
@@ -255,6 +255,18 @@ def test_metrics_are_of_all_workers(server):
         series = f'skadaptive_feature_stability{{feature="{name}"}}'
         assert_allclose(float(text.split(series)[1].split()[0]), psi)
     assert expected["region"] > 1 > 0.2 > expected["zone"]
+
+
+def test_a_worker_that_has_just_started_counts_nothing_yet(server):
+    """Its files are empty for a moment, or for good if it is killed in it."""
+    environment = Path(f"/proc/{min(server.workers())}/environ").read_text()
+    folder = environment.split("PROMETHEUS_MULTIPROC_DIR=")[1].split("\0")[0]
+    path = Path(folder, "counter_0.db")
+    path.touch(exist_ok=False)
+    try:
+        assert server.metric("skadaptive_model_workers") == 2
+    finally:
+        path.unlink()
 
 
 def load(server, stop, found):
@@ -285,12 +297,12 @@ def test_the_model_is_replaced_under_load_without_a_failed_request(
                 server.process.send_signal(signal.SIGHUP)
             version = (folder / model_file.name).read_bytes()[-64:][:12].decode()
             is_there = f'skadaptive_model_workers{{version="{version}"}} 2.0'
-            server.wait_for(lambda is_there=is_there: is_there in metrics(server))
+            server.wait_for(lambda is_there=is_there: is_there in server.metrics())
             versions.append(version)
             time.sleep(0.3)
         model_file.write_bytes(b"damaged")
         failed = 'skadaptive_model_loads_total{result="failed"} 2.0'
-        server.wait_for(lambda: failed in metrics(server))
+        server.wait_for(lambda: failed in server.metrics())
         time.sleep(0.3)
     finally:
         stop.set()
@@ -330,10 +342,6 @@ def test_a_signal_reads_the_file_again_in_every_worker(server):
     )
 
 
-def metrics(server):
-    return server.ask("GET", "/metrics")[1]
-
-
 def test_a_killed_worker_is_replaced(server):
     workers = server.workers()
     assert len(workers) == 2
@@ -369,4 +377,5 @@ def test_shutdown_ends_the_requests(server):
     assert server.stop() == 0, server.log()
     asking.join()
     assert answers[0][0] == 200 and len(answers[0][1]["predictions"]) == 20
-    assert "Traceback" not in server.log()
+    _, trace, after = server.log().partition("Traceback")
+    assert not trace, after
