@@ -79,6 +79,8 @@ speed: $(VENV)/.ready  ## ratios to Keras, scikeras and scikit-learn
 test-jax: $(VENV)/.ready  ## the tests of what runs on a backend, on JAX
 	KERAS_BACKEND=jax SKADAPTIVE_TESTS_SEEDS=0 $(PYTEST) $(ON_BACKEND) \
 	  --deselect tests/test_callbacks.py::test_the_next_update_uses_the_new_mix
+	KERAS_BACKEND=jax JAX_ENABLE_X64=1 SKADAPTIVE_TESTS_SEEDS=0 \
+	  $(PYTEST) tests/test_losses.py
 
 # Only modules with such tests are collected: others import what is not installed there.
 test-extras: $(VENV)-extras/.ready  ## the tests beside heavier neighbours

@@ -1,13 +1,9 @@
 """Properties of the losses, on whichever backend Keras runs.
 
-``test_on_jax`` runs this module once more on JAX.
+``make test-jax`` runs this module once more, on JAX.
 """
 
-import importlib.util
 import inspect
-import os
-import subprocess
-import sys
 from functools import partial
 
 import keras
@@ -372,26 +368,3 @@ def test_weights_take_effect_after_compilation(rng):
     model.fit(X, y, verbose=0)
     for old, new in zip(before, model.get_weights(), strict=True):
         assert_allclose(new, old, atol=0)
-
-
-@pytest.mark.slow
-@pytest.mark.skipif(
-    BACKEND == "jax" or importlib.util.find_spec("jax") is None,
-    reason="JAX is not installed, or this is the run on JAX",
-)
-def test_on_jax():
-    environment = {**os.environ, "KERAS_BACKEND": "jax", "JAX_ENABLE_X64": "1"}
-    environment["SKADAPTIVE_TESTS_SEEDS"] = "0"
-    command = [
-        sys.executable,
-        "-m",
-        "pytest",
-        "-q",
-        "-p",
-        "no:cacheprovider",
-        "-W",
-        "default::DeprecationWarning",
-        __file__,
-    ]
-    run = subprocess.run(command, env=environment, capture_output=True, text=True)
-    assert run.returncode == 0, run.stdout + run.stderr
