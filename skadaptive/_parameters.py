@@ -4,7 +4,7 @@ The other parameters are checked by scikit-learn's declarative constraints, in
 ``classifier.py``.
 """
 
-from numbers import Real
+from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
@@ -15,9 +15,11 @@ from ._typing import ArrayLike, FloatArray
 from .adaptation import TERMS
 
 
-def check_hidden_layer_sizes(hidden_layer_sizes: ArrayLike) -> tuple[int, ...]:
+def check_hidden_layer_sizes(hidden_layer_sizes: ArrayLike | int) -> tuple[int, ...]:
     """Number of units in each hidden layer, as a tuple of int."""
     sizes = np.asarray(hidden_layer_sizes)
+    if isinstance(hidden_layer_sizes, Integral):
+        sizes = sizes[None]
     are_whole = sizes.size == 0 or sizes.dtype.kind in "iu" and (sizes >= 1).all()
     if sizes.ndim != 1 or not are_whole:
         raise ValueError(

@@ -109,10 +109,10 @@ class AdaptiveHybridClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstima
 
     Parameters
     ----------
-    hidden_layer_sizes : array-like of int, default=(64, 64, 64)
-        Number of units in each hidden layer. Wider layers rarely help on tables of
-        fewer than 100,000 rows. An empty tuple gives an additive model, or together
-        with ``n_bins=None`` a linear one.
+    hidden_layer_sizes : int or array-like of int, default=(64, 64, 64)
+        Number of units in each hidden layer; an int is one layer. Wider layers rarely
+        help on tables of fewer than 100,000 rows. An empty tuple gives an additive
+        model, or together with ``n_bins=None`` a linear one.
 
     activation : {"relu", "selu", "elu", "gelu", "silu", "tanh"}, default="silu"
         Activation function of the hidden layers. There is rarely a reason to change it.
@@ -390,7 +390,10 @@ class AdaptiveHybridClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstima
     """
 
     _parameter_constraints = {
-        "hidden_layer_sizes": ["array-like"],
+        "hidden_layer_sizes": [
+            "array-like",
+            Interval(Integral, 1, None, closed="left"),
+        ],
         "activation": [StrOptions(set(ACTIVATIONS))],
         "n_bins": [
             StrOptions({"auto"}),
@@ -452,7 +455,7 @@ class AdaptiveHybridClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstima
 
     def __init__(  # noqa: PLR0913, PLR0917 - as people know them from scikit-learn
         self,
-        hidden_layer_sizes: ArrayLike = (64, 64, 64),
+        hidden_layer_sizes: ArrayLike | int = (64, 64, 64),
         activation: str = "silu",
         n_bins: int | str | None = "auto",
         dropout: float = 0.0,

@@ -429,7 +429,7 @@ def test_training_starts_at_the_prevalence(quick, binary):
         ("class_weight", "balance", "'balanced'"),
         ("class_weight", {0: 1, 5: 1}, "The classes, .*1.*, are not in class_weight"),
         ("class_weight", {0: 1, 1: 0}, "give every class a positive weight"),
-        ("hidden_layer_sizes", 100, "must be an array-like. Got 100"),
+        ("hidden_layer_sizes", 0, "an int in the range .1, inf.*Got 0"),
         ("hidden_layer_sizes", (8, 0), r"whole numbers of 1 or more.*got \(8, 0\)"),
         ("hidden_layer_sizes", (8.5,), r"whole numbers of 1 or more.*got \(8.5,\)"),
         ("loss_weights", (0.5, 0.5), "three non-negative numbers, for cross_entropy"),
@@ -451,6 +451,7 @@ def test_bad_parameter_names_what_is_allowed(parameter, value, message, quick, b
     [
         ("hidden_layer_sizes", np.array([8], np.int16)),
         ("hidden_layer_sizes", (np.int64(8),)),
+        ("hidden_layer_sizes", 8),
         ("activation", np.str_("silu")),
         ("n_bins", np.int64(16)),
         ("dropout", np.float32(0.0)),

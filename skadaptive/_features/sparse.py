@@ -60,7 +60,9 @@ def same_values(one: Any, other: Any) -> bool:
 
 def row_hashes(X: SparseTable) -> IntArray:
     """Hash of the content of each row, uint64, alike for float32 and float64."""
-    values = X.data.astype(np.float32).view(np.uint32).astype(np.uint64)
+    with np.errstate(over="ignore"):
+        rounded = X.data.astype(np.float32)
+    values = rounded.view(np.uint32).astype(np.uint64)
     cells = _mixed(values ^ (X.indices.astype(np.uint64) << np.uint64(32)))
     # The sum does not depend on the order; it wraps around.
     total = np.r_[np.uint64(0), np.cumsum(cells, dtype=np.uint64)]

@@ -249,7 +249,8 @@ def _run_epochs(program, data, rows, settings, plan, monitor, start, watch):
         )
         n_steps += len(drawn)
         del drawn, middle, progress  # predicting needs memory as well
-        parameters = program.parameters
+        with np.errstate(over="ignore"):  # is divergence, which is told below
+            parameters = program.parameters
         if not (np.isfinite(value) and np.isfinite(parameters).all()):
             raise diverged(settings, f"in epoch {epoch}, with a loss of {value:g}")
         average = moving_average(average, parameters, n_before + epoch)

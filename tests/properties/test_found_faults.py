@@ -6,6 +6,7 @@ import pytest
 from imblearn.over_sampling import SMOTE
 from keras import ops
 from numpy.testing import assert_allclose, assert_array_equal
+from scipy.sparse import csr_matrix
 from scipy.special import expit
 from sklearn.naive_bayes import GaussianNB
 
@@ -171,3 +172,33 @@ def test_held_out_rows_of_a_rule_have_no_unit(unit, rng):
     )
     assert_allclose(scaled["best_threshold"], plain["best_threshold"], rtol=1e-5)
     assert scaled["tp"] == plain["tp"] * unit
+
+
+def test_sparse_values_beyond_float32_are_learnt_in_chunks(quick, rng):
+    """To hold rows out, they were rounded to float32, which warned."""
+    X, y = rng.normal(size=(60, 3)) * 1e300, np.arange(60) % 3 == 0
+    model = quick(max_epochs=1, cv=2)
+    for _ in range(2):
+        model.partial_fit(csr_matrix(X), y, classes=[False, True])
+    assert np.isfinite(model.predict_proba(csr_matrix(X))).all()
+
+
+def test_parameters_that_overflow_are_divergence(quick):
+    """A warning about a product came first."""
+    X = np.random.default_rng(0).normal(size=(17, 3)).astype(np.float16)
+    y = np.arange(17) % 2
+    model = quick(
+        hidden_layer_sizes=(2,),
+        n_bins=None,
+        max_epochs=1,
+        optimizer="sgd",
+        batch_size=16,
+        cv=2,
+        loss_weights=(0, 1, 0),
+        class_weight="balanced",
+        gamma=100.0,
+        learning_rate=1e6,
+        random_state=0,
+    )
+    with pytest.raises(ValueError, match="diverged"):
+        model.fit(X, y, X_val=X, y_val=y)
