@@ -173,11 +173,12 @@ class AdaptiveHybridClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstima
         "recall" and callables, and for all names if ``threshold`` is a number or None.
 
     class_weight : dict or "balanced", default=None
-        Weights of the classes in the three losses. They are also the costs of errors
-        when the threshold is tuned and when the most probable class is chosen.
-        "balanced" is ``n_samples / (n_classes * n_samples_of_class)``. Calibrated
-        probabilities remain those of the natural class shares. A tuned threshold
-        rarely needs class weights.
+        Weights of the classes in the three losses. "balanced" is
+        ``n_samples / (n_classes * n_samples_of_class)``. Calibrated probabilities
+        remain those of the natural class shares, and a tuned threshold serves its
+        criterion alone, so that class weights are rarely needed. Where the most
+        probable class is chosen, with ``threshold=None`` or more than two classes,
+        they are also the costs of errors.
 
     categorical_features : "from_dtype", array-like or None, default="from_dtype"
         Features that are categories: column names, column numbers or a boolean mask.

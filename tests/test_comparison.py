@@ -374,6 +374,7 @@ def test_labels_of_any_kind(binary, folds, logistic):
 def test_class_weights_do_not_change_what_thresholds_are_tuned_for(
     binary, folds, quick
 ):
+    """Neither in the comparison nor in the fit of the user."""
     weighted = quick(class_weight="balanced", calibration=None)
     found = compare(*binary, contenders={"it": weighted}, cv=folds[:2], verbose=0)
     X, y = binary
@@ -381,7 +382,7 @@ def test_class_weights_do_not_change_what_thresholds_are_tuned_for(
         alone = clone(weighted).fit(X[train], y[train])
         proba = alone.oof_proba_[:, 1]
         threshold = tune_threshold(f1, y[train], proba, np.ones(len(train)))
-        assert found.folds_["threshold"][number] == threshold != alone.threshold_
+        assert found.folds_["threshold"][number] == threshold == alone.threshold_
     own = quick(threshold=0.3)
     kept = compare(*binary, contenders={"it": own}, cv=folds[:1], verbose=0)
     assert kept.folds_["threshold"].tolist() == [0.3]

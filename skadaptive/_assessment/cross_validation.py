@@ -336,8 +336,7 @@ def fit_and_tune(model, data, rows, seed):
         if last.threshold not in ("tune", None) or _tunes_f1(last):
             return fitted, float(last.threshold_)
         if last.threshold == "tune" and len(last.oof_proba_) == len(rows):
-            # Its own threshold serves another criterion, such as the costs that class
-            # weights stand for.
+            # Its own threshold serves another criterion, that of ``scoring``.
             proba = last.oof_proba_[:, data.rare]
             tested = np.isfinite(proba)
             threshold = _best_threshold(y[tested], proba[tested], weight[tested])
@@ -379,7 +378,7 @@ def _without_search(model, fitted):
 
 def _tunes_f1(classifier):
     """Whether an AdaptiveHybridClassifier tunes its threshold for F1 itself."""
-    if classifier.threshold != "tune" or classifier.class_weight is not None:
+    if classifier.threshold != "tune":
         return False
     scoring = classifier.scoring
     return isinstance(scoring, str) and OF_SCORER.get(scoring, f1) is f1

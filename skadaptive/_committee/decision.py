@@ -33,7 +33,7 @@ class DecisionRule:
     scoring : str or callable
         See :class:`skadaptive.AdaptiveHybridClassifier`.
     class_factors : ndarray of shape (n_classes,)
-        Class weights, which are costs of errors here.
+        Class weights, which are costs of errors where no threshold is tuned.
     rare : int
         Index of the rare class.
     """
@@ -94,8 +94,8 @@ def decide(rows, rule, has_all_classes):
     calibration = None
     if has_all_classes and rule.calibration is not None:
         calibration = CALIBRATIONS[rule.calibration].fit(logits, y, weight)
-    # Class weights are costs of errors. With equal costs the neutral threshold is 0.5,
-    # which chooses the most probable class.
+    # Where nothing is tuned, class weights are costs of errors; equal ones give 0.5. A
+    # tuned threshold is for the criterion alone, as scorers do not see them either.
     threshold = float(1 - factors[rare] / factors.sum())
     is_binary = len(factors) == 2
     if isinstance(rule.threshold, Real):
@@ -106,8 +106,6 @@ def decide(rows, rule, has_all_classes):
             (y == rare).astype(int),
             probabilities(calibration(logits) if calibration else logits)[:, rare],
             weight,
-            neutral=threshold,
-            class_weight=(factors[1 - rare], factors[rare]),
             calibrated=rule.calibration is not None,
         )
     if not is_binary:

@@ -29,7 +29,6 @@ def tune_threshold(
     sample_weight,
     neutral=0.5,
     *,
-    class_weight=(1.0, 1.0),
     calibrated=False,
 ):
     """Choose the threshold with the best score of a criterion.
@@ -57,8 +56,6 @@ def tune_threshold(
     sample_weight : ndarray of shape (n_samples,)
     neutral : float, default=0.5
         The threshold to stay near if the data give no reason for another.
-    class_weight : pair of float, default=(1.0, 1.0)
-        Additional weight of the rows of the other class and of the rare class.
     calibrated : bool, default=False
         Whether ``proba`` are calibrated.
 
@@ -79,9 +76,7 @@ def tune_threshold(
     if calibrated:
         n_rare = weights[0].sum() / unit[0]
         rare = (n_rare * y + _N_EXPECTED * proba) / (n_rare + _N_EXPECTED)
-    costs = np.array(class_weight[::-1])[:, None]
     thresholds, counts = _counts_between(y, rare, proba, sample_weight, neutral)
-    unit, counts = costs * unit, costs * counts
     # One more row of each class is spread over all bins: no false alarm above a
     # threshold so far does not mean that there never will be one.
     counts += unit / counts.shape[1]

@@ -64,7 +64,6 @@ def test_without_tuning_class_weights_are_costs_of_errors(rows):
 @pytest.mark.parametrize("calibration", [None, "sigmoid"])
 @pytest.mark.parametrize("rare", [0, 1])
 def test_the_threshold_is_tuned_on_calibrated_probabilities(rows, calibration, rare):
-    factors = np.array([1.0, 2.0])
     rare_logits, y = rows.logits, rows.y
     if calibration:
         rare_logits = SigmoidCalibration.fit(rare_logits, y, rows.weight)(rare_logits)
@@ -73,15 +72,15 @@ def test_the_threshold_is_tuned_on_calibrated_probabilities(rows, calibration, r
         y,
         expit(rare_logits[:, 0]),
         rows.weight,
-        neutral=1 / 3,
-        class_weight=factors,
         calibrated=calibration is not None,
     )
     if rare == 0:
-        rows, factors = other_way_round(rows), factors[::-1]
-    asked = rule(calibration=calibration, class_factors=factors, rare=rare)
+        rows = other_way_round(rows)
+    # Class weights are no part of the criterion.
+    for factors in (np.ones(2), np.array([1.0, 30.0])):
+        asked = rule(calibration=calibration, class_factors=factors, rare=rare)
+        assert decide(rows, asked, True).threshold == pytest.approx(expected, rel=1e-4)
     found = decide(rows, asked, True)
-    assert found.threshold == pytest.approx(expected, rel=1e-4)
     assert (found.calibration is None) == (calibration is None)
 
 
