@@ -40,7 +40,7 @@ def committee_logits(parameters, inputs, activation, masks=None, together=True):
     -------
     tensor of shape (batch, n_members, n_outputs)
     """
-    activate = keras.activations.get(activation)
+    activate = _silu if activation == "silu" else keras.activations.get(activation)
     masks = masks or []
     if together and inputs.shape[0] > 1:
         logits = _logits(parameters, inputs, activate, masks)
@@ -53,6 +53,15 @@ def committee_logits(parameters, inputs, activation, masks=None, together=True):
     members = zip(parameters, ops.unstack(inputs), masks, strict=True)
     logits = [_logits(member, x, activate, mask) for member, x, mask in members]
     return ops.stack(logits, axis=1)
+
+
+def _silu(x):
+    """Of plain operations, for TensorFlow's own has a custom gradient.
+
+    TensorFlow registers that for good in each trace, and the graph with it, so that
+    every architecture of a search took 6 MB that no one could free.
+    """
+    return x * ops.sigmoid(x)
 
 
 def _logits(parameters, x, activate, masks):

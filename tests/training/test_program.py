@@ -1,5 +1,6 @@
 """The compiled training program and its pool."""
 
+import gc
 import subprocess
 import sys
 import threading
@@ -376,6 +377,27 @@ def test_memory_does_not_grow_over_fits():
     assert done.returncode == 0, done.stderr
     _, before, after = map(float, done.stdout.split())
     assert after - before < 20 * 0.2
+
+
+@pytest.mark.skipif(ON_JAX, reason="of TensorFlow")
+def test_a_dropped_program_takes_its_graphs_with_it(architecture, load):
+    """TensorFlow keeps for good what has a custom gradient, and the graph around it."""
+
+    def graphs():
+        gc.collect()
+        names = [o.name for o in gc.get_objects() if type(o).__name__ == "FuncGraph"]
+        return sum(name in ("_trace_train", "_trace_predict") for name in names)
+
+    backend.pool.clear()
+    before = graphs()
+    program = backend.TensorFlowProgram(replace(architecture, batch_size=7))
+    batches = np.zeros((1, 2, 7), np.int32)
+    data = load(program)
+    program.train(data, batches, np.ones(1), loss(0.4, 0.4, 0.2), 0.0, (0, 1))
+    program.predict(program.parameters, data, batches[0])
+    assert graphs() == before + 2
+    del program, data
+    assert graphs() == before
 
 
 @pytest.mark.skipif(ON_JAX, reason="of TensorFlow")
