@@ -1,7 +1,7 @@
 """Checks of array parameters, and the values that "auto" and None stand for.
 
 The other parameters are checked by scikit-learn's declarative constraints, in
-``classifier.py``.
+``classifier.py``; those that the Keras loss has as well are here.
 """
 
 from numbers import Integral, Real
@@ -11,8 +11,15 @@ import numpy as np
 from sklearn.utils.class_weight import compute_class_weight
 
 from ._messages import shown
+from ._sklearn_compat import Interval
 from ._typing import ArrayLike, FloatArray
 from .adaptation import TERMS
+
+#: What the focal loss takes, in the classifier and in ``HybridLoss``.
+FOCAL_CONSTRAINTS: dict[str, list[Any]] = {
+    "gamma": [Interval(Real, 0, 100, closed="both")],
+    "alpha": [Interval(Real, 0, 1, closed="both"), "array-like"],
+}
 
 
 def check_hidden_layer_sizes(hidden_layer_sizes: ArrayLike | int) -> tuple[int, ...]:

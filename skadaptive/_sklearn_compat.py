@@ -21,6 +21,7 @@ from sklearn.utils._param_validation import (
     HasMethods,
     Interval,
     StrOptions,
+    validate_parameter_constraints,
     validate_params,
 )
 
@@ -50,6 +51,7 @@ __all__ = [
     "safe_indexing",
     "takes_sample_weight",
     "tuned_class",
+    "validate_parameter_constraints",
     "validate_params",
 ]
 

@@ -50,7 +50,7 @@ from ._features.values import column_title, needs_conversion, with_numbers
 from ._fitting import FitTasks, FittedCommittee, GivenRows, fit_chunk, fit_rows
 from ._interrupts import settings_kept
 from ._messages import shown
-from ._parameters import rare_class
+from ._parameters import FOCAL_CONSTRAINTS, rare_class
 from ._sklearn_compat import (
     CallbackSupportMixin,
     HasMethods,
@@ -402,8 +402,7 @@ class AdaptiveHybridClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstima
             None,
         ],
         "dropout": [Interval(Real, 0, 1, closed="left")],
-        "gamma": [Interval(Real, 0, 100, closed="both")],
-        "alpha": [Interval(Real, 0, 1, closed="both"), "array-like"],
+        **FOCAL_CONSTRAINTS,
         "loss_weights": ["array-like"],
         "adaptation": [StrOptions(set(adaptation.RULES)), callable],
         "adaptation_rate": [Interval(Real, 0, 1, closed="both")],

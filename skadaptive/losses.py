@@ -21,13 +21,15 @@ them for ``keras.Model.compile`` and holds the loss weights in a variable, so th
 can change after compilation.
 """
 
+from numbers import Real
 from typing import Any
 
 import keras
 import numpy as np
 from keras import ops
 
-from ._parameters import check_loss_weights
+from ._parameters import FOCAL_CONSTRAINTS, check_alpha, check_loss_weights
+from ._sklearn_compat import Interval, validate_parameter_constraints
 from ._typing import ArrayLike, Tensor
 
 __all__ = ["HybridLoss", "cross_entropy", "dice", "focal", "hybrid"]
@@ -102,9 +104,9 @@ def focal(
     gamma : float or scalar tensor, default=2.0
         Focusing parameter; 0 gives the cross-entropy weighted by alpha.
     alpha : float or tensor of shape (n_classes,), default=0.75
-        Weight of each class. Binary: a float is the weight of the rare class
-        (``y_true == 1``), and the other class gets ``1 - alpha``. Multiclass: a float
-        is the weight of every class.
+        Weight of each class. Two classes, with one output or two: a float is the
+        weight of the rare class (``y_true == 1``), and the other class gets ``1 -
+        alpha``. More classes: a float is the weight of every class.
     total_weight : tensor of shape (...), default=None
         Divisor of the weighted sums; see :func:`cross_entropy`.
 
@@ -131,9 +133,10 @@ def dice(
 
     With w, y and p for weight, label and probability of the rare class, the loss is
     1 - (2 sum(w y p) + smooth) / (sum(w y) + sum(w p) + smooth) (Milletari et al.,
-    2016, "V-Net", here with the plain sum in the denominator). With more classes it is
-    the mean over each class against the rest, taken over the classes that have weight
-    in the batch.
+    2016, "V-Net", here with the plain sum in the denominator). With two or more outputs
+    it is the mean over each class against the rest, taken over the classes that have
+    weight in the batch. So two outputs for two classes have another Dice loss than one
+    output, which counts the rare class alone.
 
     Parameters
     ----------
@@ -193,7 +196,8 @@ def hybrid(
     gamma : float or scalar tensor, default=2.0
         Focusing parameter of the focal loss.
     alpha : float or tensor of shape (n_classes,), default=0.75
-        Weight of each class in the focal loss; see :func:`focal`.
+        Weight of each class in the focal loss; see :func:`focal`. A float treats two
+        classes alike with one output and with two.
     smooth : float or scalar tensor, default=1.0
         Smoothing term of the soft Dice loss, in units of sample weight.
     total_weight : tensor of shape (...), default=None
@@ -203,7 +207,8 @@ def hybrid(
     Returns
     -------
     tensor of shape (...)
-        The weighted sum.
+        The weighted sum. For two classes, one output and two have the same
+        cross-entropy and focal loss, but not the same Dice loss; see :func:`dice`.
     """
     return (
         loss_weights[0]
@@ -223,6 +228,13 @@ def hybrid(
 
 # ------------------------------------------------------------------ for Keras models
 
+_CONSTRAINTS = {
+    **FOCAL_CONSTRAINTS,
+    # Without smoothing a batch of weight 0 would have the Dice loss 0 / 0.
+    "smooth": [Interval(Real, 0, None, closed="neither")],
+    "from_logits": ["boolean"],
+}
+
 
 @keras.saving.register_keras_serializable(package="skadaptive")
 class HybridLoss(keras.losses.Loss):
@@ -238,23 +250,32 @@ class HybridLoss(keras.losses.Loss):
         ``loss_weights`` is a Keras variable: ``loss.loss_weights.assign(...)`` takes
         effect in the next training step, also in a compiled model.
     gamma : float, default=2.0
-        Focusing parameter of the focal loss.
-    alpha : float or sequence of floats, default=0.75
-        Weight of the rare class (label 1) in the focal loss, or one weight per class.
-        With more than two classes a float is the weight of every class.
+        Focusing parameter of the focal loss, in [0, 100].
+    alpha : float or array-like of shape (n_classes,), default=0.75
+        Class weights of the focal loss. A float in [0, 1] is the weight of the rare
+        class (label 1), and the other class gets ``1 - alpha``, with a sigmoid and with
+        a softmax of two outputs. With more than two classes a float is the weight of
+        every class. An array has one non-negative weight per class.
     smooth : float, default=1.0
-        Smoothing term of the soft Dice loss, in units of sample weight.
+        Smoothing term of the soft Dice loss, greater than 0, in units of sample weight.
     from_logits : bool, default=False
         Whether the model returns logits. As in Keras's own losses, False expects
         probabilities, that is a sigmoid or softmax as the last activation.
     name : str, default="hybrid_loss"
         Name of the loss.
 
+    Attributes
+    ----------
+    initial_loss_weights : ndarray of shape (3,)
+        The weights that the loss was made with. They are saved with a model. To start
+        anew, ``loss.loss_weights.assign(loss.initial_loss_weights)``.
+
     Raises
     ------
     ValueError
         If ``loss_weights`` are not three non-negative numbers of which at least one is
-        positive.
+        positive, or another parameter is out of its range. When the loss is computed,
+        if ``alpha`` has not one weight per class.
 
     See Also
     --------
@@ -267,9 +288,11 @@ class HybridLoss(keras.losses.Loss):
     ``model.make_train_function(force=True)`` there, as ``AdaptiveLossWeights`` does.
 
     The loss of a batch is one number, because soft Dice loss is a ratio of sums. Sample
-    weights are part of these sums, so ``reduction`` does not apply. The terms are
-    summed without a common scale; :class:`skadaptive.AdaptiveHybridClassifier` first
-    puts them on one scale.
+    weights are part of these sums, so ``reduction`` does not apply. All terms are
+    divided by the total weight of the batch and not by its number of rows, as Keras's
+    own losses are. With two or more outputs soft Dice loss is the mean over classes.
+    The terms are summed without a common scale;
+    :class:`skadaptive.AdaptiveHybridClassifier` first puts them on one scale.
 
     Examples
     --------
@@ -290,6 +313,17 @@ class HybridLoss(keras.losses.Loss):
     ) -> None:
         super().__init__(name=name)
         check_loss_weights(loss_weights)
+        validate_parameter_constraints(
+            _CONSTRAINTS,
+            {
+                "gamma": gamma,
+                "alpha": alpha,
+                "smooth": smooth,
+                "from_logits": from_logits,
+            },
+            caller_name=type(self).__name__,
+        )
+        check_alpha(alpha, max(2, np.size(alpha)), rare=1)
         self.initial_loss_weights = np.asarray(loss_weights, dtype="float32")
         self.loss_weights = keras.Variable(self.initial_loss_weights, trainable=False)
         self.gamma = gamma
@@ -322,6 +356,7 @@ class HybridLoss(keras.losses.Loss):
         if len(y_pred.shape) == 1:
             y_pred = ops.expand_dims(y_pred, -1)
         logits = y_pred if self.from_logits else _to_logits(y_pred)
+        check_alpha(self.alpha, max(2, logits.shape[-1]), rare=1)
         # Keras passes labels of shape (batch,) or (batch, 1) on as they are. Labels of
         # the second shape would broadcast against the logits to a square.
         y_true = ops.convert_to_tensor(y_true)
@@ -347,16 +382,40 @@ class HybridLoss(keras.losses.Loss):
         Returns
         -------
         dict
-            Arguments by name, as ``from_config`` takes them.
+            Arguments by name, and ``initial_loss_weights``, as ``from_config`` takes
+            them.
         """
         return {
             "loss_weights": [float(w) for w in ops.convert_to_numpy(self.loss_weights)],
+            "initial_loss_weights": self.initial_loss_weights.tolist(),
             "gamma": self.gamma,
             "alpha": np.asarray(self.alpha).tolist(),
             "smooth": self.smooth,
             "from_logits": self.from_logits,
             "name": self.name,
         }
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> "HybridLoss":
+        """Make a loss that goes on where the one of ``get_config`` was.
+
+        Parameters
+        ----------
+        config : dict
+            See ``get_config``. Without ``initial_loss_weights``, as in files of earlier
+            versions, the weights at the start are ``loss_weights``.
+
+        Returns
+        -------
+        HybridLoss
+        """
+        arguments = dict(config)
+        initial = arguments.pop("initial_loss_weights", None)
+        loss = cls(**arguments)
+        if initial is not None:
+            check_loss_weights(initial)
+            loss.initial_loss_weights = np.asarray(initial, dtype="float32")
+        return loss
 
 
 # ----------------------------------------------------------------------- helpers
@@ -392,7 +451,7 @@ def _class_alpha(alpha: Tensor, y_true: Tensor, logits: Tensor) -> Tensor:
     """Weight in the focal loss of the class of each row."""
     # A Python number is not cast, so that it keeps its precision in any dtype.
     if not np.ndim(alpha):
-        if logits.shape[-1] > 1:
+        if logits.shape[-1] > 2:
             return alpha
         return y_true * alpha + (1 - y_true) * (1 - alpha)
     alpha = ops.cast(alpha, logits.dtype)

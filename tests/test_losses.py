@@ -33,7 +33,7 @@ def reference_focal(y, z, w, gamma=2.0, alpha=0.75):
     log_p = _log_p(y, z)
     if np.ndim(alpha):
         a = np.asarray(alpha)[y]
-    elif z.shape[-1] == 1:
+    elif z.shape[-1] <= 2:
         a = np.where(y == 1, alpha, 1 - alpha)
     else:
         a = alpha
@@ -262,6 +262,12 @@ def test_two_class_softmax_agrees_with_binary(rng):
         evaluate(focal, y, z, w, alpha=0.2),
         rtol=1e-12,
     )
+    for alpha in (0.2, 0.75):
+        assert_allclose(
+            evaluate(focal, y, pair, w, alpha=alpha),
+            evaluate(focal, y, z, w, alpha=alpha),
+            rtol=1e-12,
+        )
     # Two outputs give the mean of the Dice losses of both classes.
     both = [evaluate(dice, y, z, w), evaluate(dice, 1 - y, -z, w)]
     assert_allclose(evaluate(dice, y, pair, w), np.mean(both, axis=0), rtol=1e-12)
@@ -352,6 +358,56 @@ def test_hybrid_loss_config_round_trip(rng):
     assert_allclose(
         ops.convert_to_numpy(copy(y, z)), ops.convert_to_numpy(loss(y, z)), rtol=1e-6
     )
+    assert_allclose(copy.initial_loss_weights, [0.2, 0.5, 0.3], rtol=1e-6)
+    # Earlier files have the current weights alone.
+    config = loss.get_config()
+    del config["initial_loss_weights"]
+    earlier = HybridLoss.from_config(config)
+    assert_allclose(earlier.initial_loss_weights, [0.1, 0.6, 0.3], rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"gamma": -1.0},
+        {"gamma": 101.0},
+        {"gamma": "2"},
+        {"gamma": np.nan},
+        {"alpha": 5.0},
+        {"alpha": -1.0},
+        {"alpha": (0.5, -0.5)},
+        {"alpha": (0.0, 0.0)},
+        {"alpha": (0.5, np.inf)},
+        {"alpha": [[0.5, 0.5]]},
+        {"alpha": [0.5]},
+        {"alpha": None},
+        {"smooth": 0.0},
+        {"from_logits": "no"},
+    ],
+    ids=str,
+)
+def test_hybrid_loss_refuses_what_the_estimator_refuses(given):
+    ((name, value),) = given.items()
+    with pytest.raises(ValueError, match=f"{name}.* must be"):
+        HybridLoss(**given)
+    if name in ("gamma", "alpha"):
+        with pytest.raises(ValueError, match=f"{name}.* must be"):
+            AdaptiveHybridClassifier(**given).fit(np.eye(12), [0, 1] * 6)
+
+
+def test_hybrid_loss_takes_the_ends_of_the_ranges():
+    for given in ({"gamma": 0}, {"gamma": 100}, {"alpha": 0}, {"alpha": np.float32(1)}):
+        loss = HybridLoss(**given)
+        assert np.isfinite(float(loss(np.array([0, 1]), np.array([0.2, 0.9]))))
+
+
+@pytest.mark.parametrize(
+    ("n_outputs", "n_weights"), [(1, 3), (2, 3), (3, 2), (3, 4)], ids=str
+)
+def test_alpha_has_one_weight_per_class(n_outputs, n_weights):
+    loss = HybridLoss(alpha=[0.5] * n_weights, from_logits=True)
+    with pytest.raises(ValueError, match=f"each of the {max(2, n_outputs)} classes"):
+        loss(np.zeros(4), np.zeros((4, n_outputs), "float32"))
 
 
 @pytest.mark.skipif(BACKEND == "jax", reason="JAX compiles a loss's variables in")

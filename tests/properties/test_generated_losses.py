@@ -40,7 +40,7 @@ def reference(y, z, w, *, loss_weights, gamma, alpha, smooth):
     n_outputs = z.shape[-1]
     if np.ndim(alpha):
         a = np.asarray(alpha)[y]
-    elif n_outputs == 1:
+    elif n_outputs <= 2:
         a = np.where(y == 1, alpha, 1 - alpha)
     else:
         a = alpha
