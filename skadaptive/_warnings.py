@@ -3,8 +3,9 @@
 import sys
 import warnings
 
-# A pipeline, a search or a parallel job of these may stand between the user and us.
-_BETWEEN = {"imblearn", "joblib", "skadaptive", "sklearn"}
+# A pipeline, a search, a parallel job or the callbacks of these may stand between the
+# user and us.
+_BETWEEN = {"imblearn", "joblib", "keras", "scikeras", "skadaptive", "sklearn"}
 
 
 def warn(message: str, category: type[Warning] = UserWarning) -> None:

@@ -36,7 +36,7 @@ from typing import NamedTuple, TypeAlias
 import numpy as np
 
 from ._messages import shown
-from ._typing import ArrayLike, FloatArray
+from ._typing import ArrayLike, BoolArray, FloatArray
 
 __all__ = [
     "FLOOR",
@@ -67,6 +67,10 @@ TERM_TITLES = {
 #: influence on the training and can gain weight again. The value was chosen by
 #: judgement.
 FLOOR = 0.05
+
+#: What stands before the names of :class:`HeldOut` in the logs of a Keras model, whose
+#: own metrics may be called ``tp``.
+HELD_OUT_PREFIX = "held_out_"
 
 #: Number of epochs in the running median of the score, chosen by judgement.
 WINDOW = 3
@@ -183,18 +187,21 @@ class HeldOut(NamedTuple):
 
     @classmethod
     def from_history(cls, history: Mapping[str, Sequence[float]]) -> "HeldOut":
-        """Take the epochs of a ``history_`` that was recorded with such a rule.
+        """Take the epochs of a history that was recorded with such a rule.
 
         Parameters
         ----------
         history : mapping of str to sequence of float
-            With a value per epoch for each of the attributes.
+            With a value per epoch for each of the attributes: ``history_`` of the
+            classifier, or ``history`` of a Keras ``History``, where the callback
+            ``AdaptiveLossWeights`` puts ``held_out_`` before their names.
 
         Returns
         -------
         HeldOut
         """
-        return cls(*(history[name] for name in cls._fields))
+        prefix = HELD_OUT_PREFIX if f"{HELD_OUT_PREFIX}tp" in history else ""
+        return cls(*(history[prefix + name] for name in cls._fields))
 
 
 def threshold(
@@ -249,6 +256,48 @@ def threshold(
     position = min(1.0, max(-1.0, position + step))
     end = ends[1 if position > 0 else -1]
     return middle + abs(position) * (end - middle)
+
+
+def thresholds_of_runaway(
+    mixes: FloatArray, initial_weights: FloatArray, best_threshold: Sequence[float]
+) -> tuple[float, float] | None:
+    """Where the best threshold fell while :func:`threshold` pressed against the fall.
+
+    Some networks become so sure of themselves that their best threshold falls however
+    much weight soft Dice loss has, and the rule drives this weight to its end.
+
+    Parameters
+    ----------
+    mixes : ndarray of shape (n_epochs, 3)
+        Loss weights of each epoch.
+    initial_weights : ndarray of shape (3,)
+        Loss weights at the start of training.
+    best_threshold : sequence of float of length n_epochs
+        Best threshold of each epoch on held-out rows.
+
+    Returns
+    -------
+    (float, float) or None
+        The greatest of the smoothed best thresholds since the weight began to rise, and
+        the median of those since it is at its end. None unless the last mix is this
+        end, and the second threshold lies far below the first one and below 0.5.
+    """
+    # Weights of a Keras variable are of single precision.
+    term, rounding = 2 if initial_weights[2] else 1, 1e-3
+    weight, start = mixes[:, term], initial_weights[term]
+    end = _heaviest(initial_weights, term)[term]
+    risen, ended = weight > start + rounding, weight >= end - rounding
+    if not (risen[-1] and ended[-1]):
+        return None
+    greatest = max(smooth(best_threshold)[-_n_last(risen) :])
+    last = median(best_threshold[-_n_last(ended) :])
+    odds = [np.log(b / (1 - b)) for b in np.clip([greatest, last], 1e-9, 1 - 1e-9)]
+    return (greatest, last) if odds[1] < min(0, odds[0]) - _FAR else None
+
+
+def _n_last(flags: BoolArray) -> int:
+    """Number of epochs since a flag was last not set."""
+    return int(np.argmin(np.r_[flags[::-1], False]))
 
 
 #: The rules by the name that the parameter ``adaptation`` takes.

@@ -15,6 +15,7 @@ from skadaptive.adaptation import (
     smooth,
     takes_held_out,
     threshold,
+    thresholds_of_runaway,
 )
 
 INITIAL = np.array([0.4, 0.4, 0.2])
@@ -232,6 +233,44 @@ def test_without_a_threshold_the_weights_stay():
     weights = steered([0.1, np.nan, 0.1])
     assert_allclose(weights[1], weights[2])
     assert weights[3, 2] > weights[2, 2]
+
+
+@pytest.mark.parametrize("initial", [INITIAL, (0.7, 0.3, 0)])
+def test_a_threshold_that_falls_while_recall_gains_weight_ran_away(initial):
+    initial = np.asarray(initial)
+
+    def found(thresholds, start=None):
+        mixes = steered(thresholds, initial, 0.3, start)[:-1].astype("float32")
+        return thresholds_of_runaway(mixes, initial, thresholds)
+
+    falling = [0.7, 0.6, 0.6, *np.linspace(0.45, 0.1, 12)]
+    before, after = found(falling)
+    assert 0.3 < before < 0.5 and 0.1 < after < 0.2
+    # One epoch says little.
+    assert found([*falling, 0.1, 0.1, 0.6]) == (before, pytest.approx(after, abs=0.1))
+    # The weight has not reached its end, or has left it again.
+    assert found([0.4, 0.4, 0.1, 0.1]) is None
+    assert found([*falling, *[0.8] * 6]) is None
+    # The threshold rises, stays, or is near 0.5.
+    assert found([*np.linspace(0.1, 0.35, 15)]) is None
+    assert found([0.25] * 15) is None
+    assert found([*[0.3] * 6, *[0.6] * 3, *[0.45] * 30]) is None
+    # An untrained network has a low threshold, which says nothing.
+    assert found([0.1, 0.1, 0.45, 0.45, 0.45, *[0.11] * 9]) == (0.45, 0.11)
+    # A training that goes on from the end knows its own epochs.
+    end = steered(falling, initial, 0.3)[-1]
+    assert found([0.3, 0.3, 0.1, 0.1, 0.1], end) == (0.3, 0.1)
+    assert found([0.3, 0.3, 0.3], end) is None
+    assert found([0.1], end) is None
+
+
+def test_the_history_of_the_callback_has_longer_names():
+    values = [[float(i), i + 1.0] for i in range(5)]
+    history = dict(zip(HeldOut._fields, values, strict=True))
+    logs = {f"held_out_{name}": value for name, value in history.items()}
+    expected = HeldOut(*values)
+    assert HeldOut.from_history(history) == expected
+    assert HeldOut.from_history(logs | {"tp": [9.0], "fn": [9.0]}) == expected
 
 
 def test_rules_of_either_kind_are_told_apart():
