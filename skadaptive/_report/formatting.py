@@ -32,7 +32,8 @@ def seconds_text(value: float) -> str:
     """Seconds with two significant digits, or whole ones from 100 on."""
     if np.isnan(value):
         return "–"
-    return f"{value:,.0f}" if value >= 100 else f"{value:.2g}"
+    # From 99.5 on, two digits would be written as a power of ten.
+    return f"{value:,.0f}" if value >= 99.5 else f"{value:.2g}"
 
 
 def p_value(value: float) -> str:

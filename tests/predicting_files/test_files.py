@@ -121,12 +121,14 @@ print(len(find_files("*.csv", "/tmp/none")[0]))
         ("new/a.csv", "new", "later run would take them"),
         ("new", "new/a.csv", "is a file"),
         ("same", "out", "a.csv and a.csv.gz would have the same output"),
-        ("notes", "out", "that is a table; it has one.md, two.md"),
+        ("notes", "out", r"that is a table; it has one.md, two.md\. Name"),
+        ("many", "out", r"it has 0.md, 1.md, 2.md, 3.md, 4.md\. Name a file"),
     ],
 )
 def test_what_is_refused(given, out, message, new_files, monkeypatch):
     monkeypatch.chdir(new_files.parent)
-    for name in ("same/a.csv", "same/a.csv.gz", "notes/one.md", "notes/two.md"):
+    many = [f"many/{i}.md" for i in range(7)]
+    for name in ("same/a.csv", "same/a.csv.gz", "notes/one.md", "notes/two.md", *many):
         Path(name).parent.mkdir(exist_ok=True)
         Path(name).touch()
     with pytest.raises(ValueError, match=message):

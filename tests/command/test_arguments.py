@@ -1,0 +1,160 @@
+"""Values on the command line, and what each subcommand cannot do without."""
+
+import argparse
+
+import numpy as np
+import pytest
+
+from skadaptive import cli
+from skadaptive._command import compare, tune
+from skadaptive._command.arguments import (
+    check_training_options,
+    cost,
+    count,
+    number,
+    share,
+)
+
+TEXTS = {
+    "-1": -1.0,
+    "-0.001": -0.001,
+    "0": 0.0,
+    "1e-9": 1e-9,
+    "0.5": 0.5,
+    "1": 1.0,
+    "1.001": 1.001,
+    "2": 2.0,
+    "3": 3.0,
+    "inf": np.inf,
+    "nan": np.nan,
+    "x": None,
+}
+
+
+@pytest.mark.parametrize(
+    ("read", "taken", "message"),
+    [
+        (share, {"0", "1e-9", "0.5", "1"}, "{} is not from 0 to 1"),
+        (
+            cost,
+            {"1e-9", "0.5", "1", "1.001", "2", "3"},
+            "{} is not positive and finite",
+        ),
+        (count, {"1", "2", "3"}, "{!r} is not a whole number from 1 on"),
+        (compare._trials, {"2", "3"}, "TRIALS must be a number from 2 on; got {!r}."),
+        (tune._trials, {"2", "3"}, "{!r} is not a whole number from 2 on"),
+    ],
+)
+def test_which_numbers_an_option_takes(read, taken, message):
+    for text, value in TEXTS.items():
+        if text in taken:
+            assert read(text) == value
+        else:
+            with pytest.raises(argparse.ArgumentTypeError) as error:
+                read(text)
+            is_text = value is None and read in (share, cost)
+            said = (message if not is_text else "{!r} is not a number").format(text)
+            assert str(error.value).startswith(said)
+
+
+def test_a_number_is_what_python_reads():
+    assert number("1e3") == 1000 and np.isnan(number("nan"))
+    with pytest.raises(argparse.ArgumentTypeError, match="^'1,5' is not a number$"):
+        number("1,5")
+
+
+@pytest.mark.parametrize("folds", [-1, 0, 1, 2, 3])
+@pytest.mark.parametrize(("save", "bare"), [(None, True), ("m", True), (None, False)])
+def test_options_that_do_nothing(folds, save, bare):
+    options = argparse.Namespace(no_reference=bare, save=save, folds=folds)
+    expected = None
+    if folds < 2:
+        expected = f"^--folds must be 2 or more; got {folds}.$"
+    if bare and not save:
+        expected = "^--no-reference needs --save FILE"
+    if expected is None:
+        check_training_options(options)
+    else:
+        with pytest.raises(ValueError, match=expected):
+            check_training_options(options)
+
+
+MODEL = ["m.model"]
+MODEL_AND_FILE = ["m.model", "t.csv"]
+NEEDED = {
+    "compare": ([], {}),
+    "tune": ([], {}),
+    "predict": (MODEL_AND_FILE, {}),
+    "evaluate": (MODEL_AND_FILE, {"--target": "y"}),
+    "monitor": (MODEL_AND_FILE, {}),
+    "info": (MODEL, {}),
+    "export": (MODEL, {"--onnx": "m.onnx"}),
+    "serve": (MODEL, {}),
+}
+DEFAULTS = {
+    "compare": {
+        "file": None,
+        "scoring": "average_precision",
+        "folds": 5,
+        "quick": False,
+        "tuned": None,
+        "time_limit": None,
+        "jobs": None,
+        "no_reference": False,
+        "seed": 0,
+        "json": False,
+        "drop": [],
+        "missing": [],
+        "date_format": [],
+    },
+    "tune": {
+        "file": None,
+        "trials": 50,
+        "scoring": "average_precision",
+        "folds": 5,
+        "keep": "recommended",
+        "no_reference": False,
+        "seed": 0,
+        "json": False,
+    },
+    "predict": {
+        "out": None,
+        "resume": False,
+        "scheduler": None,
+        "spreadsheet_safe": False,
+        "threshold": None,
+        "costs": None,
+        "explain": None,
+    },
+    "evaluate": {"out": None, "report": None, "weight": None, "seed": 0},
+}
+
+
+@pytest.mark.parametrize("command", NEEDED)
+def test_what_is_left_out_has_its_default_or_is_asked_for(command, capsys):
+    positional, options = NEEDED[command]
+    flags = [text for pair in options.items() for text in pair]
+    parser = cli._parser()
+    found = vars(parser.parse_args([command, *positional, *flags]))
+    assert found["command"] == command and callable(found["run"])
+    expected = DEFAULTS.get(command, {})
+    assert {name: found[name] for name in expected} == expected
+    # Each of them is needed, and its absence is told.
+    for i in range(len(positional)):
+        with pytest.raises(SystemExit) as exit:
+            parser.parse_args([command, *positional[:i], *flags])
+        assert exit.value.code == 2
+        assert "arguments are required: " in capsys.readouterr().err
+    for option in options:
+        rest = [text for o, v in options.items() if o != option for text in (o, v)]
+        with pytest.raises(SystemExit) as exit:
+            parser.parse_args([command, *positional, *rest])
+        assert exit.value.code == 2
+        assert f"arguments are required: {option}" in capsys.readouterr().err
+
+
+def test_a_command_is_needed(capsys):
+    with pytest.raises(SystemExit) as exit:
+        cli._parser().parse_args([])
+    assert exit.value.code == 2
+    assert "arguments are required: COMMAND" in capsys.readouterr().err
