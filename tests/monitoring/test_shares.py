@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from scipy.special import expit
-from scipy.stats import kstest
+from scipy.stats import kstest, norm
 
 from skadaptive._assessment.threshold_counts import ScoredRows
 from skadaptive._monitoring.shares import ShareEstimator
@@ -75,3 +75,49 @@ def test_weights_count_rows(rng):
         for estimator in (weighted, repeated)
     ]
     assert values[0] == pytest.approx(values[1], abs=0.01)
+
+
+def test_the_figures_by_hand():
+    """Nearly two bins, so that the estimate and its errors have closed forms."""
+    y = np.repeat([0, 1], [800, 200])
+    proba = np.repeat([0.25, 1.0, 0.5, 1.0], [760, 40, 120, 80])
+    estimator = ShareEstimator(ScoredRows(y, proba, None))
+    found = estimator.distribution(proba)
+    edges, counts = np.array(found["edges"]), np.array(found["counts"])
+    assert edges[0] == 0.5 and edges[-1] == 1.0 and len(counts) == len(edges) + 1
+    assert (counts[0], counts[1:-1].sum(), counts[-1]) == (880, 120, 0)
+    assert found["kind"] == "number" and found["missing"] == 0
+    n = 400
+    new = np.repeat([0.2, 1.0], [300, 100])
+    found = estimator.estimate(new, np.full(n, 2.0), Z)
+    one, gap = found.compared, 0.4 - 0.05
+    assert one.value == pytest.approx((0.25 - 0.05) / gap, abs=5e-3)
+    assert one.expected == 0.2 and found.fits
+    # By the delta method: the binomial error of the new rows and of both rates.
+    value = (0.25 - 0.05) / gap
+    variance = 0.25 * 0.75 / n + value**2 * 0.4 * 0.6 / 200
+    variance += (1 - value) ** 2 * 0.05 * 0.95 / 800
+    half = Z * np.sqrt(variance) / gap
+    assert (one.high - one.low) / 2 == pytest.approx(half, rel=0.02)
+    mixed = 0.2 * 0.4 + 0.8 * 0.05
+    error = np.sqrt(mixed * (1 - mixed) * (1 / n + 1 / 1000)) / gap
+    assert one.expected_high == pytest.approx(0.2 + Z * error, abs=2e-3)
+    assert one.expected_low == pytest.approx(0.2 - Z * error, abs=2e-3)
+    assert one.statistic == pytest.approx((value - 0.2) / error, rel=0.3)
+    assert one.p_value == pytest.approx(2 * norm.sf(one.statistic))
+
+
+@pytest.mark.parametrize(("beyond_chance", "fits"), [(0.7, True), (1.5, False)])
+def test_what_chance_adds_to_the_index_is_taken_off(rng, beyond_chance, fits):
+    """Else so many rows would contradict the mixture, by a p-value below 0.001."""
+    y, scores = scored(rng, 50_000, 0.1)
+    estimator = ShareEstimator(ScoredRows(y, scores, None))
+    mixed, n = estimator._mixed(0.1), 1500
+    index = 0.02 + beyond_chance * (len(mixed) - 2) / n
+    moved = np.eye(len(mixed))[-1] - np.eye(len(mixed))[0]
+    low, high = 0.0, mixed[0] / 2
+    for _ in range(60):
+        new = mixed + (low + high) / 2 * moved
+        is_less = ((new - mixed) * np.log(new / mixed)).sum() < index
+        low, high = ((low + high) / 2, high) if is_less else (low, (low + high) / 2)
+    assert estimator._fits(new, 0.1, n) == fits

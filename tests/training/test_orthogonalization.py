@@ -17,10 +17,10 @@ def steps(rng, shape, decay=0.5):
     return (u * decay ** np.arange(min(shape))) @ v
 
 
-def flat(matrices, share=1.0):
+def flat(matrices, *share, **named):
     precision = getattr(backend, "precision", nullcontext)
     with precision("float64"):
-        return np.asarray(backend.orthogonalize(matrices, share))
+        return np.asarray(backend.orthogonalize(matrices, *share, **named))
 
 
 @pytest.mark.parametrize("shape", [(6, 6), (9, 5), (5, 9), (1, 4), (4, 1)])
@@ -62,6 +62,7 @@ def test_nothing_to_do(rng):
     assert_allclose(flat(orthogonal), orthogonal, atol=1e-10)
     assert_allclose(flat(np.zeros((2, 4, 3))), 0)
     before = steps(rng, (6, 4))
+    assert_allclose(flat(before, share=1.0), flat(before))  # the default
     assert_allclose(flat(before, share=0.0), before)
     assert_allclose(flat(before, share=0.5), (before + flat(before)) / 2)
 
