@@ -22,6 +22,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from ._features.categories import categorical_columns, one_hot
 from ._features.text import FittedTexts, TextEncoder, text_columns
+from ._messages import shown
 from ._sklearn_compat import effective_n_threads, safe_indexing
 from ._tuned_trees import TunedTrees
 from ._typing import ArrayLike, Estimator, FloatArray, Label, Table
@@ -180,7 +181,7 @@ def tuned_contenders(
     if isinstance(n_trials, bool) or not isinstance(n_trials, Integral) or n_trials < 2:
         raise ValueError(
             "The number of settings to try must be an int from 2 on, of which the "
-            f"first is the library's defaults; got {n_trials!r}."
+            f"first is the library's defaults; got {shown(n_trials)}."
         )
     options: dict[str, Any] = {"scoring": scoring, "cv": cv, "pos_label": pos_label}
     options |= {"n_trials": int(n_trials), "random_state": random_state}

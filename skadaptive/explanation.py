@@ -171,7 +171,7 @@ def explain(  # noqa: PLR0913 - as scikit-learn's permutation_importance
     ):
         raise ValueError(
             "max_correlation must be a number in (0, 1], or None to permute every "
-            f"feature alone; got {max_correlation!r}."
+            f"feature alone; got {shown(max_correlation)}."
         )
     labels = None
     if y is not None:

@@ -20,6 +20,7 @@ from ._assessment.cross_validation import (
 )
 from ._assessment.measures import COLUMNS, is_loss, measure_title
 from ._assessment.preparation import check_data, findings_in, outer_folds, seed_of
+from ._messages import shown
 from ._packages import require
 from ._report.formatting import p_value, shown_decimals, signed
 from ._study import CAN_PRUNE, Search, open_storage
@@ -209,7 +210,7 @@ def tune(  # noqa: PLR0913 - as compare
     if opened is not None and not isinstance(random_state, Integral):
         raise ValueError(
             "storage needs an int for random_state, by which the same trials are found "
-            f"again; got {random_state!r}."
+            f"again; got {shown(random_state)}."
         )
     seed = seed_of(random_state)
     protocol = Protocol(data, outer_folds(cv, data, seed), scoring, seed)
@@ -227,7 +228,7 @@ def _check_choices(n_trials: Any, scoring: Any, keep: Any) -> None:
     if isinstance(n_trials, bool) or not isinstance(n_trials, Integral) or n_trials < 2:
         raise ValueError(
             "n_trials must be an int from 2 on, of which the first trial has the "
-            f"default parameters; got {n_trials!r}."
+            f"default parameters; got {shown(n_trials)}."
         )
     if scoring not in COLUMNS:
         raise ValueError(
@@ -448,6 +449,6 @@ class Tuning:
         table = self.scores_.rename(
             columns={"naive": "naive (own trials)", "nested": "nested (outer folds)"}
         )
-        shown = table.to_string(float_format=f"{{:.{self._decimals}f}}".format)
+        text = table.to_string(float_format=f"{{:.{self._decimals}f}}".format)
         title = measure_title(self.comparison_.scoring_)
-        return "\n".join([title, shown, "", *self.summary()])
+        return "\n".join([title, text, "", *self.summary()])

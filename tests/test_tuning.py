@@ -338,6 +338,7 @@ def test_groups_weights_and_dates_reach_the_trials(optuna):
     "parameters, message",
     [
         ({"n_trials": 1}, "n_trials must be an int from 2 on"),
+        ({"n_trials": np.float64(2.5)}, r"parameters; got 2\.5\."),
         ({"scoring": "neg_log_loss"}, "scoring must be one of average_precision"),
         ({"keep": "best"}, 'keep must be "recommended", "tuned" or "default"'),
         ({"storage": "tuning.db"}, "tuning.db cannot be opened.*sqlite:///tuning.db"),

@@ -27,6 +27,7 @@ from sklearn.preprocessing import (
 
 from .._features.categories import _as_numbers, _na_to_nan
 from .._features.text import TextEncoder
+from .._messages import shown
 from ..contenders import _date_features
 from .table import Numbers, Part, RawColumn, Table
 
@@ -180,8 +181,9 @@ def _indicators(table: Table, place: dict[Any, int], unknown: int, n: int) -> st
     else:
         raise ValueError(
             f"Column {table.described()} has categories that are neither all texts "
-            f"nor all numbers, such as {levels[0]!r} and {levels[-1]!r}; an input of a "
-            "graph has one of these types. Make them all texts, and fit again."
+            f"nor all numbers, such as {shown(levels[0])} and {shown(levels[-1])}; an "
+            "input of a graph has one of these types. Make them all texts, and fit "
+            "again."
         )
     return graph.op("Equal", number, np.arange(n))
 

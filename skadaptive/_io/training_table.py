@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from .._messages import shown
 from .._typing import FilePath, FloatArray, Label
 from .columns import ColumnFormat, Notes, ReadingOptions, quoted
 from .tables import check_columns, read_table
@@ -167,7 +168,7 @@ def _check_time(column: pd.Series) -> None:
     if not is_number and not pd.api.types.is_datetime64_any_dtype(column):
         raise ValueError(
             f"Column {column.name} must hold times that can be ordered; it holds "
-            f"{column.dropna().iloc[0]!r}. Write dates as 2020-01-31, or numbers."
+            f"{shown(column.dropna().iloc[0])}. Write dates as 2020-01-31, or numbers."
         )
     if column.isna().any():
         raise ValueError(
@@ -183,7 +184,7 @@ def read_weights(frame: pd.DataFrame, column: str | None) -> FloatArray | None:
     weights = pd.to_numeric(frame[column], errors="coerce")
     wrong = frame[column][~(weights >= 0)]
     if len(wrong) or not weights.any():
-        value = repr(wrong.iloc[0]) if len(wrong) else "only 0"
+        value = shown(wrong.iloc[0]) if len(wrong) else "only 0"
         raise ValueError(
             "Weights must be numbers, none below 0 and not all 0; "
             f"{column} has {value}."

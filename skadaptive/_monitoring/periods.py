@@ -9,6 +9,7 @@ import pandas as pd
 from pandas.api.types import is_datetime64_any_dtype, is_numeric_dtype
 
 from .._io.columns import quoted
+from .._messages import shown
 from .._typing import IntArray
 
 #: Calendar units, from the shortest to the longest, and pandas's names of them.
@@ -167,7 +168,7 @@ def _in_parts(time: pd.Series, n_parts: int) -> Periods:
     if type(n_parts) is bool or n_parts != int(n_parts) or not 1 <= n_parts <= _LIMIT:
         raise ValueError(
             f"period must be 'auto', one of {', '.join(UNITS)}, or a number of parts "
-            f"from 1 to {_LIMIT}; got {n_parts!r}."
+            f"from 1 to {_LIMIT}; got {shown(n_parts)}."
         )
     order, distinct = _in_order(time)
     present = np.sort(order[order >= 0])

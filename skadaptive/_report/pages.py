@@ -25,7 +25,7 @@ from .._assessment.measures import (
 )
 from .._assessment.threshold_counts import ScoredRows
 from .._io.atomic import replace_atomically
-from .._messages import visible
+from .._messages import shown, visible
 from .._packages import installed_versions, require
 from .._typing import ArrayLike, FilePath, FloatArray, Label
 from .._version import __version__
@@ -283,7 +283,7 @@ def _mistake_costs(cost_matrix: ArrayLike | None) -> dict[str, float]:
     if miss < 0 or alarm < 0:
         raise ValueError(
             "cost_matrix must make no mistake cheaper than the right prediction for "
-            f"the same class, such as [[0, 1], [10, 0]]; got {cost_matrix!r}."
+            f"the same class, such as [[0, 1], [10, 0]]; got {shown(cost_matrix)}."
         )
     return {"miss": miss, "alarm": alarm}
 

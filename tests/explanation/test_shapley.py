@@ -2,7 +2,9 @@
 
 import numpy as np
 import pytest
+from numpy.testing import assert_allclose
 from scipy.special import logit
+from sklearn.linear_model import LogisticRegression
 from sklearn.neural_network import MLPClassifier
 
 from skadaptive import explain
@@ -25,8 +27,26 @@ def test_contributions_agree_with_exact_shapley_values():
 
     exact = shap.explainers.Exact(log_odds, shap.maskers.Independent(background, 100))
     expected = exact(rows)
-    np.testing.assert_allclose(found.base_, expected.base_values, atol=1e-6)
+    assert_allclose(found.base_, expected.base_values, atol=1e-6)
     # What differs is the error of sampling, of 200 walks.
     scale = expected.values.std()
     assert scale > 1
     assert np.abs(found.values_.to_numpy() - expected.values).max() < 0.1 * scale
+
+
+@pytest.mark.parametrize("n_background", [1, 7, 40, 300])
+def test_of_a_model_without_interactions_they_are_exact(n_background, rng):
+    """Whatever the orders are; values that a row shares with others change nothing."""
+    X = rng.integers(0, 3, (400, 4)).astype(float)
+    y = (X[:, 0] + rng.normal(size=400) > 1.5).astype(int)
+    model = LogisticRegression().fit(X, y)
+    rows, background = X[:9], X[100 : 100 + n_background]
+    found = explain(model, rows, random_state=0).contributions(background=background)
+    if n_background <= 200:
+        assert_allclose(found.base_, model.decision_function(background).mean())
+        expected = model.coef_ * (rows - background.mean(axis=0))
+        assert_allclose(found.values_, expected, atol=1e-9)
+    # Of more background rows, 200 are drawn.
+    assert np.ptp(found.base_) < 1e-9
+    total = found.base_ + found.values_.sum(axis=1)
+    assert_allclose(total, model.decision_function(rows), atol=1e-9)

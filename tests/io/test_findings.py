@@ -3,9 +3,10 @@
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import KFold
 
-from skadaptive._io.findings import inspect_table
+from skadaptive._io.findings import _subject, _univariate_auc, _words, inspect_table
 
 
 def kinds(findings):
@@ -189,3 +190,49 @@ def test_duplicates_across_folds_are_counted(frame):
     assert finding.kind == "duplicates" and "60 of 230 test rows" in finding.message
     together = [(np.arange(30, 200), np.r_[0:30, 200:230])]
     assert inspect_table(X, y, together) == []
+
+
+@pytest.mark.parametrize("dtype", [float, "Float64"])
+def test_the_auc_of_one_column_is_that_of_its_order(rng, dtype):
+    """A missing value comes below all others, or being missing is the score."""
+    y = rng.integers(0, 2, 60)
+    for shift in (-50, 0, 50):
+        values = rng.normal(y, 1, 60) + shift
+        rows = np.arange(60) % 7 == 0
+        placed = np.where(rows, values.min() - 5, values)
+        column = pd.Series(np.where(rows, np.nan, values)).astype(dtype)
+        aucs = [roc_auc_score(y, score) for score in (placed, -placed, rows, ~rows)]
+        assert _univariate_auc(column, y) == pytest.approx(max(aucs))
+    # The lowest value is no missing one: a tie of both would count half.
+    column = pd.Series([np.nan, np.nan, 0, 0, 3, 4], dtype=dtype)
+    y = np.array([1, 0, 0, 0, 1, 1])
+    placed = roc_auc_score(y, [-1, -1, 0, 0, 3, 4])
+    assert _univariate_auc(column, y) == pytest.approx(placed)
+    column = pd.Series([np.inf, -np.inf, 5, 6])
+    assert _univariate_auc(column, np.array([1, 0, 0, 1])) == 1
+
+
+@pytest.mark.parametrize(
+    ("names", "text"),
+    [
+        ("a", "Column 'a' is"),
+        ("ab", "Each of 'a', 'b' is"),
+        ("abcde", "Each of 'a', 'b', 'c', 'd', 'e' is"),
+        ("abcdefg", "Each of 'a', 'b', 'c', 'd', 'e' and 2 more is"),
+    ],
+)
+def test_columns_are_named_up_to_five(names, text):
+    assert _subject(list(names)) == text
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("customerID", ["customer", "id"]),
+        ("CustomerIdNo", ["customer", "id", "no"]),
+        ("customer_id_2", ["customer", "id"]),
+        ("HTTPKey", ["http", "key"]),
+    ],
+)
+def test_words_of_a_name(name, words):
+    assert _words(name) == words

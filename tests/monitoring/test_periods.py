@@ -118,6 +118,8 @@ def test_rows_without_a_time_are_in_no_period():
         (pd.Series([1.5, 2.5], name="step"), "month", "needs dates, and 'step' holds"),
         (dates(2), "fortnight", "or one of hour, day"),
         (dates(2), 0, "from 1 to 400"),
+        (dates(2), np.int64(401), r"from 1 to 400; got 401\."),
+        (dates(2), np.float64(1.5), r"from 1 to 400; got 1.5\."),
         (pd.Series([None, None], name="day"), "auto", "No row has a value in 'day'"),
         (dates(500), "day", "makes 500 periods, and at most 400"),
         (pd.Series([f"n{i}" for i in range(500)], name="n"), "auto", "500 periods"),
