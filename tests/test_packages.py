@@ -6,7 +6,12 @@ from importlib import metadata
 import pytest
 
 import skadaptive
-from skadaptive._packages import installed_versions, require
+from skadaptive._packages import (
+    distribution,
+    installed_versions,
+    module_versions,
+    require,
+)
 
 
 def test_missing_packages_are_named_with_what_to_do(monkeypatch):
@@ -22,7 +27,19 @@ def test_missing_packages_are_named_with_what_to_do(monkeypatch):
 
 
 def test_versions_are_those_installed():
-    assert installed_versions(["numpy", "no-such-distribution"]) == {
+    assert installed_versions(["no-such-distribution", "numpy", "skadaptive"]) == {
         "skadaptive": skadaptive.__version__,
         "numpy": metadata.version("numpy"),
     }
+
+
+def test_versions_of_modules_are_those_of_their_packages():
+    found = module_versions(["sklearn", "no_such", "json", "imblearn", "numpy"])
+    assert list(found) == ["imblearn", "numpy", "sklearn"]
+    assert found == {
+        "imblearn": metadata.version("imbalanced-learn"),
+        "numpy": metadata.version("numpy"),
+        "sklearn": metadata.version("scikit-learn"),
+    }
+    assert distribution("sklearn") == "scikit-learn"
+    assert distribution("numpy") == "numpy"

@@ -71,7 +71,8 @@ def _just_below(threshold: float) -> float:
     it where it is rounded to float32, as NumPy does to compare it with their array.
     """
     rounded = np.float32(threshold)
-    if rounded == threshold:
+    # NumPy would round a float of Python before it compares.
+    if float(rounded) == threshold:
         return float(np.nextafter(rounded, np.float32(-np.inf)))
     return float(np.nextafter(threshold, -np.inf))
 
