@@ -145,8 +145,6 @@ def what_moved(
             f"is {value} in {_percent(shares[1, i])} of the rows, and was in "
             f"{_percent(shares[0, i])} in training"
         )
-    if not gaps.size:
-        return "has other values than in training"
     i = int(np.abs(gaps).argmax())
     present = shares[:, :-1].sum(axis=1)
     old, new = (

@@ -40,11 +40,11 @@ def test_dates_are_ordered_and_texts_the_most_frequent_first():
 def test_columns_of_one_category_are_one_feature():
     """None of them is missing, and the first value counts like the others."""
     frame = pd.DataFrame(
-        {"z": 0.0, "red": [1.0, 0, 0, 0, 1], "blue": [0.0, 1, 1, 1, 0]}
+        {"z": 0.0, "red": [1.0, 0, 1, 0, 1], "blue": [0.0, 1, 0, 1, 0]}
     )
     values, share, is_ordered = grid(frame, 1, 2)
     assert not is_ordered
-    assert values.to_numpy().tolist() == [[0, 1], [1, 0]]
+    assert values.to_numpy().tolist() == [[1, 0], [0, 1]]
     assert_allclose(share, [0.6, 0.4])
 
 

@@ -82,3 +82,82 @@ CITY = {"kind": "category", "values": ["Rome", "Oslo"], "others": 0}
 )
 def test_words_name_the_greatest_change(of, counts, text):
     assert text in what_moved(of, np.array(counts), ["OSLO"])
+
+
+@pytest.mark.parametrize(
+    ("values", "old", "new", "unlisted", "text"),
+    [
+        # Each falls by a quarter of what is new, and 30 % are the least worth a word.
+        (
+            "abcd",
+            [250, 250, 250, 250],
+            [150, 150, 150, 150],
+            ["x"],
+            "is 'x' in 40 % of the rows, which no row of training was",
+        ),
+        (
+            "abc",
+            [40, 30, 30],
+            [27, 30, 3],
+            ["x", "y"],
+            "is 'x' or 'y' in 40 % of the rows, which no row of training was, and 'c' "
+            "fell from 30 % to 3.0 %",
+        ),
+        (
+            "",
+            [],
+            [],
+            ["x", "y", "z", "u"],
+            "is 'x' or 'y' or one of 2 others in 90 % of the rows, which no row of "
+            "training was",
+        ),
+    ],
+)
+def test_new_values_beside_the_one_that_fell_most(values, old, new, unlisted, text):
+    text = text.replace(" %", "\u00a0%")
+    of = {"kind": "category", "values": list(values), "others": 0}
+    counts = np.array([[*old, 0, 0], [*new, sum(old) - sum(new), 0]])
+    if not values:
+        counts = np.array([[0, 100], [90, 10]])
+    assert what_moved(of, counts, unlisted) == text
+    of["others"] = 7
+    known = f"not among the {len(values)} most frequent values of training"
+    expected = text.replace("which no row of training was", known)
+    assert what_moved(of, counts, unlisted) == expected
+
+
+ROME = {"kind": "category", "values": ["Rome"], "others": 1}
+
+
+@pytest.mark.parametrize(
+    ("of", "counts", "text"),
+    [
+        # 9.94 % and 9.95 %, which rounds to 10.
+        (NUMBER, [[20, 30, 50, 0], [9006, 0, 994, 0]], "is above 1 in 9.9 % of"),
+        (NUMBER, [[20, 30, 50, 0], [9005, 0, 995, 0]], "is above 1 in 10 % of"),
+        (
+            NUMBER,
+            [[20, 30, 50, 0], [100, 0, 0, 0]],
+            "in 0 % of the rows, and was in 80 %",
+        ),
+        # Of the present values alone.
+        (
+            NUMBER,
+            [[20, 20, 60, 0], [50, 30, 10, 10]],
+            "above 2 in 11 % of the rows, and",
+        ),
+        (
+            ROME,
+            [[60, 40, 0], [99, 1, 0]],
+            "is 'Rome' in 99 % of the rows, and was in 60 %",
+        ),
+        (
+            ROME,
+            [[10, 90, 0], [10, 20, 70]],
+            "is missing in 70 % of the rows, and was in 0 %",
+        ),
+        ({"kind": "number", "edges": []}, [[9, 1], [8, 2]], "is missing in 20 % of"),
+    ],
+)
+def test_shares_in_words(of, counts, text):
+    assert text.replace(" %", "\u00a0%") in what_moved(of, np.array(counts))
