@@ -3,8 +3,10 @@
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.utils._param_validation import InvalidParameterError
 from sklearn.utils.class_weight import compute_class_weight
 
+from skadaptive import AdaptiveHybridClassifier
 from skadaptive._parameters import (
     auto_epochs,
     auto_patience,
@@ -148,3 +150,35 @@ def test_the_learning_rate_is_no_part_of_an_optimizer():
 )
 def test_which_class_is_rare(totals, rare):
     assert rare_class(np.array(totals)) == rare
+
+
+@pytest.mark.parametrize(
+    ("name", "taken", "refused"),
+    [
+        ("n_bins", ["auto", None, 3, np.int64(8)], [2, 0, 3.5, "none"]),
+        ("dropout", [0, 0.0, 0.999], [1, 1.0, -0.001]),
+        ("gamma", [0, 100, 0.5], [-0.001, 100.001]),
+        ("alpha", [0, 1, 0.5, [0.2, 0.8]], [-0.001, 1.001]),
+        ("adaptation_rate", [0, 1], [-0.001, 1.001]),
+        ("adaptation", ["performance", "lookup", "threshold", max], ["best"]),
+        ("cv", ["auto", 2, 0.001, 0.999], [0.0, 1.5]),
+        ("learning_rate", [1e-12, 5], [0, -1]),
+        ("batch_size", ["auto", 1], [0, 1.5]),
+        ("max_epochs", ["auto", 1], [0, 2.5]),
+        ("n_iter_no_change", ["auto", 1], [0, 2.5]),
+        ("early_stopping", [True, False], ["auto", 2]),
+        ("threshold", ["tune", None, 0.001, 0.999, max], [0, 1, 0.0, 1.0]),
+        ("calibration", [None, "sigmoid", "isotonic"], ["platt"]),
+        ("class_weight", [None, "balanced", {0: 1}], ["equal"]),
+        ("optimizer", ["adamw", {}], ["best"]),
+        ("categorical_features", [None, "from_dtype", [0]], ["auto"]),
+        ("activation", ["relu", "tanh", "selu"], ["swish2"]),
+    ],
+)
+def test_bounds_of_the_parameters(name, taken, refused):
+    """Both ends of each interval; nothing is fitted."""
+    for value in taken:
+        AdaptiveHybridClassifier(**{name: value})._validate_params()
+    for value in refused:
+        with pytest.raises(InvalidParameterError, match=f"The '{name}' parameter of"):
+            AdaptiveHybridClassifier(**{name: value})._validate_params()

@@ -6,10 +6,15 @@ from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.metrics import average_precision_score, brier_score_loss
-from sklearn.model_selection import StratifiedKFold, TimeSeriesSplit, cross_val_score
+from sklearn.model_selection import (
+    ParameterSampler,
+    StratifiedKFold,
+    TimeSeriesSplit,
+    cross_val_score,
+)
 
 from skadaptive import compare, contenders
-from skadaptive._tuned_trees import _SPACES, TunedTrees
+from skadaptive._tuned_trees import _SPACES, TunedTrees, _log_integers
 from skadaptive.contenders import XGBoost, tuned_contenders
 
 TUNED = "histogram boosting (tuned)"
@@ -66,6 +71,28 @@ def test_settings_differ_and_depend_on_the_seed_alone():
     assert len(settings) == 20 and settings[0] == {}
     assert len({str(setting) for setting in settings}) == 20
     assert tuned(n_trials=20)._settings(7) == settings != tuned()._settings(8)
+
+
+@pytest.mark.parametrize("kind", _SPACES)
+def test_every_setting_that_is_drawn_is_a_plain_number(kind):
+    """Positive and finite, and spread over the range; None is a depth without end."""
+    drawn = list(ParameterSampler(_SPACES[kind], 60, random_state=0))
+    for name in _SPACES[kind]:
+        values = [setting[name] for setting in drawn]
+        numbers = [value for value in values if value is not None]
+        assert len(numbers) == len(values) or name == "max_depth"
+        assert np.isfinite(numbers).all() and min(numbers) > 0
+        assert len(set(values)) > 1 or name == "subsample_freq"
+
+
+@pytest.mark.parametrize(("low", "high"), [(1, 400), (5, 5), (8, 64), (100, 1000)])
+def test_integers_are_even_on_a_logarithmic_scale(low, high):
+    found = _log_integers(low, high)
+    assert (found[0], found[-1]) == (low, high) and found == sorted(set(found))
+    assert all(type(value) is int for value in found) and len(found) <= 40
+    ratios = np.diff(np.log(found))
+    many = np.array(found[:-1]) > 10 * 40 / max(np.log(high / low), 1e-9)
+    assert np.allclose(ratios[many], np.log(high / low) / 39, rtol=0.1)
 
 
 @pytest.mark.parametrize("scoring", ["brier_score", "roc_auc", "neg_log_loss", "f1"])

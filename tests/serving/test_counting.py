@@ -5,17 +5,19 @@ import subprocess
 import sys
 
 import pytest
+from running import save
 
 pytest.importorskip("fastapi")
 pytest.importorskip("prometheus_client")
 
 CODE = """
 import asyncio, json, sys
+from pathlib import Path
 from types import SimpleNamespace
 import numpy as np
 from fastapi import HTTPException
 from skadaptive._serving import metrics
-from skadaptive._serving.app import _Counted, _is_csv, _read_body
+from skadaptive._serving.app import Worker, _Counted, _is_csv, _read_body
 from skadaptive._serving.model import ServedModel, ServerSettings
 from skadaptive._serving.recent import RecentRows
 
@@ -125,14 +127,40 @@ for name, (psi, chance) in model.bins.stability(codes).items():
     assert found["skadaptive_feature_stability_by_chance" + label] == chance
 model.bins.scores = None  # a model file without out-of-fold probabilities
 assert not any("score" in name for name in exposed())
+
+# ---- another model file
+file, folder = Path(sys.argv[3]), Path(sys.argv[2] + "s")
+folder.mkdir()
+file.write_bytes(Path(sys.argv[1]).read_bytes())
+worker = Worker(ServerSettings(str(file), folder=str(folder)))
+first = worker.model.version
+def loaded(result):
+    return sample("skadaptive_model_loads_total", result=result)
+def workers(version):
+    return sample("skadaptive_model_workers", version=version)
+worker.reload()  # the same file
+assert [p.name for p in folder.iterdir()] == [f"recent-{first}"]
+assert (loaded("ok"), loaded("failed"), workers(first)) == (2, None, 1)
+file.write_bytes(b"half a file")
+worker.reload()
+assert worker.model.version == first and len(first) == 12
+assert (loaded("ok"), loaded("failed"), workers(first)) == (2, 1, 1)
+file.write_bytes(Path(sys.argv[4]).read_bytes())
+worker.reload()
+second = worker.model.version
+assert second != first
+assert [p.name for p in folder.iterdir()] == [f"recent-{second}"]
+assert (loaded("ok"), workers(first), workers(second)) == (3, 0, 1)
 print("all right")
 """
 
 
 def test_a_worker_counts_what_it_answers(model_file, tmp_path):
     """In a process of its own, since counters are of the process."""
+    paths = [model_file, tmp_path / "recent", tmp_path / "it.model"]
+    paths.append(save(model_file.parent, "second.model", C=0.1))
     done = subprocess.run(
-        [sys.executable, "-c", CODE, str(model_file), str(tmp_path / "recent")],
+        [sys.executable, "-c", CODE, *map(str, paths)],
         capture_output=True,
         text=True,
         env=os.environ | {"JAX_PLATFORMS": "cpu"},
