@@ -10,6 +10,7 @@ from skadaptive._saving.frames import read_frame, write_frame
 from skadaptive._saving.reference import (
     OutOfFold,
     background_rows,
+    check_distributions,
     reference_distributions,
 )
 from skadaptive.drift import population_stability
@@ -95,3 +96,72 @@ def test_bins_are_those_of_the_stability_index(table):
         bins = np.searchsorted(found[name]["edges"], values)
         assert_array_equal(np.bincount(bins), found[name]["counts"])
     assert (table["zero"] == 0).sum() in found["zero"]["counts"]
+
+
+GOOD = {
+    "n_rows": 10,
+    "features": {
+        "x": {
+            "kind": "number",
+            "missing": 0,
+            "edges": [0, 0, 1.5],
+            "counts": [1, 2, 3, 4],
+        },
+        "none": {"kind": "date", "missing": 10, "edges": [], "counts": []},
+        "city": {
+            "kind": "category",
+            "missing": 1,
+            "values": ["a", "b"],
+            "counts": [4, 5],
+            "others": 0,
+        },
+        "note": {"kind": "text", "missing": 2},
+    },
+    "scores": None,
+}
+
+
+def test_distributions_that_fit_are_taken():
+    columns = ["x", "none", "city", "note", "more"]
+    check_distributions({}, [])
+    check_distributions(GOOD, columns)
+    check_distributions(GOOD | {"scores": GOOD["features"]["x"]}, columns)
+    with pytest.raises(ValueError, match="other columns than the model's"):
+        check_distributions(GOOD, columns[1:])
+
+
+@pytest.mark.parametrize(
+    ("name", "wrong", "message"),
+    [
+        ("x", {"edges": [0, 2, 1]}, "not in order"),
+        ("x", {"edges": [0, 1, np.inf]}, "not in order"),
+        ("x", {"edges": [np.nan, 1, 2]}, "not in order"),
+        ("x", {"edges": [[0, 1, 2]]}, "not in order"),
+        ("x", {"edges": [0, 1]}, "do not fit the bins"),
+        ("x", {"counts": [1, 2, 3]}, "do not fit the bins"),
+        ("x", {"counts": [1, 2, 3, -1]}, "no numbers of rows"),
+        ("x", {"counts": [1, 2, 3, 2**53]}, "no numbers of rows"),
+        ("x", {"counts": [1, 2, 3, 4.0]}, "no numbers of rows"),
+        ("x", {"counts": [1, 2, 3, True]}, "no numbers of rows"),
+        ("x", {"missing": -1}, "no numbers of rows"),
+        ("x", {"kind": "color"}, "of no known kind"),
+        ("none", {"counts": [10]}, None),
+        ("none", {"counts": [4, 6]}, "do not fit the bins"),
+        ("city", {"others": "1"}, "no numbers of rows"),
+        ("city", {"values": ["a", 1]}, "are no texts"),
+        ("city", {"values": ["a"]}, "do not fit the bins"),
+        ("note", {"missing": None}, "no numbers of rows"),
+        ("note", {"counts": ["?"]}, None),
+    ],
+)
+@pytest.mark.parametrize("as_scores", [False, True])
+def test_one_wrong_part_is_refused(name, wrong, message, as_scores):
+    of = GOOD["features"][name] | wrong
+    made = GOOD | {"features": GOOD["features"] | {name: of}}
+    if as_scores:
+        made = GOOD | {"scores": of}
+    if message is None:
+        check_distributions(made, GOOD["features"])
+    else:
+        with pytest.raises(ValueError, match=message):
+            check_distributions(made, GOOD["features"])
