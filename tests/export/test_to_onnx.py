@@ -56,6 +56,9 @@ def check(model, X, run_onnx, atol=1e-5):
     proba = run_onnx(graph, X)
     assert proba.dtype == np.float32 and proba.shape == (len(X), len(model.classes_))
     assert [output.name for output in graph.graph.output] == ["probabilities"]
+    # What onnxruntime runs since 1.15, and programs that read the file format of then.
+    operators = {entry.domain: entry.version for entry in graph.opset_import}
+    assert operators == {"": 18, "ai.onnx.ml": 3} and graph.ir_version == 8
     assert_allclose(proba, model.predict_proba(X), atol=atol)
     assert_array_equal(decided(graph, proba), model.predict(X))
     return graph

@@ -288,13 +288,15 @@ def test_labels_that_json_cannot_hold_are_left_to_skops(quick, binary, tmp_path)
     assert not (tmp_path / "it").exists()
 
 
-def test_later_schemas_are_refused(other):
+@pytest.mark.parametrize("schema", [99, 0, -1, None, "1", 1.5])
+def test_later_schemas_are_refused(other, schema):
     manifest, parts, _ = read_container(other)
     assert load_model(other).facts == FACTS
-    manifest |= {"schema": 99, "written_with": {"skadaptive": "7.0"}}
+    manifest |= {"schema": schema, "written_with": {"skadaptive": "7.0"}}
     write_container(other, manifest, parts)
+    told = rf"schema {schema} of skadaptive 7\.0.* Install"
     for read in (load_model, describe_model):
-        with pytest.raises(ValueError, match=r"schema 99 of skadaptive 7\.0.* Install"):
+        with pytest.raises(ValueError, match=told):
             read(other)
 
 

@@ -149,6 +149,24 @@ def test_threshold_and_costs_are_those_of_predict(model_file, tmp_path, costs):
 
 
 @pytest.mark.parametrize(
+    ("header", "accepted"),
+    [
+        ("Bearer a-secret", True),
+        ("bearer   a-secret ", True),
+        ("Bearer another", False),
+        ("Basic a-secret", False),
+        ("a-secret", False),
+        ("Bearer", False),
+        ("", False),
+        (None, False),
+    ],
+)
+def test_a_token_has_to_be_the_one_of_the_server(header, accepted):
+    assert ServerSettings("it", token="a-secret").accepts(header) is accepted
+    assert ServerSettings("it").accepts(header) is True
+
+
+@pytest.mark.parametrize(
     "arguments, told",
     [
         (["nothing.model"], "no model file"),
