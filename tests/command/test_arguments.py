@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from skadaptive import cli
-from skadaptive._command import compare, tune
+from skadaptive._command import compare, monitor, tune
 from skadaptive._command.arguments import (
     check_training_options,
     cost,
@@ -61,6 +61,14 @@ def test_a_number_is_what_python_reads():
     assert number("1e3") == 1000 and np.isnan(number("nan"))
     with pytest.raises(argparse.ArgumentTypeError, match="^'1,5' is not a number$"):
         number("1,5")
+
+
+def test_periods_are_units_or_numbers_of_parts():
+    for text, value in (("1", 1), ("12", 12), ("auto", "auto"), ("month", "month")):
+        assert monitor._period(text) == value
+    for text in ("0", "-1", "1.5", "months", ""):
+        with pytest.raises(argparse.ArgumentTypeError, match=f"^'{text}' is neither"):
+            monitor._period(text)
 
 
 @pytest.mark.parametrize("folds", [-1, 0, 1, 2, 3])
