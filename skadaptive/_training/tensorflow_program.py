@@ -113,7 +113,7 @@ class TensorFlowProgram:
         )
         self.optimizer = keras.optimizers.get(json.loads(architecture.optimizer))
         # Keras sums gradients over replicas, here one, by an operation with a custom
-        # gradient: see ``network._silu``. Where Keras has no such method this is unused.
+        # gradient: see ``network._silu``. Without such a method of Keras it is unused.
         self.optimizer._all_reduce_sum_gradients = list
         self.optimizer.build([self._scaled])
         self._fresh_optimizer_state = self.optimizer_state
