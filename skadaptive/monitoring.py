@@ -121,6 +121,8 @@ default="auto"
     [1]_, so that ``alpha`` holds for the call. A breach needs more than a small p-value
     so corrected: an index of stability above 0.1, or a measure outside the interval
     that is expected of a period of this size, and to the worse where there is a worse.
+    A feature that differs between periods, and over all rows together does not, is a
+    note: it may vary with time in the training, too.
     The bins of the score are the deciles of the rare rows from their median on, since
     the model and those of the folds differ among low scores without any change.
 
@@ -347,7 +349,8 @@ class Monitoring:
         and ``psi_by_chance`` (see :func:`skadaptive.drift.population_stability`),
         ``p_value``, the shares ``missing``, ``missing_reference`` and ``unlisted`` (of
         values that the model file does not list), ``p_holm``, which is corrected for
-        all tests of the call, and ``breach``.
+        all tests of the call, ``breach``, and ``varies``: it would be a breach, but
+        other periods make up for it.
     measures : DataFrame
         A row for each period and measure. The measures are ``alarms``,
         ``estimated_share``, and with labels ``share``, ``average_precision``,
@@ -356,7 +359,7 @@ class Monitoring:
         with its 95 % interval ``low`` and ``high``, ``expected`` of a period like this
         with the 95 % interval ``expected_low`` and ``expected_high`` of periods in
         which nothing has changed, ``statistic``, the standard errors between the two,
-        ``p_value``, ``p_holm`` and ``breach``.
+        ``p_value``, ``p_holm``, ``breach`` and ``varies``, as of features.
     since : DataFrame
         The same measures over all rows from a period to the last one, which show small
         changes that stay.
@@ -366,7 +369,7 @@ class Monitoring:
         Values that no row of the training had, with numbers of ``rows`` by ``period``
         and ``feature``.
     notes : tuple of str
-        What was left out, and why.
+        What was left out and what is no breach, and why.
     n_tests : int
         Number of tests that p-values are corrected for.
     name : str

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from .._assessment.statistics import holm
+from .._typing import BoolArray
 from .measures import TITLES, WORSE
 from .periods import ALL_ROWS
 
@@ -72,9 +73,123 @@ def correct(*frames: pd.DataFrame) -> int:
     return int(tested.sum())
 
 
+@dataclass(frozen=True)
+class Moved:
+    """What has moved of a feature, in the period in which it moved most.
+
+    Attributes
+    ----------
+    period : str
+    text : str
+        A sentence without its subject, which is the feature, and without a point.
+    index_of_all : float
+        Index of stability of the rows of all periods together.
+    made_up_for : ndarray of bool of shape (n_periods,)
+        See :func:`~skadaptive._monitoring.stability.made_up_for`.
+    """
+
+    period: str
+    text: str
+    index_of_all: float
+    made_up_for: BoolArray
+
+
 def mark_features(features: pd.DataFrame, alpha: float) -> None:
-    """Add ``breach`` to a row for each period and feature."""
+    """Add ``breach`` to a row for each period and feature, and ``varies``, not yet."""
     features["breach"] = (features["p_holm"] <= alpha) & (features["psi"] > LEAST_INDEX)
+    features["varies"] = False
+
+
+def mark_varying(
+    features: pd.DataFrame,
+    moved: dict[str, Moved],
+    sizes: pd.Series,
+    alpha: float,
+) -> list[str]:
+    """Turn breaches of features that only vary between the periods into notes.
+
+    Parameters
+    ----------
+    features : DataFrame
+        With ``breach`` and ``varies``, which is set instead.
+    moved : dict of str to Moved
+        Of each feature in breach.
+    sizes : Series
+        Number of rows by period.
+    alpha : float
+        Level of the call.
+
+    Returns
+    -------
+    list of str
+    """
+    notes = []
+    for name, rows in features[features["breach"]].groupby("feature", sort=False):
+        of, where = moved[str(name)], features["feature"] == name
+        differs = features[where & (features["p_holm"] <= alpha)]["period"]
+        made_up = pd.Series(of.made_up_for, index=sizes.index)
+        if (
+            len(sizes) > 1
+            and 2 * sizes[differs].sum() >= sizes.sum()
+            and of.index_of_all <= LEAST_INDEX
+            and made_up[rows["period"]].all()
+        ):
+            features.loc[rows.index, ["breach", "varies"]] = [False, True]
+            subject = "The score" if name == SCORE else name
+            notes.append(
+                f"{subject} differs between periods, but not over all of them: in "
+                f"{_period(of.period)} it {of.text}. Stability index up to "
+                f"{rows['psi'].max():.2f} in a period, {of.index_of_all:.2f} over all "
+                "rows. It may vary with time in training, too."
+            )
+    return notes
+
+
+def mark_shares_that_vary(
+    measures: pd.DataFrame,
+    of_all: pd.DataFrame,
+    weights: dict[str, float],
+    varying: set[str],
+) -> set[str]:
+    """Take from breach the shares that only vary between the periods, as features do.
+
+    Parameters
+    ----------
+    measures : DataFrame
+        With ``breach``, and ``varies``, which is set instead.
+    of_all : DataFrame
+        The same measures of all rows.
+    weights : dict of str to float
+        Share of all rows that the measures of each period are of.
+    varying : set of str
+        Periods in which features vary, and no feature is in breach.
+
+    Returns
+    -------
+    set of str
+        Names of these measures.
+    """
+    names = set()
+    known = of_all.set_index("measure")
+    for i, row in measures[measures["breach"]].iterrows():
+        name, period = row["measure"], row["period"]
+        if name not in ("alarms", "share") or period not in varying:
+            continue
+        change = row["value"] - row["expected"]
+        total = known.loc[name, "value"] - known.loc[name, "expected"]
+        if total * change <= 0.5 * weights[period] * change**2:
+            measures.loc[i, ["breach", "varies"]] = [False, True]
+            names.add(name)
+    return names
+
+
+def varying_shares_note(names: Iterable[str]) -> list[str]:
+    """A note of shares that only vary between the periods."""
+    return [
+        f"The {TITLES[name]} differs between periods, as features do, but not over all "
+        "of them. It may vary with time in training, too."
+        for name in sorted(names)
+    ]
 
 
 def mark_measures(
@@ -107,6 +222,7 @@ def mark_measures(
         | ((worse == "more") & (difference > 0))
     )
     measures["breach"] = differs & is_worse
+    measures["varies"] = False
     notes = []
     for reason, periods in doubts.items():
         doubtful = (measures["measure"] == "estimated_share") & measures["period"].isin(
@@ -129,7 +245,7 @@ def mark_measures(
 
 
 def feature_breaches(
-    features: pd.DataFrame, moved: dict[str, str], periods: Sequence[str]
+    features: pd.DataFrame, moved: dict[str, Moved], periods: Sequence[str]
 ) -> list[Breach]:
     """A breach for each feature that has one, and for the score, the greatest first.
 
@@ -137,8 +253,8 @@ def feature_breaches(
     ----------
     features : DataFrame
         With ``breach``.
-    moved : dict of str to str
-        What has moved, of each feature in breach.
+    moved : dict of str to Moved
+        Of each feature in breach.
     periods : sequence of str
         All periods.
     """
@@ -146,9 +262,11 @@ def feature_breaches(
     for name, rows in features[features["breach"]].groupby("feature", sort=False):
         kind = "score" if rows["kind"].iloc[0] == "score" else "feature"
         names, index = tuple(rows["period"]), rows["psi"].max()
+        of = moved[str(name)]
+        most = f", most in {_period(of.period)}" if len(names) > 1 else ""
         message = (
             f"{'The score' if kind == 'score' else name} has changed"
-            f"{_when(names, periods)}: it {moved[str(name)]}. Stability index "
+            f"{_when(names, periods)}{most}: it {of.text}. Stability index "
             f"{'up to ' if len(rows) > 1 else ''}{index:.2f}, {_p_text(rows)}."
         )
         breach = Breach(kind, str(name), names, message, float(rows["p_holm"].min()))

@@ -8,12 +8,14 @@ import numpy as np
 from scipy.stats import chi2
 
 from .._io.columns import quoted
-from .._typing import IntArray
+from .._typing import BoolArray, IntArray
 from .bins import stability_of_bins, with_rare_pooled
 
 # Fewest expected rows of a bin; Cochran, 1954, "Some methods for strengthening the
 # common chi-squared tests".
 _MIN_EXPECTED = 5
+# Standard errors of a one-sided interval of 95 %.
+_ONE_SIDED = 1.645
 
 
 @dataclass(frozen=True)
@@ -93,6 +95,39 @@ def chi_square(counts: IntArray) -> float:
     expected = np.outer(sizes, table.sum(axis=0)) / sizes.sum()
     statistic = float(((table - expected) ** 2 / expected).sum())
     return float(chi2.sf(statistic, len(merged) - 1))
+
+
+def made_up_for(old: IntArray, periods: IntArray) -> BoolArray:
+    """Which periods the other periods make up for, by at least half.
+
+    Periods of a feature that varies with time differ from the training, and make up
+    for each other where the training covered such periods. Nothing makes up for a
+    change that stays, or for one of the last period.
+
+    Parameters
+    ----------
+    old : ndarray of shape (n_bins,)
+        Counts of the training.
+    periods : ndarray of shape (n_periods, n_bins)
+        Counts of each period, at least one row in each.
+
+    Returns
+    -------
+    ndarray of bool of shape (n_periods,)
+        Whether the change of all rows together, along that of the period, is at most
+        half of what the period alone would make, as far as the numbers of rows tell
+        (one-sided, 95 %). Changes of shares are in standard deviations of a count, as
+        in the chi-squared test.
+    """
+    expected, sizes = old / old.sum(), periods.sum(axis=1)
+    weight = sizes / sizes.sum()
+    either = (expected + periods.sum(axis=0) / sizes.sum()) / 2
+    used = either > 0
+    change = (periods / sizes[:, None] - expected)[:, used] / np.sqrt(either[used])
+    length = np.sqrt((change**2).sum(axis=1))
+    by_chance = _ONE_SIDED * np.sqrt(1 / sizes.sum() + 1 / old.sum())
+    along = change @ (weight @ change)
+    return along <= length * (0.5 * weight * length + by_chance)
 
 
 def what_moved(

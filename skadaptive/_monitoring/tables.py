@@ -16,13 +16,17 @@ from .breaches import (
     LABELS_TELL,
     SCORE,
     Breach,
+    Moved,
     causes_first,
     correct,
     feature_breaches,
     listed_periods,
     mark_features,
     mark_measures,
+    mark_shares_that_vary,
+    mark_varying,
     measure_breaches,
+    varying_shares_note,
 )
 from .measures import (
     MIN_ROWS,
@@ -33,7 +37,7 @@ from .measures import (
 )
 from .periods import Periods
 from .shares import ShareEstimator
-from .stability import stability_of, what_moved
+from .stability import made_up_for, stability_of, what_moved
 
 # Half the width of a 95 % interval, in standard errors.
 _Z = float(norm.ppf(0.975))
@@ -171,11 +175,16 @@ class Training:
         later = pd.DataFrame(since, columns=by_measure.columns)
         n_tests = correct(by_feature, by_measure, later)
         mark_features(by_feature, alpha)
+        moved = self._moved(by_feature, codes, missing, rows)
+        sizes = pd.Series(
+            np.bincount(place[place >= 0], minlength=len(names)), index=names
+        )
         notes = self._first_notes(rows) + _few_notes(by_measure, names)
+        notes += mark_varying(by_feature, moved, sizes, alpha)
         notes += mark_measures(by_measure, alpha, _doubts(by_feature, by_measure, None))
         # What is said of single periods is not said again of all later ones.
         mark_measures(later, alpha, _doubts(by_feature, later, names))
-        moved = self._moved(by_feature, codes, missing, rows)
+        notes += _shares_that_vary(by_feature, by_measure, later, sizes)
         breaches = feature_breaches(by_feature, moved, names)
         breaches += measure_breaches(by_measure, later, names)
         return Tables(
@@ -287,28 +296,51 @@ class Training:
         codes: IntArray,
         missing: BoolArray,
         rows: NewRows,
-    ) -> dict[str, str]:
-        """What has moved, over the periods in breach together."""
+    ) -> dict[str, Moved]:
+        """What has moved most, of each feature in breach.
+
+        Periods together may show no change at all, where one makes up for another.
+        """
         found = {}
+        names, place = rows.periods.names, rows.periods.codes
         for name, moved in features[features["breach"]].groupby("feature"):
-            names, unlisted = set(moved["period"]), []
-            chosen = [k for k, one in enumerate(rows.periods.names) if one in names]
-            inside = np.isin(rows.periods.codes, chosen)
-            if moved["kind"].iloc[0] == "score":
-                of: dict[str, Any] = self._bins.scores or {}
-                counts = self._bins.counts(-1, codes[inside])
-            elif name in self._bins.names:
-                i = self._bins.names.index(name)
-                of = self._bins.distributions[i]
-                counts = self._bins.counts(i, codes[inside])
-                if of["kind"] == "category":
-                    unlisted = [*self._unlisted(i, rows.X, codes, inside).index]
-            else:
-                i = self._others.index(name)
-                kind, counts = self._other_counts(i, missing[inside])
-                of = {"kind": kind, "edges": []}
-            found[name] = what_moved(of, counts, unlisted)
+            period = str(moved.loc[moved["psi"].idxmax(), "period"])
+            worst = names.index(period)
+            of, counts = self._by_period(str(name), codes, missing, place)
+            unlisted: list[str] = []
+            if of["kind"] == "category":
+                i = self._bins.names.index(str(name))
+                unlisted = [*self._unlisted(i, rows.X, codes, place == worst).index]
+            old, new = counts[0], counts[1:]
+            everything = np.stack([old, new.sum(axis=0)])
+            found[str(name)] = Moved(
+                period,
+                what_moved(of, np.stack([old, new[worst]]), unlisted),
+                stability_of(everything, of["kind"]).psi,
+                made_up_for(old, new),
+            )
         return found
+
+    def _by_period(
+        self, name: str, codes: IntArray, missing: BoolArray, place: IntArray
+    ) -> tuple[dict[str, Any], IntArray]:
+        """Distribution of a feature or the score, and its counts in training and then.
+
+        The counts are of shape (1 + n_periods, n_bins).
+        """
+        parts = [place == k for k in range(place.max() + 1)]
+        if name == SCORE:
+            i, of = -1, self._bins.scores or {}
+        elif name in self._bins.names:
+            i = self._bins.names.index(name)
+            of = self._bins.distributions[i]
+        else:
+            i = self._others.index(name)
+            pairs = [self._other_counts(i, missing[part]) for part in parts]
+            of = {"kind": pairs[0][0], "edges": []}
+            return of, np.stack([pairs[0][1][0], *(counts[1] for _, counts in pairs)])
+        counts = [self._bins.counts(i, codes[part]) for part in parts]
+        return of, np.stack([counts[0][0], *(new for _, new in counts)])
 
     def _first_notes(self, rows: NewRows) -> list[str]:
         notes = []
@@ -328,6 +360,32 @@ class Training:
                 "them; the distributions of features and scores do not."
             )
         return notes
+
+
+def _shares_that_vary(
+    features: pd.DataFrame,
+    measures: pd.DataFrame,
+    later: pd.DataFrame,
+    sizes: pd.Series,
+) -> list[str]:
+    """Take shares that only vary from breach, by period and from a period on."""
+    varying, changed = (
+        set(features.loc[features[what] & (features["feature"] != SCORE), "period"])
+        for what in ("varies", "breach")
+    )
+    if not varying - changed:
+        return []
+    first, total = sizes.index[0], sizes.sum()
+    of_all = later[later["period"] == first]
+    alone = mark_shares_that_vary(
+        measures, of_all, dict(sizes / total), varying - changed
+    )
+    since = dict(sizes[::-1].cumsum() / total)
+    # Rows from a period on hold all later ones.
+    last = max((list(sizes.index).index(name) for name in changed), default=-1)
+    after = varying & set(sizes.index[last + 1 :])
+    together = mark_shares_that_vary(later, of_all, since, after)
+    return varying_shares_note(alone | together)
 
 
 def _few_notes(measures: pd.DataFrame, periods: list[str]) -> list[str]:
@@ -353,9 +411,8 @@ def _doubts(
 
     With ``periods``, all of them, measures are of all rows from a period on.
     """
-    moved = set(
-        features.loc[features["breach"] & (features["kind"] != "score"), "period"]
-    )
+    has_moved = features["breach"] | features["varies"]
+    moved = set(features.loc[has_moved & (features["kind"] != "score"), "period"])
     if periods is not None and moved:
         last = max(i for i, name in enumerate(periods) if name in moved)
         moved = set(periods[: last + 1])

@@ -1,6 +1,7 @@
 """Streams with and without a known change: what is named, since when, and by what."""
 
 import json
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -54,6 +55,49 @@ def test_the_last_fit_differs_from_those_of_the_folds_by_no_breach():
 def _hard_rows(rng, n_rows):
     y = (rng.random(n_rows) < 0.1).astype(int)
     return rng.normal(size=(n_rows, 8)) + np.outer(y, [1.2, 0.8, 0.5] + 5 * [0]), y
+
+
+@pytest.fixture(scope="session")
+def training_in_time(compared):
+    """The rows of the training, in periods between which "weak" varies."""
+    X = compared._data.X.reset_index(drop=True)
+    rng = np.random.default_rng(0)
+    order = X["weak"].rank() + rng.normal(scale=0.4 * len(X), size=len(X))
+    return X, compared._data.y, pd.qcut(order, 4, labels=[1, 2, 3, 4]).astype(int)
+
+
+@pytest.mark.parametrize("with_labels", [False, True])
+def test_what_varies_in_the_training_too_is_a_note(
+    model_file, training_in_time, with_labels
+):
+    X, y, period = training_in_time
+    found = monitor(model_file, X, y if with_labels else None, time=period)
+    assert not found.has_changed, found
+    varies = found.features[found.features["varies"]]
+    assert set(varies["feature"]) == {"weak"}
+    worst = varies.loc[varies["psi"].idxmax(), "period"]
+    (note,) = (note for note in found.notes if note.startswith("weak differs"))
+    edge, share = re.search(r"above (-?[\d.]+) in (\d+)\W% of the rows", note).groups()
+    assert f"in period {worst} it is above" in note
+    rows = X["weak"][period == int(worst)]
+    assert 100 * np.mean(rows > float(edge)) == pytest.approx(int(share), abs=0.6)
+
+
+def test_a_change_beside_such_periods_is_a_breach(model_file, training_in_time):
+    X, _, period = training_in_time
+    X = X.assign(weak=X["weak"] + 2.5 * (period == 4))
+    found = monitor(model_file, X, time=period)
+    assert named(found)[0][:2] == ("feature", "weak")
+    assert "most in period 4: it is above" in found.breaches[0].message
+
+
+def test_a_period_is_named_and_not_what_periods_come_to_together(model_file, later):
+    X, _, period = later(0)
+    X["weak"] += 0.8 * (period == 2) - 0.8 * (period == 3) - 1.5 * (period == 4)
+    (breach,) = (b for b in monitor(model_file, X, time=period).breaches[:1])
+    assert breach.name == "weak" and breach.periods == ("2", "3", "4")
+    assert ", most in period 4: it is above" in breach.message
+    assert "is missing" not in breach.message
 
 
 @pytest.mark.parametrize("with_labels", [False, True])

@@ -7,7 +7,12 @@ from scipy.stats import chi2_contingency, kstest
 from skadaptive import monitor
 from skadaptive._monitoring.bins import ReferenceBins
 from skadaptive._monitoring.breaches import SCORE
-from skadaptive._monitoring.stability import chi_square, stability_of, what_moved
+from skadaptive._monitoring.stability import (
+    chi_square,
+    made_up_for,
+    stability_of,
+    what_moved,
+)
 from skadaptive._saving.model_files import load_model
 from skadaptive.drift import population_stability
 
@@ -64,6 +69,22 @@ def test_missing_and_unlisted_values_are_counted_apart():
     found = stability_of(counts, "category")
     assert (found.missing_reference, found.missing, found.unlisted) == (0.1, 0.2, 0.3)
     assert stability_of(counts, "number").unlisted == 0
+
+
+def test_nothing_makes_up_for_a_change_that_stays_or_of_the_last_period(rng):
+    n, old = 20_000, np.array([0.25, 0.25, 0.25, 0.25])
+    up, down = np.array([0.1, 0.3, 0.3, 0.3]), np.array([0.4, 0.2, 0.2, 0.2])
+
+    def made_up(*shares):
+        periods = np.stack([rng.multinomial(n, share) for share in shares])
+        return made_up_for(rng.multinomial(4 * n, old), periods).tolist()
+
+    assert made_up(up, down, up, down) == [True] * 4
+    assert made_up(*(6 * [old]), up)[-1] is False
+    assert made_up(old, up, up, up)[1:] == [False] * 3
+    # The opposite of as many rows, spread over other periods, makes up for it.
+    spread = old + (old - up) / 3
+    assert made_up(up, spread, spread, spread)[0] is True
 
 
 NUMBER = {"kind": "number", "edges": [1.0, 2.0]}
