@@ -22,6 +22,15 @@ from sklearn.utils.validation import check_is_fitted
 
 from ._features.categories import categorical_columns, one_hot
 from ._features.text import FittedTexts, TextEncoder, text_columns
+from ._features.values import inferred_kind
+from ._io.columns import (
+    ColumnFormat,
+    ColumnPart,
+    Notes,
+    convert_column,
+    is_text,
+    plain_types,
+)
 from ._messages import shown
 from ._sklearn_compat import effective_n_threads, safe_indexing
 from ._tuned_trees import TunedTrees
@@ -32,6 +41,8 @@ OURS = "AdaptiveHybridClassifier"
 
 # Rows of a made table, enough for a column of free text to be taken for one.
 _N_MADE = 20
+# Kinds of objects that are dates, by pandas's names.
+_TIMES = ("date", "datetime", "datetime64")
 
 _QUICK = (
     OURS,
@@ -240,9 +251,11 @@ def table_pipeline(
     """A pipeline that turns a table into numbers before other steps.
 
     Categories are one-hot encoded, in at most 64 columns per feature. Dates become days
-    since 1970, year, month, day of the week and hour. Free texts, which have several
-    words each and differ in nearly every row, become 30 columns: TF-IDF of their
-    sequences of three and four characters, and truncated SVD.
+    since 1970, year, month, day of the week and hour. A column is one of dates by its
+    dtype in ``fit``; where it holds texts in later rows, these are read as ISO 8601, or
+    in the format of the training that a model file has, and no other. Free texts, which
+    have several words each and differ in nearly every row, become 30 columns: TF-IDF of
+    their sequences of three and four characters, and truncated SVD.
 
     Parameters
     ----------
@@ -442,12 +455,64 @@ def _date_columns(X: Any) -> list[int]:
     return [i for i, dtype in enumerate(X.dtypes) if is_date(dtype)]
 
 
-def _date_features(X: Any) -> pd.DataFrame:
+def set_date_formats(model: Any, formats: dict[str, str | None]) -> None:
+    """Let the preparation inside a fitted model read texts as dates of known formats.
+
+    Parameters
+    ----------
+    model : estimator
+        A pipeline of :func:`table_pipeline` or :func:`raw_pipeline`, or an estimator
+        around one. Others stay as they are.
+    formats : dict of str to str or None
+        As of ``ColumnFormat``, by column; None for a column that came as dates.
+    """
+    if isinstance(model, FunctionTransformer):
+        if model.func is _date_features:
+            model.kw_args = {"formats": formats}
+        return
+    inside = [getattr(model, name, None) for name in ("estimator", "estimator_")]
+    inside += [step for _, step in getattr(model, "steps", ())]
+    inside += [step for _, step, _ in getattr(model, "transformers_", ())]
+    for part in inside:
+        if isinstance(part, BaseEstimator):
+            set_date_formats(part, formats)
+
+
+def _as_dates(column: pd.Series, formats: dict[str, str | None]) -> pd.Series:
+    """Dates; texts and numbers are read by the format of the training alone.
+
+    pandas would guess a format for each table anew, and with it which number is the
+    day.
+    """
+    is_number = pd.api.types.is_numeric_dtype(column)
+    if not is_number and (not is_text(column) or inferred_kind(column) in _TIMES):
+        return pd.to_datetime(column, utc=True)
+    known = formats.get(str(column.name))
+    try:
+        column = convert_column(
+            plain_types(column, str(column.name)),
+            str(column.name),
+            ColumnFormat("date", date_format=known),
+            Notes(),
+            ColumnPart(0),  # which accepts no other format
+        )
+    except ValueError as error:
+        example = known if known and "%" in known else "%Y-%m-%d"
+        raise ValueError(
+            f"{error} Or convert the column before: pd.to_datetime(X[{column.name!r}], "
+            f"format={example!r}), with the format in which it is written."
+        ) from None
+    return pd.to_datetime(column, utc=True)
+
+
+def _date_features(
+    X: Any, formats: dict[str, str | None] | None = None
+) -> pd.DataFrame:
     """Columns of numbers for columns of dates; NaN for a missing date."""
     X = X if isinstance(X, pd.DataFrame) else X.to_pandas()
     columns = {}
     for name, dates in X.items():
-        dates = pd.to_datetime(dates, utc=True)
+        dates = _as_dates(dates, formats or {})
         # In nanoseconds it would not go with dates after 2262, such as 9999-12-31.
         start = pd.Timestamp(0, tz="UTC").as_unit("s")
         columns[f"{name}_days"] = (dates - start).dt.days

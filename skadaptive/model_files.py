@@ -1,7 +1,7 @@
 """Models from files that ``skadaptive compare --save`` wrote, for use in Python.
 
 :func:`load_model` gives the fitted model, which predicts from data frames. New files
-are predicted by the command ``skadaptive predict``, which also reads their texts as
+are predicted by the command ``skadaptive predict``, which also reads their numbers as
 those of the training were.
 """
 
@@ -25,8 +25,9 @@ def load_model(path: FilePath) -> Estimator:
     -------
     estimator
         The fitted classifier. It takes data frames with the columns of the training,
-        whose names are in ``feature_names_in_``: numbers and dates as such, categories
-        as texts. ``classes_`` has the values of the target.
+        whose names are in ``feature_names_in_``: numbers as such, categories as texts,
+        and dates as such or as texts in the format of the training. ``classes_`` has
+        the values of the target. A date that is written otherwise is an error.
 
     Raises
     ------

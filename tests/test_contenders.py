@@ -257,3 +257,21 @@ def test_catboost_uses_the_threads_that_it_may(mixed, few_trees, monkeypatch):
     X, y = mixed
     trees = few_trees.fit(X[["amount"]], y)
     assert trees.booster_.get_param("thread_count") == 3
+
+
+def test_texts_among_dates_are_iso_8601_or_refused():
+    """No format of the training is known here, and pandas would guess one."""
+    X = pd.DataFrame({"day": pd.date_range("2024-01-01", periods=60)})
+    model = logistic().fit(X, X["day"].dt.day > 20)
+    expected = model.predict_proba(X)
+    assert_array_equal(
+        model.predict_proba(X.assign(day=X["day"].astype(str))), expected
+    )
+    assert_array_equal(model.predict_proba(X.astype(object)), expected)
+    in_zone = X["day"].dt.tz_localize("UTC")
+    assert_array_equal(model.predict_proba(X.assign(day=in_zone)), expected)
+    for text in ("01/02/2024", "1.2.2024"):
+        with pytest.raises(
+            ValueError, match=r"Column day held dates .*pd\.to_datetime"
+        ):
+            model.predict_proba(X.assign(day=text))

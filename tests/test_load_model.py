@@ -2,11 +2,15 @@
 
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 from numpy.testing import assert_array_equal
+from sklearn.linear_model import LogisticRegression
 
+from skadaptive._io.columns import ColumnFormat
 from skadaptive._saving import model_files
+from skadaptive.contenders import table_pipeline
 from skadaptive.model_files import load_model
 
 DATA = Path(__file__).parent / "data"
@@ -25,3 +29,64 @@ def test_the_model_of_a_file_predicts_from_frames():
 def test_another_file_is_refused():
     with pytest.raises(ValueError, match="is not a model file"):
         load_model(DATA / "new_rows.csv")
+
+
+GERMAN = ColumnFormat("date", date_format="%d.%m.%Y %H:%M")
+
+
+def _saved_with_german_dates(path, kind):
+    """A model that depends on the day, as if its training had German dates."""
+    if kind == "plain":
+        saved = model_files.load_model(
+            DATA / "skadaptive-0.1.0-scikit-learn-1.9.1.model"
+        )
+        model, columns, facts = saved.model, dict(saved.columns), saved.facts
+        rows = pd.read_csv(DATA / "new_rows.csv", parse_dates=["opened"])
+        rows = rows[list(columns)].iloc[[1]]
+    else:
+        pytest.importorskip("skops")
+        rows = pd.DataFrame({"opened": pd.date_range("2024-01-01", periods=60)})
+        y = np.where(rows["opened"].dt.day > 20, "yes", "no")
+        model = table_pipeline(LogisticRegression()).fit(rows, y)
+        columns = {}
+        facts = model_files.ModelFacts("logistic regression", "y", "yes", False, [])
+    columns["opened"] = GERMAN
+    model_files.save_model(path, model, columns, facts)
+    return rows.iloc[[0]]
+
+
+@pytest.mark.parametrize("kind", ["plain", "skops"])
+def test_texts_of_dates_are_read_in_the_format_of_the_training(tmp_path, kind):
+    row = _saved_with_german_dates(tmp_path / "dates.model", kind)
+    model = load_model(tmp_path / "dates.model")
+    days = pd.date_range("2021-01-01 06:30", "2022-12-31", freq="D")
+    dates = pd.concat([row] * len(days), ignore_index=True).assign(opened=days)
+    expected = model.predict_proba(dates)
+    assert len(np.unique(expected[:, 1])) > 100
+    texts = dates.assign(opened=days.strftime("%d.%m.%Y %H:%M"))
+    assert_array_equal(model.predict_proba(texts), expected)
+    # Of these alone, pandas would take the day for the month.
+    early = days.day <= 12
+    assert_array_equal(model.predict_proba(texts[early]), expected[early])
+
+
+@pytest.mark.parametrize("kind", ["plain", "skops"])
+@pytest.mark.parametrize(
+    "opened", ["01/02/2024", "2024-02-01", "01.13.2024 00:00", "soon", 20240201]
+)
+def test_dates_of_another_format_are_refused_by_name(tmp_path, kind, opened):
+    row = _saved_with_german_dates(tmp_path / "dates.model", kind)
+    model = load_model(tmp_path / "dates.model")
+    with pytest.raises(ValueError) as caught:
+        model.predict_proba(row.assign(opened=opened))
+    for text in ("Column opened", GERMAN.date_format, "pd.to_datetime", str(opened)):
+        assert text in str(caught.value)
+
+
+@pytest.mark.parametrize("kind", ["plain", "skops"])
+@pytest.mark.parametrize("missing", [None, np.nan, pd.NaT, "", "n/a"])
+def test_missing_dates_of_any_kind_are_missing(tmp_path, kind, missing):
+    row = _saved_with_german_dates(tmp_path / "dates.model", kind)
+    model = load_model(tmp_path / "dates.model")
+    expected = model.predict_proba(row.assign(opened=pd.NaT))
+    assert_array_equal(model.predict_proba(row.assign(opened=missing)), expected)

@@ -31,6 +31,20 @@ END = "-- end of block --\n"
 
 # What the code of a page takes as given.
 GIVEN = {
+    "docs/files.md": """
+import numpy as np
+import pandas as pd
+from skadaptive import cli
+rng = np.random.default_rng(0)
+days = pd.date_range("2024-01-01", periods=300)
+amount = rng.normal(size=300)
+table = pd.DataFrame({"ordered": days.strftime("%d.%m.%Y"), "amount": amount})
+table["late"] = np.where(amount + days.month / 4 > 3, "yes", "no")
+table.to_csv("table.csv", index=False, sep=";", decimal=",")
+table.head(9).to_csv("new.csv", index=False, sep=";", decimal=",")
+options = "--target late --quick --folds 2 --save late.model"
+assert cli.main(["compare", "table.csv", *options.split()]) == 0
+""",
     "docs/monitoring.md": """
 import numpy as np
 import pandas as pd

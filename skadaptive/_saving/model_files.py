@@ -19,6 +19,7 @@ import pandas as pd
 from .._io.columns import ColumnFormat
 from .._packages import distribution, installed_versions
 from .._typing import Estimator, FilePath, Label
+from ..contenders import set_date_formats
 from .container import AGAIN, Parts, read_container, write_container
 from .frames import read_frame, write_frame
 from .other_models import (
@@ -224,6 +225,12 @@ def load_model(path: FilePath) -> SavedModel:
             _read_out_of_fold(parts),
             _read_reference(parts, manifest),
         )
+        formats = {
+            name: column.date_format
+            for name, column in saved.columns.items()
+            if column.kind == "date"
+        }
+        set_date_formats(saved.model, formats)
         _try(saved)
     return saved
 
