@@ -17,7 +17,11 @@ from sklearn.exceptions import UndefinedMetricWarning
 from sklearn.metrics import precision_recall_curve
 from sklearn.utils import check_random_state
 
-from ._assessment.measures import bootstrap_measures, measures
+from ._assessment.measures import (
+    bootstrap_measures,
+    intervals_without_spread,
+    measures,
+)
 from ._assessment.response import (
     binary_classes,
     check_labels,
@@ -126,8 +130,16 @@ def evaluate(
 
     Rows count as independent of each other: the intervals are too narrow if several
     rows belong to one customer or one day. A row with a great weight is still drawn as
-    one row. Without any mistake the interval has no width, but with n rows and no
-    mistake the error rate may still be 3 / n. With few rare rows the intervals of the
+    one row.
+
+    A share that is 0 or 1 is so in every resample. Precision, recall, accuracy and the
+    cells of the confusion matrix then have the exact interval of Clopper and Pearson
+    ([4]_), with the effective number of rows where there are weights: 37 of 37 alarms
+    that are right are a precision of 0.905 to 1. That of F1 follows from the share of
+    the right alarms among the rows that are rare or predicted rare. A ranking without
+    any mistake still has intervals of no width.
+
+    With few rare rows the intervals of the
     ranking measures are a little narrow: of simulated 95 % intervals, 86 % held the
     true ROC AUC and 91 % the true average precision with 20 rare rows of 420, and 90 %
     and 94 % with 50 of 2,050. For F1, precision and recall it was 95 %.
@@ -140,6 +152,8 @@ def evaluate(
        University Press, 1997.
     .. [3] X. Robin et al., "pROC: an open-source package for R and S+ to analyze and
        compare ROC curves", BMC Bioinformatics 12, 2011.
+    .. [4] C. Clopper & E. Pearson, "The use of confidence or fiducial limits
+       illustrated in the case of the binomial", Biometrika 26, 1934.
 
     Examples
     --------
@@ -180,18 +194,27 @@ def evaluate(
 
     measured = table(list(value.values()), drawn, pd.Index(value, name="measure"))
     measured[measured["value"].isna()] = np.nan
+    exact, exact_cells = intervals_without_spread(
+        rows[0], rows[2], rows[3], confidence_level
+    )
+    for name, ends in exact.items():
+        measured.loc[name, ["low", "high"]] = ends
     # Cells in scikit-learn's order: by true class as sorted, then by predicted class.
     order = [
         2 * (index == true) + (index == said) for true in (0, 1) for said in (0, 1)
     ]
-    matrix = np.bincount(2 * rows[0] + rows[2], rows[3], 4)
+    counts = np.bincount(2 * rows[0] + rows[2], rows[3], 4)
+    matrix = table(
+        counts[order],
+        cells[:, order],
+        pd.MultiIndex.from_product([classes, classes], names=["true", "predicted"]),
+    )
+    for place, cell in enumerate(order):
+        if cell in exact_cells:
+            matrix.iloc[place, 1:] = exact_cells[cell]
     return Evaluation(
         table=measured,
-        confusion_matrix_=table(
-            matrix[order],
-            cells[:, order],
-            pd.MultiIndex.from_product([classes, classes], names=["true", "predicted"]),
-        ),
+        confusion_matrix_=matrix,
         pos_label_=classes[index],
         classes_=classes,
         y_=classes[second],

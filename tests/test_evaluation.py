@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy.special import expit
-from scipy.stats import binom
+from scipy.stats import binom, binomtest
 from sklearn import metrics
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.exceptions import NotFittedError, UndefinedMetricWarning
@@ -127,8 +127,58 @@ def test_rows_without_weight_change_nothing(predictions):
 
 def test_perfect_predictions():
     found = told([0, 0, 0, 1, 1], [0.0, 0.0, 0.0, 1.0, 1.0]).table
-    assert (found.drop("brier_score") == 1).all(axis=None)
+    assert (found["value"].drop("brier_score") == 1).all()
     assert (found.loc["brier_score"] == 0).all()
+
+
+def test_shares_without_spread_have_the_exact_interval():
+    """Precision of 37 alarms, 37 of them right."""
+    y = np.repeat([1, 0], [50, 500])
+    proba = np.where(np.arange(550) < 37, 0.9, 0.1)
+    found = told(y, proba)
+    exact = binomtest(37, 37).proportion_ci(0.95, method="exact")
+    row = found.table.loc["precision"]
+    assert tuple(row) == pytest.approx((1, exact.low, 1))
+    assert row["low"] == pytest.approx(0.905, abs=5e-4)
+    exact = binomtest(0, 500).proportion_ci(0.95, method="exact")
+    cells = found.confusion_matrix_
+    assert tuple(cells.loc[(0, 1)]) == pytest.approx((0, 0, 500 * exact.high))
+    assert tuple(cells.loc[(0, 0)]) == pytest.approx((500, 500 * (1 - exact.high), 500))
+    # Other shares keep the interval of their resamples.
+    drawn = told(y, proba, n_bootstraps=200).table
+    assert (drawn.loc["recall", "low"] > 0) and (drawn.loc["recall", "high"] < 1)
+
+
+@pytest.mark.parametrize("level", [0.95, 0.8])
+@pytest.mark.parametrize("is_right", [True, False])
+def test_without_any_mistake_or_hit_nothing_is_certain(level, is_right, rng):
+    y = np.repeat([1, 0], [20, 80])
+    proba = np.where(y == is_right, 0.9, 0.1)
+    weight = rng.uniform(0.1, 5, len(y))
+    plain = told(y, proba, confidence_level=level).table
+    exact = {
+        name: binomtest(n * is_right, n).proportion_ci(level, method="exact")
+        for name, n in {"recall": 20, "precision": 20 + 60 * (not is_right)}.items()
+    }
+    for name, ends in exact.items():
+        assert tuple(plain.loc[name, ["low", "high"]]) == pytest.approx(ends)
+    low, high = plain.loc["f1", ["low", "high"]]
+    ends = binomtest(20 * is_right, 20 if is_right else 100)
+    ends = np.array(ends.proportion_ci(level, method="exact"))
+    assert (low, high) == pytest.approx(tuple(2 * ends / (1 + ends)))
+    # Weights tell less than as many equal rows, and their unit does not matter.
+    for unit in (1, 1e-200):
+        found = told(
+            y, proba, confidence_level=level, sample_weight=unit * weight
+        ).table
+        width, equal = (t["high"] - t["low"] for t in (found, plain))
+        for name in ("f1", "precision", "recall", "accuracy"):
+            assert width[name] > equal[name]
+
+
+def test_no_alarm_at_all_tells_nothing_of_precision():
+    found = told([0, 0, 0, 1, 1], [0.1] * 5).table
+    assert tuple(found.loc["precision"]) == (0, 0, 1)
 
 
 def test_confusion_matrix(predictions):

@@ -19,6 +19,7 @@ from sklearn.metrics import (
 
 from .._parameters import scaled_weights
 from ..thresholds import f1, safe_ratio
+from .statistics import effective_size, least_share_of_all
 
 
 @dataclass(frozen=True)
@@ -260,3 +261,59 @@ def bootstrap_measures(y, scores, labels, weight, n_bootstraps, rng):
         values.append(list(one.values()))
         confusion.append(cells)
     return np.array(values, dtype=float), np.ldexp(np.array(confusion), exponent)
+
+
+def intervals_without_spread(y, labels, weight, confidence_level):
+    """Intervals of shares that are 0 or 1, all of whose resamples are alike.
+
+    They are exact, with the effective number of rows. The share of F1 is that of the
+    true positives among the rows that are rare or predicted rare, s, with which F1,
+    2 s / (1 + s), rises.
+
+    Parameters
+    ----------
+    y, labels, weight : ndarray of shape (n_samples,)
+        Rows of positive weight.
+    confidence_level : float
+
+    Returns
+    -------
+    measures : dict of str to (float, float)
+        ``f1``, ``precision``, ``recall`` and ``accuracy``, as far as they are 0 or 1.
+    cells : dict of int to (float, float)
+        Cells of the confusion matrix by ``2 * y + labels``, in units of weight, whose
+        share of the rows of their class is 0 or 1.
+    """
+    scaled, _ = scaled_weights(weight)
+
+    def interval(is_kind, among):
+        """Ends of the interval; None if some of the rows are of the kind."""
+        if is_kind[among].any() and not is_kind[among].all():
+            return None
+        least = least_share_of_all(effective_size(scaled[among]), confidence_level)
+        if not among.any():
+            return 0.0, 1.0
+        return (least, 1.0) if is_kind[among].all() else (0.0, 1 - least)
+
+    hits = (y == 1) & (labels == 1)
+    found = {
+        "f1": interval(hits, (y == 1) | (labels == 1)),
+        "precision": interval(hits, labels == 1),
+        "recall": interval(hits, y == 1),
+        "accuracy": interval(y == labels, np.ones(len(y), dtype=bool)),
+    }
+    if found["f1"] is not None:
+        found["f1"] = tuple(2 * share / (1 + share) for share in found["f1"])
+    undefined = _undefined_measures(y)
+    cells = {}
+    for true in (0, 1):
+        total = weight[y == true].sum()
+        for said in (0, 1):
+            ends = interval(labels == said, y == true)
+            if ends is not None and total > 0:
+                cells[2 * true + said] = ends[0] * total, ends[1] * total
+    return {
+        name: ends
+        for name, ends in found.items()
+        if ends is not None and name not in undefined
+    }, cells

@@ -1,4 +1,4 @@
-"""Paired tests and intervals over the folds of a cross-validation."""
+"""Paired tests and intervals over the folds of a cross-validation, and of shares."""
 
 import numpy as np
 from scipy import stats
@@ -81,3 +81,42 @@ def holm(p_values):
     result = np.empty_like(p_values)
     result[order] = np.minimum(adjusted, 1)
     return result
+
+
+def effective_size(weight):
+    """Number of rows of equal weight that tell as much (Kish, 1965).
+
+    Parameters
+    ----------
+    weight : ndarray of shape (n_rows,)
+
+    Returns
+    -------
+    float
+        0 if there is no weight.
+    """
+    total = float(weight.sum())
+    return total**2 / float((weight**2).sum()) if total else 0.0
+
+
+def least_share_of_all(n_rows, confidence_level=0.95):
+    """Lower end of the exact interval of a share that is 1 in the rows at hand.
+
+    One minus it is the upper end for a share of 0 (Clopper and Pearson, 1934, "The Use
+    of Confidence or Fiducial Limits Illustrated in the Case of the Binomial"). The
+    interval is two-sided, as that of any other share.
+
+    Parameters
+    ----------
+    n_rows : float
+        Need not be a whole number.
+    confidence_level : float, default=0.95
+
+    Returns
+    -------
+    float
+        0 without rows.
+    """
+    if n_rows <= 0:
+        return 0.0
+    return float(((1 - confidence_level) / 2) ** (1 / n_rows))

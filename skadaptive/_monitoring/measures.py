@@ -18,6 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import fisher_exact, norm
 
+from .._assessment.statistics import effective_size
 from .._assessment.threshold_counts import ScoredRows
 from .._typing import BoolArray, FloatArray
 
@@ -361,12 +362,6 @@ def _wilson(share: float, n: float, z: float) -> tuple[float, float]:
     middle = (share + z**2 / (2 * n)) / (1 + z**2 / n)
     half = z / (1 + z**2 / n) * np.sqrt(share * (1 - share) / n + (z / (2 * n)) ** 2)
     return max(float(middle - half), 0.0), min(float(middle + half), 1.0)
-
-
-def effective_size(weight: np.ndarray) -> float:
-    """Number of rows of equal weight that tell as much (Kish, 1965)."""
-    total = float(weight.sum())
-    return total**2 / float((weight**2).sum()) if total else 0.0
 
 
 def two_sided(statistic: float) -> float:

@@ -14,10 +14,11 @@ from typing import Any
 import numpy as np
 from scipy.stats import chi2
 
+from .._assessment.statistics import effective_size
 from .._assessment.threshold_counts import ScoredRows
 from .._typing import FloatArray
 from ..drift import quantile_edges
-from .measures import Compared, effective_size, two_sided, z_of_ratio
+from .measures import Compared, two_sided, z_of_ratio
 
 # Deciles of rare scores from the median on are the edges. The models of the folds and
 # the final one differ most among low scores, where most rows are.
