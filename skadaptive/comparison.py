@@ -36,6 +36,7 @@ from ._assessment.preparation import (
     outer_folds,
     seed_of,
 )
+from ._assessment.response import decision_threshold
 from ._assessment.statistics import corrected_t_test, half_width, holm
 from ._committee.folds import pool
 from ._interrupts import settings_kept
@@ -375,6 +376,7 @@ class Comparison:
         self.time_limit_ = time_limit
         self.warnings_ = messages
         self._is_interrupted = False
+        self._decides_at: float | None = None
         rows = [
             {"contender": name, "fold": fold, **row}
             for name, by_fold in results.items()
@@ -525,6 +527,7 @@ class Comparison:
         self._contender, self._data, self._fold = model, data, fold
         with collected_warnings() as messages:
             self.best_, _ = fit_and_tune(model, data, rows, self.seed_)
+            self._decides_at = decision_threshold(self.best_, data.X, self.pos_label_)
         if messages:
             known = self.warnings_.get(self.best_name_, [])
             self.warnings_[self.best_name_] = list(dict.fromkeys([*known, *messages]))

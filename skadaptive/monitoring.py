@@ -14,7 +14,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ._assessment.response import check_lengths, check_weights, find_threshold, response
+from ._assessment.response import (
+    check_lengths,
+    check_weights,
+    decision_threshold,
+    response,
+)
 from ._io.columns import (
     ColumnFormat,
     Notes,
@@ -33,13 +38,10 @@ from ._monitoring.tables import NewRows, Training, check_reference
 from ._saving.model_files import ModelFacts, SavedModel, load_model
 from ._saving.reference import OutOfFold, reference_distributions
 from ._sklearn_compat import Interval, StrOptions, validate_params
-from ._typing import ArrayLike, FilePath, FloatArray, IntArray, Table
+from ._typing import ArrayLike, FilePath, IntArray, Label, Table
 from .comparison import Comparison
 
 __all__ = ["Breach", "Monitoring", "monitor"]
-
-# Rows from which the threshold of a model is read.
-_N_DECIDED = 1_000
 
 
 @validate_params(
@@ -188,7 +190,7 @@ default="auto"
             "sklearn.calibration.CalibratedClassifierCV."
         )
     if threshold is None:
-        threshold = _threshold(saved, rows[:_N_DECIDED], index, proba[:_N_DECIDED])
+        threshold = _threshold(saved, rows, classes[index])
     tables = Training(saved, threshold).compare(
         NewRows(frame, proba, labels, weight, periods), alpha
     )
@@ -313,10 +315,8 @@ def _labels(y: ArrayLike | None, saved: SavedModel, n_rows: int) -> IntArray:
     return np.where(known, is_rare, -1).astype(int)
 
 
-def _threshold(saved: SavedModel, X: Table, index: int, proba: FloatArray) -> float:
-    label = saved.model.classes_[index]
-    decided = np.asarray(saved.model.predict(X)).ravel() == label
-    found = find_threshold(saved.model, index, proba, decided.astype(int))
+def _threshold(saved: SavedModel, X: Table, label: Label) -> float:
+    found = decision_threshold(saved.model, X, label)
     if found is None:
         raise ValueError(
             f"The decisions of {saved.facts.name} do not follow from a threshold that "

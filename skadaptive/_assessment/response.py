@@ -16,8 +16,11 @@ from sklearn.utils.validation import check_is_fitted, column_or_1d
 
 from .._messages import shown
 from .._parameters import rare_class
-from .._sklearn_compat import n_samples_of
+from .._sklearn_compat import n_samples_of, safe_indexing
 from ..classifier import AdaptiveHybridClassifier
+
+# Rows from which the threshold of a model is read.
+_N_DECIDED = 1_000
 
 
 def unwrap(estimator):
@@ -50,6 +53,31 @@ def unwrap(estimator):
             estimator = getattr(estimator, "estimator_", None)
         if estimator is None:
             return
+
+
+def decision_threshold(estimator, X, label):
+    """Return the probability of a class above which rows are predicted so, if known.
+
+    Parameters
+    ----------
+    estimator : fitted binary classifier
+    X : array-like of shape (n_samples, n_features)
+        The first thousand rows are predicted, to see whether it holds.
+    label : label
+        The class.
+
+    Returns
+    -------
+    float or None
+        See :func:`find_threshold`.
+    """
+    X = safe_indexing(X, np.arange(min(_N_DECIDED, n_samples_of(X))))
+    index = list(estimator.classes_).index(label)
+    proba, is_probability = response(estimator, X, index)
+    if not is_probability:
+        return None
+    decided = np.asarray(estimator.predict(X)).ravel() == label
+    return find_threshold(estimator, index, proba, decided.astype(int))
 
 
 @contextmanager

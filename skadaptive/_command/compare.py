@@ -7,6 +7,7 @@ from typing import Any
 from sklearn.model_selection import TimeSeriesSplit
 
 from .._packages import require
+from .._report.formatting import threshold_text
 from .._report.pages import comparison_report
 from .._report.source import Source, describe_columns
 from ..comparison import Comparison, compare
@@ -158,11 +159,17 @@ def _run(options: argparse.Namespace) -> int:
             options, table, comparison.best_, comparison, comparison.best_name_
         )
         written["model"] = options.save
+    decides_at = comparison._decides_at
     if options.json:
-        values = _comparison_values(comparison)
+        values = _comparison_values(comparison) | {"threshold": decides_at}
         print_json(values | {"notes": table.notes} | written)
     else:
         print_written(written)
+        if "model" in written and decides_at is not None:
+            print_text(
+                f"The saved model decides at {threshold_text(decides_at)}; predict "
+                "--threshold or --costs takes another threshold."
+            )
     if comparison._is_interrupted:
         return INTERRUPTED
     return MISTAKE if unfinished and options.save else 0

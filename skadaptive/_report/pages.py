@@ -59,6 +59,8 @@ if TYPE_CHECKING:
 
 # Used until the reader enters other costs: a miss costs as much as ten false alarms.
 _COST_MATRIX = ((0, 1), (10, 0))
+# How the threshold of the model that predicts is marked.
+_USED = "used by predict"
 # No text of ours has a word as long.
 _LONG_WORD = re.compile(r"(\S{60})\S{20,}")
 # Packages whose versions the page lists.
@@ -129,6 +131,8 @@ def comparison_report(
     best = comparison.best_name_
     rows = ScoredRows.pooled(comparison, best)
     tuned = float(comparison.scores("threshold")[best].mean())
+    used = comparison._decides_at
+    marks = {"tuned": tuned} if used is None else {"tuned": tuned, _USED: used}
     page = render(
         "comparison.html.jinja",
         title=title or "Which classifier finds the rare class best?",
@@ -147,7 +151,8 @@ def comparison_report(
         ranked_by=measure_title(comparison.scoring_),
         tests=_tests(comparison),
         curves=curves_figure(comparison),
-        threshold=threshold(rows, {"tuned": tuned}, costs),
+        threshold=threshold(rows, marks, costs),
+        decides=None if used is None else threshold_text(used),
         application=_application(
             interface,
             # An interrupted comparison has no best_.
@@ -156,7 +161,8 @@ def comparison_report(
             comparison.pos_label_,
         ),
         calibration=calibration(rows, best),
-        confusions=_confusions(comparison, tuned),
+        confusions=_confusions(comparison),
+        other=str(next(c for c in comparison.classes_ if c != comparison.pos_label_)),
         drivers=drivers(comparison, tuned, source),
         adaptation=adaptation(comparison),
         advice=advice(comparison, rows, tuned, interface),
@@ -207,7 +213,7 @@ def evaluation_report(
     )
     both_classes = 0 < rows.y.sum() < len(rows.y)
     can_choose = both_classes and evaluation.probabilities_ is not None
-    marks = {} if used in (None, 0.5) else {"used by predict": used}
+    marks = {} if used in (None, 0.5) else {_USED: used}
     page = render(
         "evaluation.html.jinja",
         title=title or f"How well does {name} find the rare class?",
@@ -451,11 +457,13 @@ def _tests(comparison: "Comparison") -> list[tuple[str, dict[str, str]]]:
     ]
 
 
-def _confusions(comparison: "Comparison", tuned: float) -> list[dict[str, Any]]:
-    """Confusion matrices at 0.5 and at the tuned threshold, each with a sentence."""
+def _confusions(comparison: "Comparison") -> list[dict[str, Any]]:
+    """Confusion matrices at 0.5 and at the tuned thresholds, each with a sentence."""
+    tuned = comparison.scores("threshold")[comparison.best_name_]
+    ends = dict.fromkeys(threshold_text(value) for value in (tuned.min(), tuned.max()))
     captions: dict[str | float, str] = {
         0.5: "At the threshold 0.5",
-        "tuned": f"At the tuned threshold, {threshold_text(tuned)} on average",
+        "tuned": f"At the tuned thresholds of the folds ({' to '.join(ends)})",
     }
     confusions = []
     for decided, caption in captions.items():

@@ -307,7 +307,8 @@ def test_confusion_matrices_and_summary_are_those_of_the_comparison(
     shown = section(pages[name], "confusion")
     for threshold in (0.5, "tuned"):
         (tn, fp), (fn, tp) = comparison.confusion(threshold=threshold)
-        assert f"True other {tn:,.0f} {fp:,.0f}" in shown
+        other = next(c for c in comparison.classes_ if c != comparison.pos_label_)
+        assert f"True {other} {tn:,.0f} {fp:,.0f}" in shown
         assert f"{fn:,.0f} {tp:,.0f} Of {tp + fn:,.0f} rows" in shown
     text = Page(pages[name]).text()
     for line in comparison.summary():
@@ -353,10 +354,20 @@ def test_selected_thresholds(pages, comparison):
     tuned = comparison.scores("threshold")[comparison.best_name_].mean()
     (at,) = [float(t) for t, cells in shown.items() if "tuned" in cells[-1]]
     assert at == pytest.approx(tuned, rel=6e-3)
+    # The model that predicts was tuned on all rows, and its decisions are at this.
+    (used,) = [float(t) for t, cells in shown.items() if "predict" in cells[-1]]
+    model, X = comparison.best_, comparison._data.X
+    rare = list(model.classes_).index(comparison.pos_label_)
+    alarms = model.predict_proba(X)[:, rare] > comparison._decides_at
+    assert used == pytest.approx(comparison._decides_at, rel=6e-3)
+    assert (alarms == (model.predict(X) == comparison.pos_label_)).all()
+    assert f"decides at {used:g}," in section(pages["comparison"], "thresholds")
+    exact = {"tuned": tuned, "predict": comparison._decides_at}
     assert "default" in shown["0.5"][-1]
     for threshold, cells in shown.items():
-        # The tuned one is exact and shown rounded; all others are as they are shown.
-        called = proba > (tuned if "tuned" in cells[-1] else float(threshold))
+        # Of models these are exact and shown rounded; all others are as they are shown.
+        at = [value for name, value in exact.items() if name in cells[-1]]
+        called = proba > (at[-1] if at else float(threshold))
         expected = [
             precision_score(y, called),
             recall_score(y, called),
