@@ -398,6 +398,30 @@ def test_no_file_that_is_read_or_written_is_overwritten(here, capsys, arguments)
     assert {path.name: path.read_bytes() for path in here.glob("*.*")} == before
 
 
+def test_evaluate_counts_the_costs_of_the_decisions_of_predict(here, capsys):
+    later = pd.read_csv("later.csv.gz")
+    data = ["model.skops", "later.csv.gz"]
+    for option in (["--costs", "3", "40"], ["--threshold", "0.02"]):
+        assert cli.main(["predict", *data, *option, "--out", "p.csv"]) == 0
+        said = pd.read_csv("p.csv")["prediction"]
+        capsys.readouterr()
+        evaluate = ["evaluate", *data, "--target", "diagnosis", *option]
+        assert cli.main([*evaluate, "--json"]) == 0
+        found = json.loads(capsys.readouterr().out)
+        true, classes = later["diagnosis"], sorted(later["diagnosis"].unique())
+        assert [row[0] for row in found["confusion_matrix"]] == [
+            ((true == t) & (said == s)).sum() for t in classes for s in classes
+        ]
+        if option[0] == "--threshold":
+            assert found["threshold"] == 0.02 and "cost_per_1000_rows" not in found
+            continue
+        cost = 3 * ((said == "malignant") & (true != "malignant")).mean()
+        cost += 40 * ((said != "malignant") & (true == "malignant")).mean()
+        assert found["cost_per_1000_rows"]["model"] == pytest.approx(1000 * cost)
+        assert cli.main(evaluate) == 0
+        assert "a false alarm costs 3 and a miss 40" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("name", ["p.xlsx", "p.txt", "p"])
 def test_an_output_of_no_known_kind_is_refused(here, capsys, name):
     assert cli.main(["predict", "model.skops", "later.csv.gz", "--out", name]) == 2

@@ -1,8 +1,11 @@
 """``skadaptive evaluate``: measure a saved model on labelled rows."""
 
 import argparse
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+
+import numpy as np
 
 from .._io.columns import Notes
 from .._io.tables import check_columns
@@ -14,12 +17,19 @@ from .._io.target import (
 )
 from .._io.training_table import read_weights
 from .._packages import require
-from .._prediction import features_to_predict
+from .._prediction import deciding_at, features_to_predict
+from .._report.formatting import amount
 from .._report.pages import evaluation_report
 from .._report.source import Source
-from ..evaluation import evaluate
-from .arguments import Subcommands, add_columns, add_model_and_file, add_results
-from .inputs import read_model_and_table
+from ..evaluation import Evaluation, evaluate
+from .arguments import (
+    Subcommands,
+    add_columns,
+    add_decision,
+    add_model_and_file,
+    add_results,
+)
+from .inputs import read_model_and_table, threshold_asked_for
 from .outputs import check_outputs, print_json, print_note, print_text, print_written
 
 
@@ -34,6 +44,7 @@ def add_to(commands: Subcommands) -> None:
         "--target", metavar="COLUMN", required=True, help="column with the classes"
     )
     add_columns(parser)
+    add_decision(parser)
     parser.add_argument("--out", metavar="DIR", help="write metrics.json and plots")
     add_results(parser)
 
@@ -56,8 +67,9 @@ def _run(options: argparse.Namespace) -> int:
     frame = table.frame[has_label].reset_index(drop=True)
     X = features_to_predict(frame, saved, ignore=special)
     y = two_classes(labels, saved.facts.positive, saved.facts.others_together)
+    threshold = threshold_asked_for(options, saved)
     evaluation = evaluate(
-        saved.model,
+        deciding_at(saved, threshold),
         X,
         y.to_numpy(),
         sample_weight=read_weights(frame, options.weight),
@@ -66,6 +78,9 @@ def _run(options: argparse.Namespace) -> int:
     )
     # The class of a pipeline's last step does not tell contenders apart.
     evaluation = replace(evaluation, name=saved.facts.name)
+    if threshold is not None:
+        evaluation = replace(evaluation, threshold_=threshold)
+    cost = _mean_costs(evaluation, options.costs) if options.costs else {}
     written = {}
     if options.report:
         source = Source(Path(options.file).name, options.target, notes=lines)
@@ -77,11 +92,44 @@ def _run(options: argparse.Namespace) -> int:
     if options.json:
         values = {
             "model": saved.facts.name,
+            "threshold": evaluation.threshold_,
             "measures": evaluation.table.reset_index().to_dict("records"),
             "confusion_matrix": evaluation.confusion_matrix_.to_numpy().tolist(),
         }
+        if cost:
+            values["cost_per_1000_rows"] = cost
         print_json(values | written)
     else:
         print_text(evaluation)
+        if cost:
+            alarm, miss = options.costs
+            print_text(
+                f"\nThe cost is {amount(cost['model'])} per 1,000 rows, if a false "
+                f"alarm costs {alarm:g} and a miss {miss:g}. Predicting all rows rare "
+                f"costs {amount(cost['all_rare'])}, and predicting none "
+                f"{amount(cost['none_rare'])}."
+            )
         print_written(written)
     return 0
+
+
+def _mean_costs(evaluation: Evaluation, costs: Sequence[float]) -> dict[str, float]:
+    """Mean cost per 1,000 rows, by weight, of the model and of predicting all alike."""
+    alarm, miss = costs
+    weights = evaluation.confusion_matrix_["value"]
+    is_rare, is_alarm = (
+        weights.index.get_level_values(level) == evaluation.pos_label_
+        for level in ("true", "predicted")
+    )
+    shares = weights / weights.sum()
+
+    def cost(false_alarms: np.ndarray, misses: np.ndarray) -> float:
+        total = alarm * shares[false_alarms].sum() + miss * shares[misses].sum()
+        return 1000 * float(total)
+
+    nothing = np.zeros(len(shares), dtype=bool)
+    return {
+        "model": cost(~is_rare & is_alarm, is_rare & ~is_alarm),
+        "all_rare": cost(~is_rare, nothing),
+        "none_rare": cost(nothing, is_rare),
+    }
