@@ -158,8 +158,8 @@ def outer_folds(cv: Any, data: LabelledRows, seed: int) -> list[Fold]:
     n_rare = int(data.rare_rows[weight > 0].sum())
     if n_rare < 2:
         raise ValueError(
-            f"There is one row of the rare class, {data.classes[data.rare]}, or none: "
-            "too few to train on some and test on others."
+            f"There is one row of the rare class, {shown(data.classes[data.rare])}, or "
+            "none: too few to train on some and test on others."
         )
     try:
         folds = make_folds(cv, data.X, data.rare_rows, weight, data.groups, seed)

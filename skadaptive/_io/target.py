@@ -1,5 +1,6 @@
 """The target of a table: labels of two classes, and which of them is rare."""
 
+import shlex
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from numbers import Real
@@ -74,8 +75,9 @@ def read_target(
     Raises
     ------
     ValueError
-        If there is no such value, if all rows have the same, if it has twenty values or
-        more and ``positive`` is None, or if two frequent ones differ by case or blanks.
+        If there is no such value, if all rows have the same, if two frequent ones
+        differ by case or blanks, or, with ``positive`` None, if there are twenty values
+        or more, or the rarest of three or more is in one row.
     """
     notes = Notes() if notes is None else notes
     weight = np.ones(len(labels)) if sample_weight is None else sample_weight
@@ -96,6 +98,7 @@ def read_target(
                 "VALUE), or make two classes of them first."
             )
         positive = values[rare_class(shares.to_numpy())]
+        _check_no_stray(labels, has_label, shares, positive)
     else:
         positive = _find_value(labels, values, positive)
     together = len(values) > 2
@@ -114,6 +117,24 @@ def read_target(
         positive=positive,
         others_together=together,
         has_label=has_label,
+    )
+
+
+def _check_no_stray(
+    labels: pd.Series, has_label: np.ndarray, shares: pd.Series, rarest: Label
+) -> None:
+    """Refuse to find a third value of a single row, which is rather a slip."""
+    rows = np.flatnonzero(labels == rarest)
+    if len(shares) < 3 or len(rows) > 1:
+        return
+    others = shares.drop(rarest)
+    meant = str(others.index[rare_class(others.to_numpy())])
+    row = int(np.flatnonzero(has_label)[rows[0]]) + 1
+    known = ", ".join(map(quoted, others.index))
+    raise ValueError(
+        f"{quoted(labels.name)} is {quoted(rarest)} in one row alone, row {row:,}, "
+        f"which is too few to find. Its other values are {known}. Correct or empty "
+        f"that cell, or name the class to find: --positive {shlex.quote(meant)}"
     )
 
 

@@ -153,3 +153,17 @@ def test_three_values_are_listed():
 def test_the_positive_value_may_be_written_otherwise(values, written, positive):
     target, _ = read(pd.Series(values * 20, name="y"), written)
     assert target.positive == positive and target.pos_label == positive
+
+
+def test_a_stray_label_does_not_take_over():
+    labels = pd.Series([None, "no", "no", "maybe", *(["no"] * 40), *(["yes"] * 9)])
+    labels = labels.rename("fraud")
+    with pytest.raises(ValueError) as caught:
+        read(labels)
+    for text in ("'maybe' in one row alone, row 4,", "'no', 'yes'", "--positive yes"):
+        assert text in str(caught.value)
+    # Named, it is a class as any other, and so it is where there are two rows of it.
+    assert read(labels, "maybe")[0].positive == "maybe"
+    assert read(labels, "yes")[0].positive == "yes"
+    assert read(pd.concat([labels, labels]))[0].positive == "maybe"
+    assert read(labels[labels != "yes"])[0].positive == "maybe"
