@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -420,6 +421,47 @@ def test_evaluate_counts_the_costs_of_the_decisions_of_predict(here, capsys):
         assert found["cost_per_1000_rows"]["model"] == pytest.approx(1000 * cost)
         assert cli.main(evaluate) == 0
         assert "a false alarm costs 3 and a miss 40" in capsys.readouterr().out
+
+
+def test_labels_of_other_classes_are_named_with_those_of_the_training(
+    here, tmp_path, capsys
+):
+    later = pd.read_csv("later.csv.gz")
+    later["diagnosis"] = (later["diagnosis"] == "malignant").astype(int)
+    later.to_csv(tmp_path / "codes.csv", index=False)
+    codes = str(tmp_path / "codes.csv")
+    assert cli.main(["evaluate", "model.skops", codes, "--target", "diagnosis"]) == 2
+    message = capsys.readouterr().err
+    for text in ("Column diagnosis", "0, 1", "'benign', 'malignant'"):
+        assert text in message
+
+
+def test_columns_of_another_case_are_suggested(here, tmp_path, capsys):
+    later = pd.read_csv("later.csv.gz").rename(columns=str.upper)
+    later.to_csv(tmp_path / "upper.csv", index=False)
+    assert cli.main(["predict", "model.skops", str(tmp_path / "upper.csv")]) == 2
+    assert "Is it 'MEAN TEXTURE'?" in capsys.readouterr().err
+
+
+def test_predict_says_what_the_training_has_not_seen(here, tmp_path, capsys):
+    later = pd.read_csv("later.csv.gz").drop(columns="diagnosis")
+    later.iloc[[2, 5], 1] = None
+    later.to_csv(tmp_path / "gaps.csv", index=False)
+    assert cli.main(["predict", "model.skops", str(tmp_path / "gaps.csv")]) == 0
+    name = later.columns[1]
+    expected = f"note: Column {name} is empty in rows 3, 6; in training it never was."
+    assert expected in capsys.readouterr().err.splitlines()
+    data = Path(__file__).parent / "data"
+    model = str(data / "skadaptive-0.1.0-scikit-learn-1.9.1.model")
+    rows = pd.read_csv(data / "new_rows.csv")
+    rows.loc[:1, "city"] = "Atlantis"
+    rows.to_csv(tmp_path / "city.csv", index=False)
+    assert cli.main(["predict", model, str(tmp_path / "city.csv")]) == 0
+    assert (
+        "Column city holds 'Atlantis' in rows 1, 2, unseen" in capsys.readouterr().err
+    )
+    assert cli.main(["predict", "model.skops", "later.csv.gz"]) == 0
+    assert "training" not in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("name", ["p.xlsx", "p.txt", "p"])

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 from .._io.columns import Notes
 from .._io.tables import check_columns
@@ -16,11 +17,13 @@ from .._io.target import (
     two_classes,
 )
 from .._io.training_table import read_weights
+from .._messages import shown
 from .._packages import require
 from .._prediction import deciding_at, features_to_predict
 from .._report.formatting import amount
 from .._report.pages import evaluation_report
 from .._report.source import Source
+from .._saving.model_files import SavedModel
 from ..evaluation import Evaluation, evaluate
 from .arguments import (
     Subcommands,
@@ -61,6 +64,7 @@ def _run(options: argparse.Namespace) -> int:
         table.frame[options.target], str(saved.facts.positive), notes
     )
     labels = spelt_as_in_training(labels, saved.known_labels, notes)
+    _check_known(labels, saved)
     lines = [*table.notes, *notes.lines()]
     for note in lines:
         print_note(f"note: {note}")
@@ -111,6 +115,19 @@ def _run(options: argparse.Namespace) -> int:
             )
         print_written(written)
     return 0
+
+
+def _check_known(labels: pd.Series, saved: SavedModel) -> None:
+    """Refuse labels that are none of the training's, before the predictions."""
+    known = saved.known_labels
+    unknown = [label for label in labels.unique() if label not in known]
+    if not unknown or saved.facts.others_together:
+        return
+    raise ValueError(
+        f"Column {labels.name} holds labels that the training did not have: "
+        f"{', '.join(map(shown, unknown[:5]))}. It had {', '.join(map(shown, known))}. "
+        "Write them as in training, or name another column as --target."
+    )
 
 
 def _mean_costs(evaluation: Evaluation, costs: Sequence[float]) -> dict[str, float]:

@@ -12,6 +12,7 @@ from .._io.text_output import count_formulas, note_on_formulas, without_formulas
 from .._prediction import features_to_predict, predictions, rare_index
 from .._report.formatting import duration
 from .._saving.model_files import SavedModel
+from .._serving.rows import RowReader
 from .._typing import Label
 from ..explanation import explain
 from .arguments import Subcommands, add_decision, add_drop, add_model_and_file
@@ -87,6 +88,8 @@ def _run(options: argparse.Namespace) -> int:
     frame = table.frame
     # The table of the training has the target, too; it is not looked at.
     X = features_to_predict(frame, saved, ignore=[saved.facts.target, options.id])
+    for unseen in RowReader(saved).unseen(X):
+        print_note(f"note: {unseen.msg}")
     result = predictions(saved, X, threshold_asked_for(options, saved))
     if options.explain is not None:
         label = saved.model.classes_[rare_index(saved)]

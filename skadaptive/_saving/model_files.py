@@ -356,8 +356,17 @@ def features_of(frame: pd.DataFrame, saved: SavedModel) -> pd.DataFrame:
     missing = [name for name in saved.columns if name not in frame]
     extra = [name for name in frame if name not in saved.columns]
     if missing:
+        alike = {name.strip().casefold(): name for name in map(str, extra)}
+        named = [
+            f"{name} (Is it {alike[name.strip().casefold()]!r}?)"
+            if name.strip().casefold() in alike
+            else name
+            for name in missing
+        ]
+        rename = " Write the names as in training." if named != missing else ""
         raise ValueError(
-            f"Columns that the model was trained on are missing: {', '.join(missing)}."
+            "Columns that the model was trained on are missing: "
+            f"{', '.join(named)}.{rename}"
         )
     if extra:
         raise ValueError(
