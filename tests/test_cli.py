@@ -436,6 +436,14 @@ def test_labels_of_other_classes_are_named_with_those_of_the_training(
         assert text in message
 
 
+def test_an_empty_file_needs_no_target(here, tmp_path, capsys):
+    empty = tmp_path / "empty.csv"
+    pd.read_csv("later.csv.gz").head(0).to_csv(empty, index=False)
+    assert cli.main(["predict", "model.skops", str(empty)]) == 2
+    message = capsys.readouterr().err
+    assert "has no rows below its column names" in message and "target" not in message
+
+
 def test_columns_of_another_case_are_suggested(here, tmp_path, capsys):
     later = pd.read_csv("later.csv.gz").rename(columns=str.upper)
     later.to_csv(tmp_path / "upper.csv", index=False)
@@ -457,9 +465,8 @@ def test_predict_says_what_the_training_has_not_seen(here, tmp_path, capsys):
     rows.loc[:1, "city"] = "Atlantis"
     rows.to_csv(tmp_path / "city.csv", index=False)
     assert cli.main(["predict", model, str(tmp_path / "city.csv")]) == 0
-    assert (
-        "Column city holds 'Atlantis' in rows 1, 2, unseen" in capsys.readouterr().err
-    )
+    message = capsys.readouterr().err
+    assert "Column city holds 'Atlantis', 'never seen' in rows 1, 2, 4, uns" in message
     assert cli.main(["predict", "model.skops", "later.csv.gz"]) == 0
     assert "training" not in capsys.readouterr().err
 

@@ -124,8 +124,9 @@ def _check_known(labels: pd.Series, saved: SavedModel) -> None:
     if not unknown or saved.facts.others_together:
         return
     raise ValueError(
-        f"Column {labels.name} holds labels that the training did not have: "
-        f"{', '.join(map(shown, unknown[:5]))}. It had {', '.join(map(shown, known))}. "
+        f"Column {labels.name} holds labels that are not known: "
+        f"{', '.join(map(shown, unknown[:5]))}. The classes are "
+        f"{', '.join(map(shown, known))}. "
         "Write them as in training, or name another column as --target."
     )
 

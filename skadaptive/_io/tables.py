@@ -202,6 +202,11 @@ def _read(
     frame, unused = _without_empty_names(frame, notes)
     if frame.empty or (frame.shape[1] < 2 and not known):
         n_rows, n_columns = frame.shape
+        if known and n_columns and not n_rows:
+            raise ValueError(
+                f"{path} has no rows below its column names, so that there is nothing "
+                "to predict. Was it exported completely?"
+            )
         raise ValueError(
             f"{path} has {n_rows} rows and {n_columns} columns. A table needs column "
             "names in the first row, rows below it, a column for the target and at "
