@@ -40,6 +40,7 @@ from ._features.categories import (
     check_same_categories,
     encode,
     encoded_columns,
+    encoded_levels,
     make_encoder,
     unseen_columns,
     without_categories,
@@ -49,6 +50,7 @@ from ._features.transform import InputTransform
 from ._features.values import column_title, needs_conversion, with_numbers
 from ._fitting import FitTasks, FittedCommittee, GivenRows, fit_chunk, fit_rows
 from ._interrupts import settings_kept
+from ._io.doubtful_categories import doubtful_columns
 from ._messages import shown
 from ._parameters import FOCAL_CONSTRAINTS, rare_class
 from ._sklearn_compat import (
@@ -560,6 +562,8 @@ class AdaptiveHybridClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstima
         -----
         UserWarning
             If nothing is held out although the threshold or the calibration needs it.
+            If columns of texts are taken for categories by their dtype and look like
+            identifiers, free text, numbers or dates.
         """
         root = callback_context(self)
         tasks = None if root is None else FitTasks(self, root, X, y, sample_weight)
@@ -798,6 +802,8 @@ class AdaptiveHybridClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstima
         self._gathered = GatheredRows()
         continues = self.warm_start and hasattr(self, "_state")
         table, target, weight = self._check_data(X, y, sample_weight, not continues)
+        if not continues:
+            self._warn_of_doubtful_categories(X)
         # Only ratios of the weights matter, and squares of large ones may overflow.
         unit = weight.max()
         unit *= (weight[weight > 0] / unit).mean()
@@ -895,6 +901,7 @@ class AdaptiveHybridClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstima
         indices = self._class_indices(target, "y")
         class_totals = np.bincount(indices, weight, len(self.classes_))
         if earlier is None:
+            self._warn_of_doubtful_categories(X)
             transform = self._new_transform(table, weight)
             state = self._new_state(class_totals)
         else:
@@ -1086,6 +1093,27 @@ class AdaptiveHybridClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstima
         weight = weight / weight[weight > 0].mean()
         rows = table if issparse(X) else X
         return GivenRows(rows, table, indices, weight, sample_weight is not None)
+
+    def _warn_of_doubtful_categories(self, X: Any) -> None:
+        """Warn of texts that are categories by their dtype alone, and seem to be none.
+
+        Names in ``categorical_features`` leave no doubt.
+        """
+        if not isinstance(self.categorical_features, str):
+            return
+        found = doubtful_columns(X, encoded_levels(self.feature_encoder_))
+        if found:
+            columns = [f"{self._column_title(i)}: {what}" for i, what in found.items()]
+            warn(
+                "Columns of texts are taken for categories, of which at most 64 a "
+                "column are told apart, and these do not look like any. "
+                f"{'. '.join(columns)}. They say little about new rows and make fit "
+                "slow. Drop identifiers; turn numbers and dates into such with "
+                "pandas.to_numeric and pandas.to_datetime; dates and free text are "
+                "encoded by skadaptive.contenders.raw_pipeline(X, classifier). If a "
+                "column is a category, name it in categorical_features, or give it "
+                "the dtype 'category'."
+            )
 
     def _warn_of_unseen_categories(self, X: Any) -> None:
         """Warn of columns without a known category; a few rows may well have none."""

@@ -137,6 +137,14 @@ def encoded_columns(encoder: ColumnTransformer | None) -> list[int]:
     return list(columns["categories"])
 
 
+def encoded_levels(encoder: ColumnTransformer | None) -> dict[int, np.ndarray]:
+    """Categories of each column that a fitted encoder of :func:`make_encoder` knows."""
+    if encoder is None:
+        return {}
+    levels = encoder.named_transformers_["categories"][-1].categories_
+    return dict(zip(encoded_columns(encoder), levels, strict=True))
+
+
 def _unfitted(n_features: int, categorical: list[int]) -> ColumnTransformer:
     numeric = [i for i in range(n_features) if i not in categorical]
     return ColumnTransformer(
@@ -173,12 +181,11 @@ def unseen_columns(encoder: ColumnTransformer, X: Any) -> dict[int, list[Any]]:
     dict of int to list
         The first different values of each such column.
     """
-    levels = encoder.named_transformers_["categories"][-1].categories_
     if not hasattr(X, "shape"):
         X = np.asarray(X, dtype=object)
     table = X.iloc if isinstance(X, pd.DataFrame) else X
     found = {}
-    for column, known in zip(encoded_columns(encoder), levels, strict=True):
+    for column, known in encoded_levels(encoder).items():
         values = np.asarray(table[:, column], dtype=object)
         # Missing values, of which there are several kinds, are one category.
         values = pd.Series(np.where(pd.isna(values), np.nan, values), dtype=object)
