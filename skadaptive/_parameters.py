@@ -8,6 +8,7 @@ from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from sklearn.utils.class_weight import compute_class_weight
 
 from ._messages import shown
@@ -34,6 +35,20 @@ def check_hidden_layer_sizes(hidden_layer_sizes: ArrayLike | int) -> tuple[int, 
             f"hidden layer; got {shown(hidden_layer_sizes)}."
         )
     return tuple(int(size) for size in sizes)
+
+
+def check_labels_known(y: ArrayLike) -> None:
+    """Refuse labels of which some are missing: None, NaN or pandas.NA.
+
+    Raises
+    ------
+    ValueError
+        With their number.
+    """
+    labels = y if hasattr(y, "isna") else np.asarray(y)
+    n_missing = int(np.count_nonzero(pd.isna(labels)))
+    if n_missing:
+        raise ValueError(f"y has {n_missing} missing values: leave these rows out.")
 
 
 def auto_epochs(n_rows: int) -> int:

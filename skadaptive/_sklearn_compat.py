@@ -12,6 +12,7 @@ from numbers import Real
 
 import numpy as np
 from sklearn.base import _fit_context as fit_context
+from sklearn.metrics import get_scorer, get_scorer_names
 from sklearn.utils import _safe_indexing as safe_indexing
 from sklearn.utils import check_array
 from sklearn.utils._openmp_helpers import (
@@ -44,6 +45,7 @@ __all__ = [
     "check_matplotlib_support",
     "check_partial_fit_first_call",
     "check_sample_weight",
+    "classification_scorers",
     "effective_n_threads",
     "fit_context",
     "n_features_of",
@@ -53,7 +55,11 @@ __all__ = [
     "tuned_class",
     "validate_parameter_constraints",
     "validate_params",
+    "wants_groups",
 ]
+
+# Modules of the metrics that are not for classifiers.
+_OTHERS = {"_regression", "_supervised", "_unsupervised"}
 
 
 def n_samples_of(X):
@@ -180,6 +186,40 @@ def check_matplotlib_support(caller):
             f"{caller} requires matplotlib. You can install matplotlib with "
             "`pip install matplotlib`"
         )
+
+
+def classification_scorers():
+    """Names of scikit-learn's scorers for classifiers with one label a row, in order.
+
+    Only the module of its metric tells what a scorer is for: measures of regression and
+    of clusters compute a number from class labels, too.
+
+    Returns
+    -------
+    list of str
+    """
+    return [
+        name
+        for name in sorted(get_scorer_names())
+        if get_scorer(name)._score_func.__module__.rpartition(".")[2] not in _OTHERS
+        and not name.endswith("_samples")  # for several labels a row
+    ]
+
+
+def wants_groups(splitter):
+    """Whether a splitter keeps groups together, and so needs them.
+
+    Parameters
+    ----------
+    splitter : object with ``split``
+
+    Returns
+    -------
+    bool
+    """
+    if not hasattr(splitter, "get_metadata_routing"):
+        return False
+    return splitter.get_metadata_routing().split.requests.get("groups") is True
 
 
 def takes_sample_weight(scorer):

@@ -3,6 +3,8 @@
 The steps of ``fit`` and ``partial_fit`` are in ``_fitting``.
 """
 
+from __future__ import annotations
+
 import dataclasses
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -13,7 +15,6 @@ import numpy as np
 from scipy.sparse import issparse
 from scipy.special import logit
 from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.metrics import get_scorer_names
 from sklearn.utils import check_array, check_random_state, check_X_y, gen_batches
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import (
@@ -33,9 +34,10 @@ from ._committee.inference import (
     log_probabilities,
     probabilities,
 )
-from ._committee.scoring import labels
+from ._committee.scoring import check_scoring, labels
 from ._committee.seen_rows import SeenRows, held_out_logits
 from ._committee.state import CommitteeState, OutOfFoldBuffer, Seeds
+from ._committee.threshold_tuning import check_threshold
 from ._features.categories import (
     check_same_categories,
     encode,
@@ -52,7 +54,7 @@ from ._fitting import FitTasks, FittedCommittee, GivenRows, fit_chunk, fit_rows
 from ._interrupts import settings_kept
 from ._io.doubtful_categories import doubtful_columns
 from ._messages import shown
-from ._parameters import FOCAL_CONSTRAINTS, rare_class
+from ._parameters import FOCAL_CONSTRAINTS, check_labels_known, rare_class
 from ._sklearn_compat import (
     CallbackSupportMixin,
     HasMethods,
@@ -149,7 +151,7 @@ class AdaptiveHybridClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstima
         (1, 0, 0) trains on cross-entropy alone.
 
     adaptation : {"performance", "lookup", "threshold"} or callable, \
-            default="performance"
+default="performance"
         Rule by which the loss weights follow the out-of-fold score. "performance":
         while the smoothed score does not rise, weight moves from cross-entropy to the
         other two losses; when it rises, the weights move back towards the start.
@@ -164,8 +166,8 @@ class AdaptiveHybridClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstima
 
     scoring : str or callable, default="f1"
         Score of the out-of-fold predictions, by which training adapts, stops and
-        chooses the epoch: the name of a scikit-learn scorer or a callable
-        ``scorer(estimator, X, y)``. Choose the score that you will report.
+        chooses the epoch: the name of a scikit-learn scorer for classifiers or a
+        callable ``scorer(estimator, X, y)``. Choose the score that you will report.
 
         A name takes the rare class as the positive class. With more than two classes
         "f1" and similar names stand for their macro average. With two classes and a
@@ -408,7 +410,7 @@ class AdaptiveHybridClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstima
         "loss_weights": ["array-like"],
         "adaptation": [StrOptions(set(adaptation.RULES)), callable],
         "adaptation_rate": [Interval(Real, 0, 1, closed="both")],
-        "scoring": [StrOptions(set(get_scorer_names())), callable],
+        "scoring": [str, callable],  # see check_scoring
         "class_weight": [dict, StrOptions({"balanced"}), None],
         "categorical_features": ["array-like", StrOptions({"from_dtype"}), None],
         "sampler": [HasMethods("fit_resample"), None],
@@ -433,7 +435,7 @@ class AdaptiveHybridClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstima
             Interval(Integral, 1, None, closed="left"),
         ],
         "threshold": [
-            StrOptions({"tune"}),
+            str,  # see check_threshold
             Interval(Real, 0, 1, closed="neither"),
             callable,
             None,
@@ -799,6 +801,8 @@ class AdaptiveHybridClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstima
         groups: ArrayLike | None,
         tasks: FitTasks | None,
     ) -> None:
+        check_scoring(self.scoring)
+        check_threshold(self.threshold)
         self._gathered = GatheredRows()
         continues = self.warm_start and hasattr(self, "_state")
         table, target, weight = self._check_data(X, y, sample_weight, not continues)
@@ -847,6 +851,8 @@ class AdaptiveHybridClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstima
         classes: ArrayLike | None,
         sample_weight: ArrayLike | None,
     ) -> None:
+        check_scoring(self.scoring)
+        check_threshold(self.threshold)
         is_first = check_partial_fit_first_call(self, classes)
         if len(self.classes_) < 2:
             raise ValueError(
@@ -1006,6 +1012,7 @@ class AdaptiveHybridClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstima
         if y is None:
             validate_data(self, X, y)  # scikit-learn's error
         numbers = self._as_numbers(X, reset, encodes)
+        check_labels_known(y)
         with np.errstate(over="ignore", invalid="ignore"):
             table, target = check_X_y(numbers, y, **_FEATURES)
         if not reset:
@@ -1033,7 +1040,7 @@ class AdaptiveHybridClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstima
             return canonical(X) if issparse(X) else X
         validate_data(self, X, reset=reset, skip_check_array=True)
         if is_converted:
-            X = with_numbers(X, encoded_columns(encoder))
+            X = with_numbers(X, encoded_columns(encoder), is_fit=reset)
         if encoder is not None and not encodes:
             X = without_categories(encoder, X)
         elif encoder is not None:

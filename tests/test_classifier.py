@@ -14,9 +14,15 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy.special import logit
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
-from sklearn.metrics import average_precision_score, fbeta_score, make_scorer
+from sklearn.metrics import (
+    average_precision_score,
+    f1_score,
+    fbeta_score,
+    make_scorer,
+)
 from sklearn.model_selection import (
     RepeatedStratifiedKFold,
+    StratifiedGroupKFold,
     StratifiedKFold,
     TimeSeriesSplit,
 )
@@ -400,7 +406,17 @@ def test_training_starts_at_the_prevalence(quick, binary):
     [
         ("activation", "rleu", "a str among.*'relu'.*Got 'rleu'"),
         ("adaptation", "perfomance", "a str among.*'performance'.*Got 'perfomance'"),
-        ("scoring", "f1score", "a str among.*'f1'.*Got 'f1score'"),
+        ("scoring", "f1score", "got 'f1score'. Is it 'f1'.* accuracy, average_prec"),
+        ("scoring", "ap", "Is it 'average_precision'"),
+        ("scoring", "avg_precision", "Is it 'average_precision'"),
+        ("scoring", "r2", "for classifiers.*got 'r2'. The names are accuracy, average"),
+        ("threshold", "f1", "'tune', a number.*say scoring='f1' and threshold='tune'"),
+        ("threshold", "auto", "'tune', a number .*got 'auto'.$"),
+        ("threshold", f1_score, "=f1_score .*tp, fp, fn, tn.*say scoring='f1'"),
+        ("threshold", make_scorer(f1_score), "tp, fp, fn, tn.*It raised"),
+        ("threshold", lambda *counts: 0.5, "It returned 0.5 for 3 thresholds"),
+        ("cv", StratifiedGroupKFold(3), r"pass them to fit, as fit\(X, y, groups"),
+        ("categorical_features", ["TSH"], "'TSH'.* X has no column names"),
         ("optimizer", "adm", "a str among.*'adam'.*Got 'adm'"),
         ("optimizer", {"name": "sgd"}, "a name or a Keras configuration"),
         (
@@ -531,9 +547,18 @@ def test_a_feature_that_float64_cannot_scale_is_named(scale, quick, binary):
         (lambda X, y: (X.astype("U9"), y), None),
         (
             lambda X, y: (np.full(X.shape, "red"), y),
-            "could not convert string to float",
+            r"Column 0 holds texts \('red'\), and an array .*features=\[0\].*DataFrame",
         ),
         (lambda X, y: (X, None), "requires y to be passed"),
+        *[
+            (lambda X, y, spoil=spoil: (X, spoil(y)), "^y has 40 missing values: leave")
+            for spoil in (
+                lambda y: np.where(np.arange(len(y)) % 10, y, np.nan),
+                lambda y: [label if i % 10 else None for i, label in enumerate(y)],
+                lambda y: pd.Series(y, dtype="Int64").where(np.arange(len(y)) % 10 > 0),
+                lambda y: pd.Series(y).map(str).where(np.arange(len(y)) % 10 > 0),
+            )
+        ],
         (lambda X, y: (X[:0], y[:0]), "0 sample"),
     ],
 )

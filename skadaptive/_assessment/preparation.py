@@ -17,6 +17,7 @@ from .._features.text import text_columns
 from .._io.columns import quoted
 from .._io.findings import Finding, inspect_table
 from .._messages import shown
+from .._parameters import check_labels_known
 from .._sklearn_compat import check_sample_weight
 from .._typing import ArrayLike, FloatArray, Fold, RandomState
 from .cross_validation import LabelledRows
@@ -59,8 +60,7 @@ def check_data(
     # Numbers and bools get a dtype of numbers and bools back from dtype object.
     y = pd.Series(column_or_1d(y, warn=True)).infer_objects().to_numpy()
     check_consistent_length(X, y, groups)
-    if pd.isna(y).any():
-        raise ValueError(f"y has {pd.isna(y).sum()} missing values.")
+    check_labels_known(y)
     kind, n_classes = type_of_target(y, input_name="y"), len(np.unique(y))
     if kind != "binary" or n_classes != 2:
         raise ValueError(

@@ -22,6 +22,7 @@ from sklearn.model_selection import (
 
 from .._features.sparse import row_hashes
 from .._messages import shown
+from .._sklearn_compat import wants_groups
 from .._warnings import warn
 
 # Rows up to which "auto" makes ten folds; above there are five. On small tables it is
@@ -90,6 +91,11 @@ def make_folds(cv, X, y, sample_weight, groups, seed):
             raise NothingHeldOut(str(error).rstrip(".")) from error
         folds = [(kept[train], kept[test]) for train, test in splits]
     else:
+        if groups is None and wants_groups(cv):
+            raise ValueError(
+                f"cv={cv!r} keeps groups together: pass them to fit, as "
+                "fit(X, y, groups=groups), or take a splitter without groups."
+            )
         splits = cv.split(X, y, groups) if hasattr(cv, "split") else cv
         if not isinstance(splits, Iterable):
             raise ValueError(

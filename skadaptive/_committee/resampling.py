@@ -11,7 +11,7 @@ import pandas as pd
 from sklearn.base import clone
 
 from .._features.sparse import missing_columns, same_values
-from .._features.values import as_pandas, is_polars
+from .._features.values import as_pandas, is_polars, needs_conversion
 from .._messages import shown
 from .._sklearn_compat import safe_indexing
 
@@ -60,7 +60,11 @@ def resample(sampler, X, rows, classes, seed, as_numbers):
         clone_ = clone(sampler)
         _set_seeds(clone_, rng)
         new_X, new_y = _resampled(
-            clone_, safe_indexing(X, train), classes[rows.y[train]], classes
+            clone_,
+            safe_indexing(X, train),
+            rows.X[train],
+            classes[rows.y[train]],
+            classes,
         )
         n_left = len(np.unique(new_y))
         if n_left < n_classes:
@@ -80,13 +84,24 @@ def resample(sampler, X, rows, classes, seed, as_numbers):
     return synthetic, folds
 
 
-def _resampled(sampler, X, y, classes):
-    """What the sampler makes of rows, the labels as class indices."""
+def _resampled(sampler, X, numbers, y, classes):
+    """What the sampler makes of rows, the labels as class indices.
+
+    ``numbers`` are the rows as numbers.
+    """
     try:
         resampled = sampler.fit_resample(X, y)
     except (TypeError, ValueError) as error:
         words = f"does not take the {len(y)} training rows of a member"
         _say_first(f"sampler={sampler!r} {words}", error)
+        if needs_conversion(X) or missing_columns(numbers).any():
+            _say_last(
+                "Categories and missing values are for few samplers, such as SMOTENC "
+                "and those that pick rows: encode first, with "
+                "skadaptive.contenders.table_pipeline(classifier) around the "
+                "classifier that has the sampler",
+                error,
+            )
         raise
     must = f"sampler={sampler!r} must return a pair, rows and a label for each"
     if not isinstance(resampled, tuple | list) or len(resampled) != 2:
@@ -126,6 +141,12 @@ def _say_first(words, error):
     """Let the message of an error begin with some words, whatever its type is."""
     first, *others = error.args or ("",)
     error.args = (f"{words}: {first}", *others)
+
+
+def _say_last(words, error):
+    """Let the message of an error end with some words, whatever its type is."""
+    first, *others = error.args or ("",)
+    error.args = (f"{str(first).rstrip('. ')}. {words}.", *others)
 
 
 def _set_seeds(sampler, rng):

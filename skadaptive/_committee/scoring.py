@@ -5,7 +5,9 @@ nothing is predicted twice, and every scorer means what it means elsewhere.
 """
 
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
+from difflib import get_close_matches
 
 import numpy as np
 from scipy.special import expit
@@ -13,7 +15,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.metrics import average_precision_score, get_scorer
 
 from .._messages import shown
-from .._sklearn_compat import takes_sample_weight
+from .._sklearn_compat import classification_scorers, takes_sample_weight
 from ..adaptation import HeldOut
 from ..thresholds import OF_SCORER, f1
 from .inference import log_probabilities, probabilities
@@ -27,6 +29,45 @@ _MULTICLASS = {
     "jaccard": "jaccard_macro",
     "roc_auc": "roc_auc_ovr",
 }
+# Usual abbreviations that are no names of scorers.
+_ABBREVIATIONS = {
+    "ap": "average_precision",
+    "auprc": "average_precision",
+    "pr_auc": "average_precision",
+    "auc": "roc_auc",
+    "auroc": "roc_auc",
+    "mcc": "matthews_corrcoef",
+    "brier": "neg_brier_score",
+}
+
+
+def check_scoring(scoring: str | Callable) -> None:
+    """Refuse a name that is no scorer for classifiers.
+
+    Parameters
+    ----------
+    scoring : str or callable
+
+    Raises
+    ------
+    ValueError
+        With the name that was meant, if one is like it.
+    """
+    if callable(scoring):
+        return
+    names = classification_scorers()
+    if scoring in names:
+        return
+    given = scoring.lower().replace(" ", "_").replace("-", "_")
+    given = given.removesuffix("score").rstrip("_")
+    meant = [_ABBREVIATIONS[given]] if given in _ABBREVIATIONS else []
+    meant = [*meant, *([given] if given in names else get_close_matches(given, names))]
+    question = f" Is it {meant[0]!r}?" if meant else ""
+    raise ValueError(
+        f"scoring must be a scorer of scikit-learn for classifiers, or a function "
+        f"scorer(estimator, X, y); got {shown(scoring)}.{question} The names are "
+        f"{', '.join(names)}."
+    )
 
 
 @dataclass(eq=False, repr=False)

@@ -3,11 +3,14 @@
 The tuned threshold has the best score of a criterion of :mod:`skadaptive.thresholds`.
 """
 
+import warnings
+
 import numpy as np
 from scipy.special import expit, logit
 
-from .._messages import shown
+from .._messages import shortened, shown
 from .._parameters import scaled_weights
+from ..thresholds import OF_SCORER
 from .calibration import SigmoidCalibration
 
 # Candidate thresholds, at even shares of the rare rows.
@@ -20,6 +23,53 @@ _N_BOOTSTRAPS = 100
 _N_EXPECTED = 500
 #: Standard errors by which a threshold nearer to the neutral one may fall short.
 NOISE = 0.25
+
+
+def check_threshold(threshold):
+    """Refuse a name that is none, or a function that is no criterion, before training.
+
+    Parameters
+    ----------
+    threshold : {"tune"}, float, callable or None
+
+    Raises
+    ------
+    ValueError
+        If a function cannot be called with four arrays of counts, or returns something
+        else than an array of their shape.
+    """
+    if isinstance(threshold, str) and threshold != "tune":
+        raise ValueError(
+            "threshold must be 'tune', a number in (0, 1), a function of the counts "
+            f"tp, fp, fn, tn or None; got {shown(threshold)}.{_for_measure(threshold)}"
+        )
+    if not callable(threshold):
+        return
+    name = getattr(threshold, "__name__", repr(threshold))
+    must = (
+        f"threshold={name} must be a function of the weighted counts tp, fp, "
+        "fn, tn, arrays with one place for each threshold, that returns an array of "
+        "scores of their shape; see skadaptive.thresholds."
+    )
+    must += _for_measure(name)
+    counts = _confusion(np.array([[1.5, 2.5, 4.5, 8.5], [800.5, 90.5, 9.5, 2.5]]))
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # training would show them
+            returned = np.asarray(threshold(*counts))
+    except Exception as error:
+        says = shortened(str(error), 200)
+        raise ValueError(f"{must} It raised {type(error).__name__}: {says}") from error
+    if returned.shape != counts[0].shape or returned.dtype.kind not in "biuf":
+        raise ValueError(f"{must} It returned {shown(returned)} for 3 thresholds.")
+
+
+def _for_measure(name):
+    """What to say for a measure of scikit-learn, if the name is that of one."""
+    name = name.removesuffix("_score")
+    if name not in OF_SCORER:
+        return ""
+    return f" For {name} say scoring={name!r} and threshold='tune', the default."
 
 
 def tune_threshold(

@@ -61,7 +61,7 @@ def make_encoder(categorical_features: Any, X: Table) -> ColumnTransformer | Non
             "which has numbers alone: one-hot encode them before, or pass a DataFrame."
         )
     if needs_conversion(X):
-        X = with_numbers(X, categorical)
+        X = with_numbers(X, categorical, is_fit=True)
     with config_context(transform_output="default"):
         return _unfitted(n_features_of(X), categorical).fit(X)
 
@@ -325,6 +325,12 @@ def _categorical_indices(categorical_features: Any, X: Any) -> list[int]:
     if features.dtype == bool and features.shape == (n_features,):
         return np.flatnonzero(features).tolist()
     names = list(getattr(X, "columns", []))
+    if features.dtype.kind not in "biuf" and features.size and not names:
+        raise ValueError(
+            f"categorical_features names columns, {shown(features)}, and X has no "
+            "column names: pass a DataFrame, or numbers of columns from 0 to "
+            f"{n_features - 1}."
+        )
     wanted = [int(f) if isinstance(f, Integral) else f for f in features.tolist()]
     allowed = range(n_features) if features.dtype.kind in "iu" else names
     unknown = [feature for feature in wanted if feature not in allowed]

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from .._messages import shown
+from .._messages import shortened, shown
 
 # Kinds of dtypes that are numbers, as NumPy, pandas and scikit-learn convert them.
 _NUMBERS = "biufc"
@@ -36,7 +36,9 @@ def needs_conversion(X: Any) -> bool:
     return isinstance(X, list) and needs_conversion(as_array(X))
 
 
-def with_numbers(X: Any, categorical: Container[int] = ()) -> Any:
+def with_numbers(
+    X: Any, categorical: Container[int] = (), *, is_fit: bool = False
+) -> Any:
     """Turn the columns of a table that are no categories into numbers.
 
     Parameters
@@ -45,6 +47,8 @@ def with_numbers(X: Any, categorical: Container[int] = ()) -> Any:
         A table for which :func:`needs_conversion` holds.
     categorical : container of int
         Columns that are categories. They stay as they are.
+    is_fit : bool, default=False
+        Whether these are the rows of ``fit``, of which categories could be named.
 
     Returns
     -------
@@ -58,18 +62,19 @@ def with_numbers(X: Any, categorical: Container[int] = ()) -> Any:
     TypeError
         If a column holds other objects.
     """
+    advice = _advice(X, is_fit)
     if isinstance(X, pd.DataFrame):
         frame = X.copy(deep=False)
         for i, dtype in enumerate(X.dtypes):
             if i in categorical:
                 _check_categories(X.iloc[:, i], X.columns[i])
             elif not _is_number(dtype):
-                numbers = _numbers(X.iloc[:, i], X.columns[i], dtype)
+                numbers = _numbers(X.iloc[:, i], X.columns[i], dtype, advice)
                 frame.isetitem(i, numbers)
         return frame
     if is_polars(X):
         converted = [
-            type(X[:, i])(X.columns[i], _numbers(X[:, i], X.columns[i], dtype))
+            type(X[:, i])(X.columns[i], _numbers(X[:, i], X.columns[i], dtype, advice))
             for i, dtype in enumerate(X.dtypes)
             if i not in categorical and not dtype.is_numeric()
         ]
@@ -77,7 +82,7 @@ def with_numbers(X: Any, categorical: Container[int] = ()) -> Any:
     values = as_array(X)
     columns = range(values.shape[1])
     numeric = {
-        i: _numbers(values[:, i], i, values.dtype)
+        i: _numbers(values[:, i], i, values.dtype, advice)
         for i in columns
         if i not in categorical
     }
@@ -123,7 +128,17 @@ def as_array(X: Any) -> np.ndarray:
         return np.empty(0)
 
 
-def _numbers(column: Any, name: Any, dtype: Any) -> np.ndarray:
+def _advice(X: Any, is_fit: bool) -> str:
+    """What to do about a column of texts, whose name or number is to be put in."""
+    if not is_fit:
+        return ""
+    ways = "pass categorical_features=[{}], or turn it into numbers"
+    if not hasattr(X, "columns"):
+        return f"and an array has no column types: {ways}, or pass a DataFrame"
+    return f"and is none of the categorical_features: {ways}"
+
+
+def _numbers(column: Any, name: Any, dtype: Any, advice: str = "") -> np.ndarray:
     """A column as float64, or an error that names it."""
     if _is_time(column, dtype):
         raise ValueError(
@@ -139,6 +154,11 @@ def _numbers(column: Any, name: Any, dtype: Any) -> np.ndarray:
         numbers[known] = values[known].astype(np.float64)
     except (TypeError, ValueError) as error:
         first = next(value for value in values[known] if not _converts(value))
+        if advice and isinstance(first, str):
+            raise ValueError(
+                f"{column_title(name)} holds texts ({shown(shortened(first))}), "
+                f"{advice.format(repr(name))}."
+            ) from None
         raise type(error)(
             f"{column_title(name)} must hold numbers, as in the rows of fit, or be one "
             f"of the categorical_features from fit on; got {shown(first)}: {error}."

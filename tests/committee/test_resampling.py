@@ -215,6 +215,16 @@ def test_sampler_and_weights(quick, binary):
         quick(sampler=SMOTE()).fit(X, y, sample_weight=weight)
 
 
+@pytest.mark.parametrize("value", ["red", np.nan])
+def test_samplers_that_need_numbers_say_where_to_get_them(value, quick, binary):
+    X, y = pd.DataFrame(binary[0]).add_prefix("x"), binary[1]
+    message = r"does not take the \d+ training rows.*\. Categories .*table_pipeline"
+    with pytest.raises(ValueError, match=f"(?s){message}"):
+        quick(sampler=SMOTE()).fit(X.assign(x0=value), y)
+    with pytest.raises(ValueError, match=r"n_neighbors = 400, [^.]*$"):
+        quick(sampler=SMOTE(k_neighbors=399)).fit(X, y)
+
+
 class OneClass(BaseSampler):
     _sampling_type = "clean-sampling"
     _parameter_constraints = {"sampling_strategy": "no_validation"}

@@ -239,8 +239,12 @@ def test_bad_categorical_features(chosen, message, quick, table):
     X, y = table
     with pytest.raises(ValueError, match=message):
         quick(categorical_features=chosen).fit(X, y)
-    with pytest.raises(ValueError, match="could not convert string to float"):
-        quick(categorical_features=None).fit(X, y)
+    message = r"'colour' holds texts \('\w+'\), and is none .*=\['colour'\]"
+    for container in (pd.DataFrame, polars.DataFrame):
+        with pytest.raises(ValueError, match=message):
+            quick(categorical_features=None).fit(container(X.to_dict("list")), y)
+    with pytest.raises(ValueError, match=r"an array has no column types: .*=\[1\]"):
+        quick(categorical_features=[0]).fit(X.to_numpy(), y)
 
 
 # ------------------------------------------------------------------ never seen before
