@@ -28,6 +28,8 @@ recorded history. Rules are functions and not classes, because they need no
 configuration beyond their arguments.
 """
 
+from __future__ import annotations
+
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from statistics import median
@@ -186,7 +188,7 @@ class HeldOut(NamedTuple):
     tn: Sequence[float]
 
     @classmethod
-    def from_history(cls, history: Mapping[str, Sequence[float]]) -> "HeldOut":
+    def from_history(cls, history: Mapping[str, Sequence[float]]) -> HeldOut:
         """Take the epochs of a history that was recorded with such a rule.
 
         Parameters

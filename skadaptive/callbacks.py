@@ -1,5 +1,7 @@
 """Adaptive loss weights for any Keras model."""
 
+from __future__ import annotations
+
 from typing import Any
 
 import keras
@@ -52,7 +54,7 @@ class AdaptiveLossWeights(keras.callbacks.Callback):
     mode : {"max", "min"}, default="max"
         Whether a greater or a smaller value of ``monitor`` is better.
     adaptation : {"performance", "lookup", "threshold"} or callable, \
-            default="performance"
+default="performance"
         Rule, see :mod:`skadaptive.adaptation`. With "threshold" the mix is steered so
         that 0.5 is the right decision threshold.
     adaptation_rate : float, default=0.1

@@ -1,5 +1,7 @@
 """Compare classifiers on one table by cross-validation."""
 
+from __future__ import annotations
+
 import html
 import pickle
 import time
@@ -80,7 +82,7 @@ def compare(  # noqa: PLR0913 - as scikit-learn's cross_validate
     random_state: RandomState = None,
     cache_dir: FilePath | None = None,
     verbose: int = 1,
-) -> "Comparison":
+) -> Comparison:
     """Compare classifiers on one table, on the same folds, without leaking.
 
     Parameters

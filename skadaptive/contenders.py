@@ -4,6 +4,8 @@ Each takes a raw table with categories, dates and missing values. The preparatio
 part of its pipeline, so it is learnt from the training rows of each fold alone.
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from importlib.util import find_spec
 from numbers import Integral
@@ -351,7 +353,7 @@ class RawPreparation:
     encoders: list[FittedTexts | None]
 
     @classmethod
-    def of(cls, pipeline: Estimator) -> "RawPreparation | None":
+    def of(cls, pipeline: Estimator) -> RawPreparation | None:
         """Take what a fitted pipeline has learnt.
 
         Parameters

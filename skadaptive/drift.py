@@ -11,6 +11,8 @@ n_classes), as ``predict_proba`` returns them. They have to be calibrated, as th
 :class:`skadaptive.AdaptiveHybridClassifier` are by default.
 """
 
+from __future__ import annotations
+
 from collections.abc import Hashable
 from numbers import Integral
 from typing import Any

@@ -4,6 +4,8 @@
 bootstrap intervals, the confusion matrix and files.
 """
 
+from __future__ import annotations
+
 import json
 from dataclasses import dataclass
 from html import escape
@@ -70,7 +72,7 @@ def evaluate(
     n_bootstraps: int = 1000,
     confidence_level: float = 0.95,
     random_state: RandomState = None,
-) -> "Evaluation":
+) -> Evaluation:
     """Evaluate a fitted binary classifier on rows that it was not fitted to.
 
     Parameters

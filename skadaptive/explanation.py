@@ -1,5 +1,7 @@
 """What drives the predictions of a fitted classifier, overall and row by row."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -49,7 +51,7 @@ def explain(  # noqa: PLR0913 - as scikit-learn's permutation_importance
     n_repeats: int = 5,
     max_samples: int = 5_000,
     random_state: RandomState = None,
-) -> "Explanation":
+) -> Explanation:
     """Explain what drives the predictions of a fitted classifier.
 
     With ``y`` the result has the importance of every feature. Partial dependence and
@@ -292,7 +294,7 @@ class Explanation:
         model = self._model
         return model.proba(self._table.X, model.members)[:, model.index]
 
-    def effect(self, feature: str | int) -> "Effect":
+    def effect(self, feature: str | int) -> Effect:
         """Partial dependence of the probability on a feature.
 
         It is the mean probability of up to 500 rows if all had the same value of the
@@ -334,7 +336,7 @@ class Explanation:
         rows: ArrayLike | None = None,
         *,
         background: Table | None = None,
-    ) -> "Contributions":
+    ) -> Contributions:
         """Compute contributions of the features to the log-odds of single rows.
 
         They are Shapley values by sampling: they say how the row differs from the

@@ -21,6 +21,8 @@ them for ``keras.Model.compile`` and holds the loss weights in a variable, so th
 can change after compilation.
 """
 
+from __future__ import annotations
+
 from numbers import Real
 from typing import Any
 

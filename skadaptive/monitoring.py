@@ -4,6 +4,8 @@
 of the training: the distribution of each feature, and the out-of-fold probabilities.
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from html import escape
 from numbers import Integral, Real
@@ -56,7 +58,7 @@ __all__ = ["Breach", "Monitoring", "monitor"]
     prefer_skip_nested_validation=True,
 )
 def monitor(
-    model: "FilePath | Comparison | SavedModel",
+    model: FilePath | Comparison | SavedModel,
     X: Table,
     y: ArrayLike | None = None,
     *,
@@ -65,7 +67,7 @@ def monitor(
     threshold: float | None = None,
     sample_weight: ArrayLike | None = None,
     alpha: float = 0.01,
-) -> "Monitoring":
+) -> Monitoring:
     """Find what has changed between the training of a model and new rows.
 
     Parameters

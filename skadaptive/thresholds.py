@@ -10,6 +10,8 @@ Criteria with parameters are classes, so that an estimator that holds one can be
 and pickled. Their names are those of functions, because they are used like functions.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from dataclasses import dataclass
 from numbers import Real

@@ -3,6 +3,8 @@
 Boosted trees that a comparison tunes are in ``_tuned_trees``.
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from numbers import Integral
 from typing import Any
@@ -134,7 +136,7 @@ def tune(  # noqa: PLR0913 - as compare
     storage: Any = None,
     random_state: RandomState = None,
     verbose: int = 1,
-) -> "Tuning":
+) -> Tuning:
     """Tune AdaptiveHybridClassifier with Optuna, and say whether that helps.
 
     On the training rows of each outer fold, a study of ``n_trials`` trials chooses

@@ -56,3 +56,21 @@ def _methods(cls):
 def test_docstring_is_complete(name):
     errors = numpydoc.validate(name)["errors"]
     assert not [f"{code}: {text}" for code, text in errors if code not in IGNORED]
+
+
+@pytest.mark.parametrize("name", public_objects())
+def test_signature_is_readable(name):
+    """Types have the names of the source, and not what NumPy makes them of."""
+    module, _, rest = name.removeprefix("skadaptive.").partition(".")
+    value = import_module(f"skadaptive.{module}")
+    for part in rest.split("."):
+        value = inspect.getattr_static(value, part)
+    if callable(value):
+        assert "numpy._typing" not in str(inspect.signature(value))
+    assert "   default=" not in (value.__doc__ or "")
+
+
+def test_an_array_like_is_called_so():
+    signature = inspect.signature(skadaptive.AdaptiveHybridClassifier)
+    assert signature.parameters["loss_weights"].annotation == "ArrayLike"
+    assert len(str(signature)) < 1200
