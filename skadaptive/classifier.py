@@ -329,7 +329,8 @@ default="performance"
 
     threshold_ : float
         Probability of the rare class above which a row is predicted rare. Not used
-        with more than two classes.
+        with more than two classes, where it is 1 less the rare class's share of the
+        class weights: 2/3 for three equal ones.
 
     oof_proba_ : ndarray of shape (n_samples, n_classes)
         Calibrated out-of-fold probabilities: those of the member that held the row out.

@@ -54,7 +54,7 @@ def test_what_looks_like_something_else_is_found(kind, container):
 
 @few
 @given(
-    st.lists(st.text(min_size=1), min_size=1, max_size=40, unique=True),
+    st.lists(st.text(min_size=1), min_size=20, max_size=40, unique=True),
     st.integers(2, 5),
 )
 def test_categories_with_rows_enough_are_none(names, n_rows):
