@@ -398,7 +398,7 @@ class HybridLoss(keras.losses.Loss):
         }
 
     @classmethod
-    def from_config(cls, config: dict[str, Any]) -> "HybridLoss":
+    def from_config(cls, config: dict[str, Any]) -> HybridLoss:
         """Make a loss that goes on where the one of ``get_config`` was.
 
         Parameters
