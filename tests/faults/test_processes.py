@@ -179,7 +179,7 @@ def test_a_killed_worker_is_told(binary):
 
 
 @pytest.mark.skipif(not os.path.exists("/proc/self/statm"), reason="only on Linux")
-@pytest.mark.parametrize("tables", [0.01, 0.5, 2, 4, 8])
+@pytest.mark.parametrize("tables", [0.01, 0.5, 2, 4, 6])
 def test_memory_that_runs_out_is_told(quick, binary, tables):
     """At each stage of a fit: checks, scaling, the tensors and the networks."""
     X, y = binary
