@@ -875,3 +875,12 @@ def test_title_and_costs_reach_the_page(logistic, binary, tmp_path):
     page = path.read_text(encoding="utf-8")
     assert "<h1>Which one?</h1>" in page
     assert 'id="cost-miss"' in page and 'value="7"' in page and 'value="3"' in page
+
+
+def test_a_log_has_a_line_at_each_tenth(binary, logistic, capsys):
+    """Where there is no terminal, a bar would show at the end alone."""
+    contenders = dict.fromkeys("abcd", logistic)
+    compare(*binary, contenders=contenders, cv=5, verbose=1)
+    lines = capsys.readouterr().err.splitlines()
+    counts = [int(line.split(" of 20 done after ")[0]) for line in lines]
+    assert counts == list(range(2, 21, 2))

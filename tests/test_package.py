@@ -61,5 +61,7 @@ def test_demo(tmp_path):
     assert done.returncode == 0, done.stderr
     assert "The rare value of diagnosis is 'malignant'" in done.stderr
     assert "First by average precision" in done.stdout
+    # A newcomer should not take the table of the package for one with a leak.
+    assert ("seldom real" in done.stdout) == ("an easy one" in done.stdout)
     report = (tmp_path / "report.html").read_text()
     assert report.startswith("<!DOCTYPE html>") and "malignant" in report

@@ -1,6 +1,7 @@
 """Cross-validation of contenders: they are fitted, tuned, timed, scored and cached."""
 
 import contextlib
+import sys
 import time
 import warnings
 from collections.abc import Callable
@@ -408,9 +409,27 @@ def _probability(fitted, X, data):
     return class_probabilities(fitted, X)[:, data.rare]
 
 
+class _LoggedProgress:
+    """Writes a line to standard error at each tenth of the work."""
+
+    def __init__(self, total):
+        self._total, self._done, self._start = total, 0, time.monotonic()
+
+    def __call__(self, begun=None, done=0):
+        tenths = self._done * 10 // self._total
+        self._done += done
+        if self._done * 10 // self._total > tenths:
+            passed = time.monotonic() - self._start
+            print(
+                f"{self._done} of {self._total} done after {passed:.0f} s",
+                file=sys.stderr,
+                flush=True,
+            )
+
+
 @contextlib.contextmanager
 def progress_bar(total, verbose):
-    """Show a progress bar with the time left.
+    """Show a progress bar with the time left, or a line now and then in a log.
 
     It yields a function of what has begun, as text, and of how much is done.
     """
@@ -432,7 +451,12 @@ def progress_bar(total, verbose):
     columns += [TextColumn("left"), TimeRemainingColumn()]
     # A name of a contender may hold brackets, which are no markup.
     columns += [TextColumn("{task.description}", markup=False)]
-    with Progress(*columns, console=Console(stderr=True)) as progress:
+    console = Console(stderr=True)
+    if not (console.is_terminal or console.is_jupyter):
+        # There the bar would show once, at the end.
+        yield _LoggedProgress(total)
+        return
+    with Progress(*columns, console=console) as progress:
         task = progress.add_task("starting", total=total)
 
         def show(begun=None, done=0):
