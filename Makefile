@@ -47,7 +47,8 @@ fuzz: $(VENV)/.ready  ## EXAMPLES times the generated cases of the tests, and FI
 # The second run is that of JAX, whose processes fork and stop in another way.
 faults: $(VENV)/.ready  ## 40 interrupts of everything, full disks, a minute of threads
 	SKADAPTIVE_TESTS_MOMENTS=40 SKADAPTIVE_TESTS_SECONDS=60 \
-	  $(PYTEST) -s --durations=15 tests/faults tests/faults/long_faults.py
+	  $(PYTEST) -s --durations=15 tests/faults \
+	  -o python_files="test_*.py long_faults.py"
 	SKADAPTIVE_TESTS_SECONDS=10 KERAS_BACKEND=jax \
 	  $(PYTEST) tests/faults/test_processes.py tests/faults/test_interrupts.py
 
