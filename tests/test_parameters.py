@@ -33,7 +33,7 @@ def test_hidden_layers(sizes, expected):
             check_hidden_layer_sizes(sizes)
 
 
-@pytest.mark.parametrize("sizes", [[[1]], 3, [1.0], "ab", [True], [2, 0]])
+@pytest.mark.parametrize("sizes", [[[1]], True, 0, [1.0], "ab", [True], [2, 0]])
 def test_what_is_no_list_of_sizes(sizes):
     with pytest.raises(ValueError, match="hidden_layer_sizes must be a list of whole"):
         check_hidden_layer_sizes(sizes)
