@@ -413,7 +413,7 @@ def test_training_starts_at_the_prevalence(quick, binary):
         ("threshold", "f1", "'tune', a number.*say scoring='f1' and threshold='tune'"),
         ("threshold", "auto", "'tune', a number .*got 'auto'.$"),
         ("threshold", f1_score, "=f1_score .*tp, fp, fn, tn.*say scoring='f1'"),
-        ("threshold", make_scorer(f1_score), "tp, fp, fn, tn.*It raised"),
+        ("threshold", make_scorer(f1_score), r"tp, fp, fn, tn.*It takes \(estimator, "),
         ("threshold", lambda *counts: 0.5, "It returned 0.5 for 3 thresholds"),
         ("cv", StratifiedGroupKFold(3), r"pass them to fit, as fit\(X, y, groups"),
         ("categorical_features", ["TSH"], "'TSH'.* X has no column names"),

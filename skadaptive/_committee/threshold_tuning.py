@@ -3,12 +3,13 @@
 The tuned threshold has the best score of a criterion of :mod:`skadaptive.thresholds`.
 """
 
+import inspect
 import warnings
 
 import numpy as np
 from scipy.special import expit, logit
 
-from .._messages import shortened, shown
+from .._messages import shown
 from .._parameters import scaled_weights
 from ..thresholds import OF_SCORER
 from .calibration import SigmoidCalibration
@@ -53,15 +54,30 @@ def check_threshold(threshold):
     )
     must += _for_measure(name)
     counts = _confusion(np.array([[1.5, 2.5, 4.5, 8.5], [800.5, 90.5, 9.5, 2.5]]))
+    if not _takes_counts(threshold):
+        raise ValueError(f"{must} It takes {inspect.signature(threshold)}.")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # training would show them
+        returned = threshold(*counts)
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # training would show them
-            returned = np.asarray(threshold(*counts))
-    except Exception as error:
-        says = shortened(str(error), 200)
-        raise ValueError(f"{must} It raised {type(error).__name__}: {says}") from error
-    if returned.shape != counts[0].shape or returned.dtype.kind not in "biuf":
+        scores = np.asarray(returned)
+    except ValueError:  # lists of several lengths
+        scores = np.empty(0)
+    if scores.shape != counts[0].shape or scores.dtype.kind not in "biuf":
         raise ValueError(f"{must} It returned {shown(returned)} for 3 thresholds.")
+
+
+def _takes_counts(criterion):
+    """Whether it can be called with four arrays, and is no scorer."""
+    try:
+        signature = inspect.signature(criterion)
+    except ValueError:  # of a function that is not written in Python
+        return True
+    try:
+        signature.bind(*range(4))
+    except TypeError:
+        return False
+    return next(iter(signature.parameters)) != "estimator"
 
 
 def _for_measure(name):

@@ -208,7 +208,7 @@ def test_criteria_that_give_no_scores(model, binary, case, calibration):
     model.set_params(threshold=CRITERIA[case], calibration=calibration)
     with (
         left_as_it_was(model, X),
-        pytest.raises(ValueError, match="criterion threshold=.*for each of"),
+        pytest.raises(ValueError, match="threshold=.*(for each of|of their shape)"),
     ):
         model.fit(X, y)
 

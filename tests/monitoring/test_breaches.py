@@ -8,6 +8,7 @@ from skadaptive._monitoring.breaches import (
     LABELS_TELL,
     SCORE,
     Breach,
+    Moved,
     causes_first,
     correct,
     feature_breaches,
@@ -141,10 +142,14 @@ def test_since_when_a_feature_has_changed(periods, all_periods, when):
     features = pd.DataFrame({"period": periods, "feature": "x", "kind": "number"})
     features = features.assign(psi=0.2, p_holm=0.0312, breach=True)
     features.loc[0, "psi"] = 0.456
-    (breach,) = feature_breaches(features, {"x": "fell"}, all_periods)
-    up_to = "up to " if len(periods) > 1 else ""
+    moved = {"x": Moved(periods[-1], "fell", 0.2, np.zeros(1, bool))}
+    (breach,) = feature_breaches(features, moved, all_periods)
+    several = len(periods) > 1
+    up_to = "up to " if several else ""
+    most = f", most in period {periods[-1]}" if several else ""
     assert breach.message == (
-        f"x has changed{when}: it fell. Stability index {up_to}0.46, {P}=\u00a00.031."
+        f"x has changed{when}{most}: it fell. "
+        f"Stability index {up_to}0.46, {P}=\u00a00.031."
     )
     assert (breach.kind, breach.name) == ("feature", "x")
     assert (breach.periods, breach.since) == (tuple(periods), periods[0])
@@ -162,7 +167,10 @@ def test_the_feature_that_moved_most_comes_first_and_the_score_has_its_kind():
             "breach": [True, True, True, True, False],
         }
     )
-    moved = {"a": "rose", "b": "fell", SCORE: "sank"}
+    texts = {"a": "rose", "b": "fell", SCORE: "sank"}
+    moved = {
+        name: Moved("1", text, 0.2, np.zeros(2, bool)) for name, text in texts.items()
+    }
     found = feature_breaches(features, moved, PERIODS)
     assert [breach.name for breach in found] == ["b", "a", SCORE]
     assert [breach.kind for breach in found] == ["feature", "feature", "score"]
