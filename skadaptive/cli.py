@@ -2,10 +2,12 @@
 
 import argparse
 import os
+import re
 import sys
 import warnings
 from collections.abc import Sequence
-from typing import NoReturn, TextIO
+from difflib import get_close_matches
+from typing import Any, NoReturn, TextIO
 
 from ._command import (
     compare,
@@ -122,6 +124,21 @@ def _print_warning(
 
 class _Parser(argparse.ArgumentParser):
     """Shows in a message what was typed, but lets the terminal obey none of it."""
+
+    def parse_known_args(  # type: ignore[override]
+        self, args: Sequence[str] | None = None, namespace: Any = None
+    ) -> tuple[Any, list[str]]:
+        """As in argparse, but a subcommand tells what is unknown, with its own usage.
+
+        argparse hands it to the parser of all subcommands, whose usage names no option.
+        """
+        options, unknown = super().parse_known_args(args, namespace)
+        if unknown:
+            known = re.findall(r"--[a-z-]+", self.format_usage())
+            near = get_close_matches(unknown[0].partition("=")[0], known, n=1)
+            question = f". Is it {near[0]}?" if near else ""
+            self.error(f"unrecognized arguments: {' '.join(unknown)}{question}")
+        return options, unknown
 
     def error(self, message: str) -> NoReturn:
         super().error(visible(message))

@@ -166,3 +166,21 @@ def test_a_command_is_needed(capsys):
         cli._parser().parse_args([])
     assert exit.value.code == 2
     assert "arguments are required: COMMAND" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("given", "question"),
+    [
+        ("compare rows.csv --taget fraud", "--taget fraud. Is it --target?"),
+        ("predict it.model new.csv --treshold=0.3", ".3. Is it --threshold?"),
+        ("info it.model --xyz", "arguments: --xyz\n"),
+    ],
+)
+def test_an_unknown_option_is_told_with_the_usage_of_its_subcommand(
+    given, question, capsys
+):
+    with pytest.raises(SystemExit) as exit:
+        cli.main(given.split())
+    told = capsys.readouterr().err
+    assert exit.value.code == 2 and question in told
+    assert told.startswith(f"usage: skadaptive {given.split()[0]} ")
