@@ -414,14 +414,17 @@ class _LoggedProgress:
 
     def __init__(self, total):
         self._total, self._done, self._start = total, 0, time.monotonic()
+        self._last = ""
 
     def __call__(self, begun=None, done=0):
+        if begun:
+            self._last = f"; last {visible(begun)}"
         tenths = self._done * 10 // self._total
         self._done += done
         if self._done * 10 // self._total > tenths:
             passed = time.monotonic() - self._start
             print(
-                f"{self._done} of {self._total} done after {passed:.0f} s",
+                f"{self._done} of {self._total} done after {passed:.0f} s{self._last}",
                 file=sys.stderr,
                 flush=True,
             )
