@@ -4,15 +4,12 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
-from sklearn.frozen import FrozenEstimator
-from sklearn.model_selection import FixedThresholdClassifier
 
 from ._assessment.response import response
 from ._assessment.threshold_counts import ScoredRows, cost_by_threshold, least_cost
 from ._io.target import label_of
 from ._report.formatting import amount
 from ._saving.model_files import SavedModel, features_of
-from ._typing import Estimator
 
 # Rows that are predicted at once: a preparation may make many columns of one.
 _N_ROWS = 100_000
@@ -56,29 +53,6 @@ def predictions(
         for start in range(0, max(1, len(X)), _N_ROWS)
     ]
     return parts[0] if len(parts) == 1 else pd.concat(parts, ignore_index=True)
-
-
-def deciding_at(saved: SavedModel, threshold: float | None) -> Estimator:
-    """The model, which predicts a row rare if its probability is above a threshold.
-
-    Parameters
-    ----------
-    saved : SavedModel
-    threshold : float or None
-        None is that of the model.
-    """
-    if threshold is None:
-        return saved.model
-    classes, index = saved.model.classes_, rare_index(saved)
-    fixed = FixedThresholdClassifier(
-        FrozenEstimator(saved.model),
-        # scikit-learn takes the threshold itself for rare, too.
-        threshold=float(np.nextafter(threshold, np.inf)),
-        pos_label=classes[index],
-        response_method="predict_proba",
-    )
-    # The rows are not looked at, because the model inside is fitted.
-    return fixed.fit(np.zeros((2, 1)), classes)
 
 
 def _of_part(

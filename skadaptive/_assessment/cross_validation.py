@@ -12,9 +12,7 @@ from functools import partial
 import joblib
 import numpy as np
 from sklearn.base import clone
-from sklearn.frozen import FrozenEstimator
 from sklearn.metrics import confusion_matrix, get_scorer
-from sklearn.model_selection import FixedThresholdClassifier
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import has_fit_parameter
 
@@ -33,7 +31,7 @@ from .._warnings import warn
 from ..classifier import AdaptiveHybridClassifier
 from ..thresholds import OF_SCORER, f1
 from .measures import LABEL_MEASURES, measures
-from .response import class_probabilities, positive_index
+from .response import class_probabilities, deciding_at, positive_index
 
 #: Cells of the confusion matrix of a fold, in scikit-learn's order.
 COUNTS = ("tn", "fp", "fn", "tp")
@@ -356,14 +354,7 @@ def fit_and_tune(model, data, rows, seed):
             proba = _probability(first, safe_indexing(data.X, rows[test]), data)
             threshold = _best_threshold(y[test], proba, weight[test])
     threshold = 0.5 if threshold is None else threshold
-    decided = FixedThresholdClassifier(
-        FrozenEstimator(fitted),
-        # FixedThresholdClassifier compares by >=, this package by >.
-        threshold=float(np.nextafter(threshold, 1)),
-        pos_label=data.classes[data.rare],
-        response_method="predict_proba",
-    )
-    return decided.fit(safe_indexing(data.X, rows[:2]), data.y[rows[:2]]), threshold
+    return deciding_at(fitted, threshold, data.classes[data.rare]), threshold
 
 
 def _without_search(model, fitted):

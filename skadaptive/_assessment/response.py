@@ -12,6 +12,7 @@ import pandas as pd
 from sklearn.base import is_classifier
 from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
+from sklearn.model_selection import FixedThresholdClassifier
 from sklearn.utils.validation import check_is_fitted, column_or_1d
 
 from .._messages import shown
@@ -78,6 +79,32 @@ def decision_threshold(estimator, X, label):
         return None
     decided = np.asarray(estimator.predict(X)).ravel() == label
     return find_threshold(estimator, index, proba, decided.astype(int))
+
+
+def deciding_at(fitted, threshold, label):
+    """Return a fitted classifier that decides at another threshold.
+
+    Parameters
+    ----------
+    fitted : fitted binary classifier
+    threshold : float
+        A row is predicted to have the label if its probability is above it.
+    label : label
+        One of the classes.
+
+    Returns
+    -------
+    FixedThresholdClassifier
+    """
+    decided = FixedThresholdClassifier(
+        FrozenEstimator(fitted),
+        # FixedThresholdClassifier compares by >=, this package by >.
+        threshold=float(np.nextafter(threshold, 1)),
+        pos_label=label,
+        response_method="predict_proba",
+    )
+    # The rows are not looked at, because the model inside is fitted.
+    return decided.fit(np.zeros((2, 1)), fitted.classes_)
 
 
 @contextmanager

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from .._assessment.response import deciding_at
 from .._io.columns import Notes
 from .._io.tables import check_columns
 from .._io.target import (
@@ -19,7 +20,7 @@ from .._io.target import (
 from .._io.training_table import read_weights
 from .._messages import shown
 from .._packages import require
-from .._prediction import deciding_at, features_to_predict
+from .._prediction import features_to_predict, rare_index
 from .._report.formatting import amount
 from .._report.pages import evaluation_report
 from .._report.source import Source
@@ -72,8 +73,11 @@ def _run(options: argparse.Namespace) -> int:
     X = features_to_predict(frame, saved, ignore=special)
     y = two_classes(labels, saved.facts.positive, saved.facts.others_together)
     threshold = threshold_asked_for(options, saved)
+    model = saved.model
+    if threshold is not None:
+        model = deciding_at(model, threshold, model.classes_[rare_index(saved)])
     evaluation = evaluate(
-        deciding_at(saved, threshold),
+        model,
         X,
         y.to_numpy(),
         sample_weight=read_weights(frame, options.weight),
