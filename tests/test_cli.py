@@ -282,6 +282,38 @@ def test_predict(here, capsys):
     assert_allclose(pd.read_parquet("p.parquet")["probability"], found["probability"])
 
 
+@pytest.mark.parametrize("as_json", [True, False])
+def test_compare_says_where_the_saved_model_decides(
+    here, tmp_path, capsys, monkeypatch, as_json
+):
+    spread = table_pipeline(LogisticRegression(C=1e-3))
+    monkeypatch.setattr(
+        "skadaptive.comparison.default_contenders", lambda X, **more: {"it": spread}
+    )
+    command = ["compare", "train.csv", "--target", "diagnosis", "--folds", "2"]
+    path = str(tmp_path / "it.model")
+    page = tmp_path / "it.html"
+    command += ["--save", path, "--report", str(page)]
+    assert cli.main([*command, *["--json"] * as_json]) == 0
+    told = capsys.readouterr().out
+    if as_json:
+        at = json.loads(told)["threshold"]
+    else:
+        at = float(re.search(r"The saved model decides at (0\.\d+);", told).group(1))
+        assert f"decides at {at:g}, where the slider" in " ".join(
+            page.read_text().split()
+        )
+    assert cli.main(["predict", path, "train.csv"]) == 0
+    found = pd.read_csv(io.StringIO(capsys.readouterr().out))
+    # Neither a usual value nor the mean of the folds does as well.
+    assert found["probability"].between(*sorted((at, 0.5))).any()
+    above, rare = found["probability"] > at, found["prediction"] == "malignant"
+    # The terminal and the report show three digits.
+    close = (found["probability"] - at).abs() < (0 if as_json else 1e-3)
+    assert_array_equal(above[~close], rare[~close])
+    assert 0 < rare.sum() < len(rare)
+
+
 def test_predict_gives_reasons(here, capsys):
     """In words, of the features of each row, beside the same predictions."""
     pd.read_csv("later.csv.gz").head(25).to_csv("few.csv", index=False)
