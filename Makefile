@@ -107,9 +107,9 @@ packages:  ## sdist and wheel into dist/, checked as an index would
 linkcheck: $(VENV)-docs/.ready  ## look up the links to other sites
 	cd docs && DOCS_GALLERY=0 ../$(VENV)-docs/bin/sphinx-build -b linkcheck . _build/linkcheck
 
+# Old releases among themselves use what is deprecated by now.
 test-oldest: $(VENV)-oldest/.ready  ## run every test against the lower bounds
-	# Old releases among themselves use what is deprecated by now.
-	$(VENV)-oldest/bin/python -m pytest -W default::DeprecationWarning
+	$(subst $(VENV)/,$(VENV)-oldest/,$(PYTEST)) -m "not pages" -W default::DeprecationWarning
 
 # With LOCK=.ci the versions are those of its files, and every download is checked.
 INSTALL_LOCKED = install --quiet --require-hashes --requirement
