@@ -166,7 +166,8 @@ class TunedTrees(ClassifierMixin, BaseEstimator):
         self.classes_, codes = np.unique(y, return_inverse=True)
         rare = self.pos_label
         if rare is None:
-            totals = np.bincount(codes, sample_weight).astype(float)
+            weight = None if sample_weight is None else np.asarray(sample_weight)
+            totals = np.bincount(codes, weight).astype(float)
             rare = self.classes_[rare_class(totals)]
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
         is_rare = (y == rare).astype(int)

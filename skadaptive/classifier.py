@@ -901,7 +901,7 @@ default="performance"
         is_first = not hasattr(self, "_committee")
         table, target, weight = self._check_data(X, y, sample_weight, is_first)
         earlier = None if is_first else self._resumed_state()
-        unit = weight[weight > 0].mean() if earlier is None else earlier.weight_unit
+        unit = earlier.weight_unit if earlier else float(weight[weight > 0].mean())
         weight = _in_units(weight, unit)
         # A row of weight 0 counts as absent, whatever its class.
         target = np.where(weight > 0, target, self.classes_[0])

@@ -23,6 +23,7 @@ from ._assessment.cross_validation import (
     collected_warnings,
     fit_and_tune,
     run_all,
+    unlike,
 )
 from ._assessment.measures import (
     COLUMNS,
@@ -532,7 +533,7 @@ class Comparison:
             self._decides_at = decision_threshold(self.best_, data.X, self.pos_label_)
         if messages:
             known = self.warnings_.get(self.best_name_, [])
-            self.warnings_[self.best_name_] = list(dict.fromkeys([*known, *messages]))
+            self.warnings_[self.best_name_] = known + unlike(messages, known)
 
     # ------------------------------------------------------------- what drives the best
 

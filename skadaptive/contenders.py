@@ -640,7 +640,8 @@ class XGBoost(_ForeignTrees):
 
         options = {"random_state": self.random_state}
         if self.balanced:
-            totals = np.bincount(codes, sample_weight)
+            weight = None if sample_weight is None else np.asarray(sample_weight)
+            totals = np.bincount(codes, weight)
             options["scale_pos_weight"] = totals[0] / totals[1]
         self.booster_ = XGBClassifier(**options | (self.options or {}))
         self.booster_.fit(X, codes, sample_weight=sample_weight)

@@ -1,6 +1,7 @@
 """Cross-validation of contenders: they are fitted, tuned, timed, scored and cached."""
 
 import contextlib
+import re
 import sys
 import time
 import warnings
@@ -186,7 +187,7 @@ def run_all(
                         outcome.results.setdefault(name, {})[fold] = result
                     known = outcome.messages.get(name, [])
                     if known or warned:
-                        outcome.messages[name] = list(dict.fromkeys([*known, *warned]))
+                        outcome.messages[name] = known + unlike(warned, known)
                     show(done=1)
         except KeyboardInterrupt:
             outcome.interrupted = True
@@ -291,6 +292,27 @@ def collected_warnings():
         warnings.simplefilter("always")
         yield messages
     messages += dict.fromkeys(" ".join(str(w.message).split()) for w in caught)
+
+
+# A count or a share in a message. The number of a column says which one is meant.
+_AMOUNT = re.compile(r"(?<![\w.])(?<![Cc]olumn )\d[\d.,]*")
+
+
+def unlike(messages: list[str], known: list[str]) -> list[str]:
+    """The messages that say something else than the known ones, not just other amounts.
+
+    Each fold has its own rows, and so its own counts.
+
+    Parameters
+    ----------
+    messages, known : list of str
+
+    Returns
+    -------
+    list of str
+    """
+    gists = {_AMOUNT.sub("#", message) for message in known}
+    return [message for message in messages if _AMOUNT.sub("#", message) not in gists]
 
 
 def _score(protocol, test, fitted, X, proba, labels):

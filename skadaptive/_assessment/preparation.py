@@ -6,19 +6,19 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from sklearn.metrics import get_scorer_names
 from sklearn.utils import check_consistent_length, check_random_state
 from sklearn.utils.multiclass import type_of_target
 from sklearn.utils.validation import column_or_1d
 
 from .._committee.folds import NothingHeldOut, make_folds
+from .._committee.scoring import name_meant
 from .._features.categories import categorical_columns
 from .._features.text import text_columns
 from .._io.columns import quoted
 from .._io.findings import Finding, inspect_table
 from .._messages import shown
 from .._parameters import check_labels_known
-from .._sklearn_compat import check_sample_weight
+from .._sklearn_compat import check_sample_weight, classification_scorers
 from .._typing import ArrayLike, FloatArray, Fold, RandomState
 from .cross_validation import LabelledRows
 from .measures import COLUMNS
@@ -130,12 +130,19 @@ def _as_frame(X: Any) -> pd.DataFrame:
 
 
 def check_scoring(scoring: Any) -> str | Callable:
-    """The score that ranks: a measure, the name of a scorer, or a callable."""
-    known = {*COLUMNS, *get_scorer_names()}
-    if not callable(scoring) and scoring not in known:
+    """The score that ranks: a measure, the name of a scorer, or a callable.
+
+    Raises
+    ------
+    ValueError
+        With the name that was meant, if one is like it.
+    """
+    known = [*COLUMNS, *classification_scorers()]
+    if not (callable(scoring) or (isinstance(scoring, str) and scoring in known)):
         raise ValueError(
             f"scoring must be a measure of the table ({', '.join(COLUMNS)}), the name "
-            f"of a scikit-learn scorer or a callable; got {shown(scoring)}."
+            f"of a scikit-learn scorer for classifiers or a callable; got "
+            f"{shown(scoring)}.{name_meant(scoring, known)}"
         )
     return scoring
 

@@ -5,7 +5,7 @@ nothing is predicted twice, and every scorer means what it means elsewhere.
 """
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 
@@ -58,16 +58,35 @@ def check_scoring(scoring: str | Callable) -> None:
     names = classification_scorers()
     if scoring in names:
         return
-    given = scoring.lower().replace(" ", "_").replace("-", "_")
-    given = given.removesuffix("score").rstrip("_")
-    meant = [_ABBREVIATIONS[given]] if given in _ABBREVIATIONS else []
-    meant = [*meant, *([given] if given in names else get_close_matches(given, names))]
-    question = f" Is it {meant[0]!r}?" if meant else ""
     raise ValueError(
         f"scoring must be a scorer of scikit-learn for classifiers, or a function "
-        f"scorer(estimator, X, y); got {shown(scoring)}.{question} The names are "
-        f"{', '.join(names)}."
+        f"scorer(estimator, X, y); got {shown(scoring)}.{name_meant(scoring, names)} "
+        f"The names are {', '.join(names)}."
     )
+
+
+def name_meant(given: object, names: Sequence[str]) -> str:
+    """A question after the name that was meant, if one is like what was given.
+
+    Parameters
+    ----------
+    given : object
+        No name of a score.
+    names : sequence of str
+        The names that are allowed.
+
+    Returns
+    -------
+    str
+        With a space before it, to follow a sentence; empty if nothing is alike.
+    """
+    if not isinstance(given, str):
+        return ""
+    plain = given.lower().replace(" ", "_").replace("-", "_")
+    plain = plain.removesuffix("score").rstrip("_")
+    meant = [_ABBREVIATIONS[plain]] if plain in _ABBREVIATIONS else []
+    meant = [*meant, *([plain] if plain in names else get_close_matches(plain, names))]
+    return f" Is it {meant[0]!r}?" if meant else ""
 
 
 @dataclass(eq=False, repr=False)

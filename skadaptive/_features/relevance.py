@@ -86,7 +86,8 @@ def _codes(
     sample_weight, weighted = sample_weight[has_weight], column[has_weight]
     if (sample_weight == sample_weight[:1]).all():
         # NaN comes last, and once.
-        values, weight = np.unique(weighted, return_counts=True)
+        values, counts = np.unique(weighted, return_counts=True)
+        weight = counts.astype(float)
     else:
         values, inverse = np.unique(weighted, return_inverse=True)
         weight = np.bincount(inverse, sample_weight)

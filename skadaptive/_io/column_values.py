@@ -153,7 +153,7 @@ def _codes_of(name: str, values: FloatArray) -> list[MissingCode]:
     others = values[~is_code]
     if not is_code.any() or len(np.unique(others[:1000])) < _LEAST_REPEATED:
         return []
-    low, high = others.min(), others.max()
+    low, high = float(others.min()), float(others.max())
     found = []
     for code, n_rows in zip(
         *np.unique(values[is_code], return_counts=True), strict=True

@@ -85,7 +85,7 @@ def _are_dates(sample: pd.Series) -> bool:
         found = dates.find_dates(sample)
     except dates.AmbiguousDates:  # of which no one knows what comes first
         return True
-    return found is not None and found.is_date.mean() >= _NEARLY_ALL
+    return found is not None and bool(found.is_date.mean() >= _NEARLY_ALL)
 
 
 def _are_numbers(sample: pd.Series) -> bool:
