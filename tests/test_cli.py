@@ -333,6 +333,29 @@ def test_predict_gives_reasons(here, capsys):
     assert "raises" in found["reason_1"][found["probability"].idxmax()]
 
 
+@pytest.mark.parametrize("threshold", [0.5, 1])
+def test_reasons_of_alarms_alone_leave_the_other_rows_empty(threshold, here, capsys):
+    """At a threshold of 1 there is none."""
+    rows = pd.read_csv("later.csv.gz").head(25)
+    rows.to_csv("few.csv", index=False)
+    command = ["predict", "model.skops", "few.csv", "--explain", "2", "--alarms-only"]
+    assert cli.main([*command, "--threshold", str(threshold)]) == 0
+    printed = io.StringIO(capsys.readouterr().out)
+    found = pd.read_csv(printed, keep_default_na=False)
+    alarms = found["probability"] > threshold
+    assert alarms.any() == (threshold < 1) and not alarms.all()
+    assert (found.loc[~alarms, ["reason_1", "reason_2"]] == "").all(axis=None)
+    saved = model_files.load_model("model.skops")
+    X = rows[list(saved.columns)]
+    explanation = explain(saved.model, X, random_state=0)
+    numbers = np.flatnonzero(alarms)
+    if len(numbers):
+        expected = explanation.contributions(numbers, background=saved.background)
+        texts = expected.reasons(2).to_numpy()
+        assert_array_equal(found.loc[alarms, ["reason_1", "reason_2"]], texts)
+        assert (texts[:, 0] != "").any()
+
+
 def test_reasons_compare_with_the_rows_of_the_model_file(here, capsys):
     later = pd.read_csv("later.csv.gz")
     later.head(1).to_csv("one.csv", index=False)
@@ -357,6 +380,13 @@ def test_without_rows_of_the_training_the_rows_of_the_table_are_compared(here, c
 def test_the_number_of_reasons_is_checked(here, capsys):
     assert cli.main(["predict", "model.skops", "later.csv.gz", "--explain", "0"]) == 2
     assert "--explain must be 1 or more; got 0" in capsys.readouterr().err
+    assert cli.main(["predict", "model.skops", "later.csv.gz", "--alarms-only"]) == 2
+    assert "--alarms-only needs --explain N" in capsys.readouterr().err
+
+
+def test_a_score_is_looked_at_before_the_file_is_read(here, capsys):
+    assert cli.main(["compare", "absent.csv", "--target", "x", "--scoring", "auc"]) == 2
+    assert "got 'auc'. Is it 'roc_auc'?" in capsys.readouterr().err
 
 
 def test_model_files_hold_no_record_of_the_rows(tmp_path, quick, binary):

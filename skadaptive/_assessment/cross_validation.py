@@ -295,7 +295,7 @@ def collected_warnings():
 
 
 # A count or a share in a message. The number of a column says which one is meant.
-_AMOUNT = re.compile(r"(?<![\w.])(?<![Cc]olumn )\d[\d.,]*")
+_AMOUNT = re.compile(r"(?<![\w.])(?<![Cc]olumn )\.?\d[\d.,]*")
 
 
 def unlike(messages: list[str], known: list[str]) -> list[str]:

@@ -19,6 +19,7 @@ from .._io.text_output import count_formulas, without_formulas, write_text
 from .._prediction import features_to_predict, predictions, rare_index
 from .._saving.container import checksum_of
 from .._saving.model_files import SavedModel, load_model
+from .._saving.seen_values import SeenValues, UnseenCounts
 from .files import BulkFile
 from .journal import source_of
 
@@ -72,6 +73,8 @@ class FileReport:
         What was guessed about the file.
     formulas : Counter of str
         Cells of an output of text that spreadsheets take for formulas, by column.
+    unseen : UnseenCounts
+        Rows with missing values and categories that the training did not have.
     """
 
     source: dict[str, int] = field(default_factory=dict)
@@ -82,6 +85,7 @@ class FileReport:
     )
     notes: list[str] = field(default_factory=list)
     formulas: Counter[str] = field(default_factory=Counter)
+    unseen: UnseenCounts = field(default_factory=UnseenCounts)
 
     @contextmanager
     def timed(self, what: str) -> Iterator[None]:
@@ -140,6 +144,7 @@ def predict_file(
         names = names.drop(columns=list(settings.drop))
         features_to_predict(names, saved, [saved.facts.target, settings.id_column])
     rare = saved.model.classes_[rare_index(saved)]
+    seen = SeenValues(saved)
     is_text = not file.out.endswith(".parquet")
     writer = _csv_writer if is_text else _parquet_writer
     with (
@@ -153,7 +158,10 @@ def predict_file(
             if chunk is None:
                 break
             with report.timed("predicting"):
-                result = _predicted(saved, chunk.frame, settings.threshold)
+                X = chunk.frame[list(saved.columns)]
+                for unseen in seen.unseen(X):
+                    report.unseen.add(unseen)
+                result = _predicted(saved, X, settings.threshold)
                 if chunk.ids is not None:
                     result.insert(0, str(id_column), chunk.ids.array)
             with report.timed("writing"):
@@ -184,10 +192,10 @@ def _loaded(path: str, checksum: str) -> SavedModel:
 
 
 def _predicted(
-    saved: SavedModel, frame: pd.DataFrame, threshold: float | None
+    saved: SavedModel, X: pd.DataFrame, threshold: float | None
 ) -> pd.DataFrame:
-    if len(frame):
-        return predictions(saved, frame[list(saved.columns)], threshold)
+    if len(X):
+        return predictions(saved, X, threshold)
     classes = np.asarray(saved.model.classes_)
     return pd.DataFrame({"probability": np.empty(0), "prediction": classes[:0]})
 

@@ -7,6 +7,7 @@ from typing import Any
 from sklearn.model_selection import TimeSeriesSplit
 
 from .._assessment.measures import is_near_perfect
+from .._assessment.preparation import check_scoring
 from .._packages import require
 from .._report.formatting import threshold_text
 from .._report.pages import comparison_report
@@ -107,6 +108,7 @@ def _run(options: argparse.Namespace) -> int:
     if options.save:
         require("skops", purpose="--save")
     check_training_options(options)
+    check_scoring(options.scoring)
     if options.scheduler and options.jobs is not None:
         raise ValueError(
             "--jobs and --scheduler exclude each other: the cluster has as many jobs "

@@ -12,8 +12,8 @@ from .._io.text_output import count_formulas, note_on_formulas, without_formulas
 from .._prediction import features_to_predict, predictions, rare_index
 from .._report.formatting import duration
 from .._saving.model_files import SavedModel
-from .._serving.rows import RowReader
-from .._typing import Label
+from .._saving.seen_values import SeenValues
+from .._typing import IntArray
 from ..explanation import explain
 from .arguments import Subcommands, add_decision, add_drop, add_model_and_file
 from .inputs import read_model_and_table, threshold_asked_for
@@ -69,11 +69,22 @@ def add_to(commands: Subcommands) -> None:
         metavar="N",
         help="add the N greatest reasons for each row, as columns reason_1 to reason_N",
     )
+    parser.add_argument(
+        "--alarms-only",
+        action="store_true",
+        help="with --explain: give reasons for the rows that are predicted rare, which "
+        "are few, and leave those of the others empty",
+    )
 
 
 def _run(options: argparse.Namespace) -> int:
     if options.explain is not None and options.explain < 1:
         raise ValueError(f"--explain must be 1 or more; got {options.explain}.")
+    if options.alarms_only and options.explain is None:
+        raise ValueError(
+            "--alarms-only needs --explain N, the number of reasons. To write only the "
+            "alarms, filter the output by its column prediction."
+        )
     check_named(options.model, options.file, options.out)
     if asks_for_files(options):
         return predict_many(options)
@@ -88,12 +99,15 @@ def _run(options: argparse.Namespace) -> int:
     frame = table.frame
     # The table of the training has the target, too; it is not looked at.
     X = features_to_predict(frame, saved, ignore=[saved.facts.target, options.id])
-    for unseen in RowReader(saved).unseen(X):
+    for unseen in SeenValues(saved).unseen(X):
         print_note(f"note: {unseen.msg}")
     result = predictions(saved, X, threshold_asked_for(options, saved))
     if options.explain is not None:
         label = saved.model.classes_[rare_index(saved)]
-        reasons = _reasons(saved, X, label, options.explain)
+        explained = np.arange(len(X))
+        if options.alarms_only:
+            explained = np.flatnonzero(result["prediction"] == label)
+        reasons = _reasons(saved, X, explained, options.explain)
         result = pd.concat([result, reasons], axis=1)
     name = options.id or saved.facts.id_column
     if name in frame:
@@ -131,9 +145,22 @@ _FIRST_ROWS, _LONG = 20, 10
 
 
 def _reasons(
-    saved: SavedModel, X: pd.DataFrame, label: Label, n_reasons: int
+    saved: SavedModel, X: pd.DataFrame, explained: IntArray, n_reasons: int
 ) -> pd.DataFrame:
-    """The greatest contributions to the odds of each row, in words."""
+    """The greatest contributions to the odds of some rows, in words; others have none.
+
+    Parameters
+    ----------
+    saved : SavedModel
+    X : DataFrame of shape (n_samples, n_features)
+    explained : ndarray of int of shape (n_explained,)
+        The rows, in rising order.
+    n_reasons : int
+
+    Returns
+    -------
+    DataFrame of shape (n_samples, n_reasons)
+    """
     background = saved.background
     if background is None:
         background = X
@@ -141,12 +168,18 @@ def _reasons(
             "note: the model file holds no rows of the training to compare with. The "
             "reasons say how a row differs from the others of this table."
         )
+    if not len(explained):
+        names = [f"reason_{number}" for number in range(1, n_reasons + 1)]
+        return pd.DataFrame("", index=range(len(X)), columns=names)
+    label = saved.model.classes_[rare_index(saved)]
     explanation = explain(saved.model, X, pos_label=label, random_state=0)
+    n_rows = len(explained)
     parts, start = [], time.perf_counter()
-    for rows in np.array_split(np.arange(len(X)), range(_FIRST_ROWS, len(X), 1000)):
+    for rows in np.array_split(explained, range(_FIRST_ROWS, n_rows, 1000)):
         contributions = explanation.contributions(rows, background=background)
         parts.append(contributions.reasons(n_reasons))
-        seconds = (time.perf_counter() - start) * (len(X) / len(rows) - 1)
+        seconds = (time.perf_counter() - start) * (n_rows / len(rows) - 1)
         if len(parts) == 1 and seconds > _LONG:
             print_note(f"The reasons take about {duration(seconds)}.")
-    return pd.concat(parts, ignore_index=True)
+    reasons = pd.concat(parts, ignore_index=True).set_axis(explained)
+    return reasons.reindex(np.arange(len(X)), fill_value="")

@@ -13,6 +13,7 @@ from .._io.text_output import note_on_formulas
 from .._report.formatting import duration
 from .._saving.container import checksum_of
 from .._saving.model_files import load_model
+from .._saving.seen_values import UnseenCounts
 from .inputs import threshold_asked_for
 from .outputs import INTERRUPTED, print_note
 
@@ -20,7 +21,7 @@ from .outputs import INTERRUPTED, print_note
 _INTERVAL = 5
 # Bytes from which on the first look at a text takes many seconds.
 _LARGE = 500_000_000
-# Failed files that are named.
+# Failed files that are named, and columns with values that are new.
 _MOST_NAMED = 20
 
 
@@ -105,6 +106,11 @@ def predict_many(options: argparse.Namespace) -> int:
         )
         return INTERRUPTED
     print_note(progress.summary(options.out))
+    unseen = progress.unseen.lines()
+    if len(unseen) > _MOST_NAMED:
+        unseen[_MOST_NAMED:] = [f"{len(unseen) - _MOST_NAMED} more columns are alike."]
+    for line in unseen:
+        print_note(f"note: {line}")
     if progress.formulas:
         print_note(f"note: {note_on_formulas(progress.formulas)}")
     if failures:
@@ -147,6 +153,14 @@ class _Progress(Watch):
         for report in self._reports:
             total.update(report.formulas)
         return dict(total)
+
+    @property
+    def unseen(self) -> UnseenCounts:
+        """Rows with missing values and categories that the training did not have."""
+        total = UnseenCounts()
+        for report in self._reports:
+            total.update(report.unseen)
+        return total
 
     @property
     def n_complete(self) -> int:

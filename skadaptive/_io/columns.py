@@ -644,7 +644,7 @@ def convert_column(
             written = number_format.describe() if part else ""
             held = f"numbers in training{written and f' ({written})'}"
             raise ValueError(
-                f"Column {name} held {held}, and {quoted(text)} in row "
+                f"Column {name} held {held}, and {quoted(text)} in data row "
                 f"{row + first_row:,} is none. Correct it, or leave the cell empty."
             )
         number_format = found.format
@@ -793,8 +793,8 @@ def _known_dates(
             row += part.first_row if part else 0
             raise ValueError(
                 f"Column {name} held dates in training ({known.date_format or 'ISO'}),"
-                f" and {quoted(text)} in row {row:,} is none. Correct it, or leave the "
-                "cell empty."
+                f" and {quoted(text)} in data row {row:,} is none. Correct it, or "
+                "leave the cell empty."
             )
         found = other
         notes.add("Dates are written otherwise than in training", name)

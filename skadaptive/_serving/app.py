@@ -182,7 +182,7 @@ class Worker:
                 f"Reasons are given for at most {MOST_EXPLAINED} rows of a request; it "
                 f"has {len(rows):,}. Ask for them in several requests.",
             )
-        unseen = model.reader.unseen(rows)
+        unseen = model.reader.seen.unseen(rows)
         if unseen and self.settings.strict:
             raise RowsRefused(
                 [

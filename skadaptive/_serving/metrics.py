@@ -8,13 +8,13 @@ imported.
 import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.exposition import generate_latest
 from prometheus_client.metrics_core import GaugeMetricFamily, Metric
 from prometheus_client.multiprocess import MultiProcessCollector
 
+from .._saving.seen_values import Unseen
 from .model import ServedModel
 from .recent import RecentRows
 
@@ -140,7 +140,7 @@ def count_request(endpoint: str, status: int, seconds: float) -> None:
     SECONDS.labels(endpoint).observe(seconds)
 
 
-def count_rows(n_rows: int, n_alarms: int, unseen: list[Any]) -> None:
+def count_rows(n_rows: int, n_alarms: int, unseen: list[Unseen]) -> None:
     """Count answered rows.
 
     Parameters

@@ -189,7 +189,7 @@ class ServedModel:
                 {
                     "name": name,
                     "kind": column.kind,
-                    "always_filled_in_training": name in self.reader.never_missing,
+                    "always_filled_in_training": name in self.reader.seen.never_missing,
                     "missing_words": list(column.missing_words),
                     "date_format": column.date_format,
                     "number_format": column.number.describe() or None,

@@ -5,7 +5,6 @@ names the column. What a row could hold but the training did not see is answered
 warning.
 """
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -15,6 +14,7 @@ from .._io.columns import ColumnFormat, Notes, convert_column, plain_types, quot
 from .._io.tables import read_text_table
 from .._io.text_files import PANDAS_MISSING
 from .._saving.model_files import SavedModel
+from .._saving.seen_values import SeenValues
 
 # Texts of a column of true and false.
 _FLAGS = {"true": "1", "false": "0"}
@@ -41,31 +41,19 @@ def problem(msg: str, *loc: str | int, kind: str = "value_error") -> dict[str, A
     return {"loc": ["body", *loc], "msg": msg, "type": kind}
 
 
-@dataclass(frozen=True)
-class Unseen:
-    """What rows hold in a column and the training did not.
-
-    Attributes
-    ----------
-    column : str
-    kind : {"missing", "category"}
-    rows : ndarray of int
-        The rows.
-    msg : str
-    """
-
-    column: str
-    kind: str
-    rows: np.ndarray
-    msg: str
-
-
 class RowReader:
     """Reads rows by what a model file knows of its training.
 
     Parameters
     ----------
     saved : SavedModel
+
+    Attributes
+    ----------
+    ignored : set of str
+        Columns of the training table that are no features.
+    seen : SeenValues
+        Tells what rows hold and the training did not.
     """
 
     def __init__(self, saved: SavedModel) -> None:
@@ -75,14 +63,7 @@ class RowReader:
         others = {facts.target, facts.id_column, *facts.unused_columns}
         self.ignored = {n for n in others if n is not None and n not in saved.columns}
         features = saved.reference.get("features", {})
-        self.never_missing = {
-            name for name in saved.columns if features.get(name, {}).get("missing") == 0
-        }
-        self._levels = {
-            name: frozenset(column.levels)
-            for name, column in saved.columns.items()
-            if column.kind == "category" and column.levels
-        }
+        self.seen = SeenValues(saved)
         # A column of true and false is one of numbers, whose bins end at 0 and 1.
         self._flags = {
             name
@@ -202,7 +183,7 @@ class RowReader:
     def _read_categories(
         self, name: str, column: ColumnFormat, values: list[Any], notes: Notes
     ) -> pd.Series:
-        levels = self._levels.get(name)
+        levels = self.seen.levels.get(name)
         if levels and all(type(v) is str and v in levels for v in values):
             return pd.Series(values, dtype=object)
         self._check_types(name, column, values, {float, int, bool, type(None), str})
@@ -276,50 +257,6 @@ class RowReader:
         if problems:
             raise RowsRefused(problems[:_MOST_LISTED])
         return frame[list(self._columns)], table.notes
-
-    # ------------------------------------------------------------------------ unseen
-
-    def unseen(self, frame: pd.DataFrame) -> list[Unseen]:
-        """Missing values and categories that the training did not have.
-
-        Parameters
-        ----------
-        frame : DataFrame of shape (n_rows, n_features)
-
-        Returns
-        -------
-        list of Unseen
-        """
-        found = []
-        missing = frame.isna().to_numpy()
-        for i in np.flatnonzero(missing.any(axis=0)):
-            name = frame.columns[i]
-            if name in self.never_missing:
-                rows = np.flatnonzero(missing[:, i])
-                msg = (
-                    f"Column {name} is empty{_in_rows(rows)}; in training it never was"
-                )
-                found.append(Unseen(name, "missing", rows, f"{msg}."))
-        for name, levels in self._levels.items():
-            values = frame[name].to_numpy(dtype=object)
-            new = [
-                j
-                for j, value in enumerate(values)
-                if value not in levels and not pd.isna(value)
-            ]
-            if new:
-                shown = ", ".join(map(quoted, dict.fromkeys(values[new[:3]].tolist())))
-                rows = np.array(new)
-                msg = f"Column {name} holds {shown}{_in_rows(rows)}, unseen in training"
-                found.append(Unseen(name, "category", rows, f"{msg}."))
-        return found
-
-
-def _in_rows(rows: np.ndarray) -> str:
-    """In which rows, counted from 1."""
-    shown = ", ".join(str(row + 1) for row in rows[:5].tolist())
-    more = f" and {len(rows) - 5} more" if len(rows) > 5 else ""
-    return f" in row{'s' if len(rows) > 1 else ''} {shown}{more}"
 
 
 def _cells(texts: list[Any], column: ColumnFormat) -> pd.Series:

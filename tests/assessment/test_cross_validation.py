@@ -20,6 +20,7 @@ from skadaptive._assessment.cross_validation import (
     fit_on,
     run_all,
     run_fold,
+    unlike,
 )
 from skadaptive._committee.folds import make_folds
 from skadaptive._committee.threshold_tuning import tune_threshold
@@ -188,3 +189,14 @@ def test_the_progress_counts_folds_from_1(table, capsys, monkeypatch, terminal):
         assert re.fullmatch(r"1 of 1 done after \d+ s; last it, fold 1/1\n", shown)
     run_all({"it": GaussianNB()}, protocol)
     assert capsys.readouterr().err == ""
+
+
+def test_a_message_that_differs_in_its_amounts_alone_is_known():
+    known = ["Column 3 has 1,024 texts in 2,000 rows, .5 of them new."]
+    same = ["Column 3 has 988 texts in 1,999 rows, .48 of them new."]
+    other = [
+        "Column 4 has 988 texts in 1,999 rows, .48 of them new.",
+        "Column V3 has 988 texts in 1,999 rows, .48 of them new.",
+        "Column 3 has 988 dates in 1,999 rows, .48 of them new.",
+    ]
+    assert unlike(same + other, known) == other

@@ -6,7 +6,11 @@ import pytest
 from sklearn.exceptions import DataConversionWarning
 
 from skadaptive._assessment.cross_validation import LabelledRows
-from skadaptive._assessment.preparation import check_data, outer_folds
+from skadaptive._assessment.preparation import (
+    check_data,
+    check_scoring,
+    outer_folds,
+)
 
 
 def test_a_column_of_labels_is_flattened_with_a_warning():
@@ -52,3 +56,19 @@ def test_groups_are_numbered_and_more_than_one():
     ):
         with pytest.raises(ValueError, match=message):
             check_data(X, y, None, np.array(wrong, dtype=object))
+
+
+@pytest.mark.parametrize("given", ["AUC", "brier", "neg_log_los", "r2", ["f1"], None])
+def test_a_score_that_is_none_is_told_with_the_name_that_was_meant(given):
+    meant = {
+        "AUC": "roc_auc",
+        "brier": "neg_brier_score",
+        "neg_log_los": "neg_log_loss",
+    }
+    with pytest.raises(ValueError, match="^scoring must be a measure of") as told:
+        check_scoring(given)
+    text = str(told.value)
+    name = meant.get(given) if isinstance(given, str) else None
+    assert text.endswith(f"Is it {name!r}?" if name else f"got {given!r}.")
+    for known in ("f1", "brier_score", "neg_log_loss", max):
+        assert check_scoring(known) is known

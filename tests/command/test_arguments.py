@@ -133,6 +133,7 @@ DEFAULTS = {
         "threshold": None,
         "costs": None,
         "explain": None,
+        "alarms_only": False,
     },
     "evaluate": {"out": None, "report": None, "weight": None, "seed": 0},
 }

@@ -177,7 +177,7 @@ def test_one_call_takes_formats_that_chunks_refuse(tmp_path):
     }
     assert len(read_table(path, known=known).notes) == 2
     for name in known:
-        with pytest.raises(ValueError, match=f"Column {name} held .*in row 1 is none"):
+        with pytest.raises(ValueError, match=f"Column {name} held .*row 1 is none"):
             in_parts(path, {name: known[name]}, 7)
 
 

@@ -379,9 +379,9 @@ def test_new_rows_are_read_as_the_training_was(tmp_path):
 @pytest.mark.parametrize(
     ("name", "value", "message"),
     [
-        ("amount", "1O.5", "amount held numbers in training, and '1O.5' in row 2"),
-        ("amount", "paid", "'paid' in row 2 is none. Correct it, or leave"),
-        ("opened", "31.02.2022", "opened held dates.*'31.02.2022' in row 2 is none"),
+        ("amount", "1O.5", "amount held numbers in training, and '1O.5' in data row"),
+        ("amount", "paid", "'paid' in data row 2 is none. Correct it, or leave"),
+        ("opened", "31.02.2022", "opened held dates.*'31.02.2022' in data row 2"),
     ],
 )
 def test_a_value_that_cannot_be_read_is_named(tmp_path, name, value, message):

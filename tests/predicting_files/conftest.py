@@ -14,7 +14,7 @@ from skadaptive._bulk.scoring import BulkSettings
 from skadaptive._io.training_table import ColumnRoles, read_training
 from skadaptive._saving.container import checksum_of
 from skadaptive._saving.model_files import ModelFacts, save_model
-from skadaptive._saving.reference import OutOfFold
+from skadaptive._saving.reference import OutOfFold, reference_distributions
 from skadaptive.contenders import raw_pipeline, table_pipeline
 
 
@@ -60,13 +60,15 @@ def model_files(tmp_path_factory):
     proba = cross_val_predict(
         models["logistic"], table.X, y, cv=3, method="predict_proba"
     )
+    out_of_fold = OutOfFold(y, proba[:, 1])
     for name, model in models.items():
         save_model(
             folder / name,
             model.fit(table.X, table.target.y),
             table.formats,
             ModelFacts(name, "fraud", "yes", False, ["key"], "key"),
-            out_of_fold=OutOfFold(y, proba[:, 1]),
+            out_of_fold=out_of_fold,
+            reference=reference_distributions(table.X, out_of_fold),
         )
     return {name: folder / name for name in models}
 

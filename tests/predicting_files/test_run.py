@@ -111,6 +111,33 @@ def test_formulas_are_told_and_escaped_on_request(
             assert found["key"].tolist() == expected
 
 
+def test_what_the_training_did_not_see_is_told_once_for_all_files(
+    model_files, new_files, monkeypatch, capsys
+):
+    """Chunks and files are added up; each file alone names its rows."""
+    monkeypatch.chdir(new_files)
+    rows = pd.read_csv("a.csv", sep=";", dtype=str)
+    rows.loc[[2, 30, 41], "zone"] = ["88", "77", "88"]
+    rows.loc[[5, 6], "age"] = None
+    rows.to_csv("a.csv", index=False, sep=";")
+    rows.to_csv("copy.csv", index=False, sep=";")
+    command = ["predict", str(model_files["logistic"])]
+    monkeypatch.setattr("skadaptive._io.chunks._MOST_ROWS", 9)
+    assert cli.main([*command, "[ac]*.csv", "--out", "out/"]) == 0
+    told = capsys.readouterr().err.splitlines()
+    of_both = [
+        "note: Column zone holds '88', '77' in 6 rows, unseen in training.",
+        "note: Column age is empty in 4 rows; in training it never was.",
+    ]
+    assert told[-2:] == of_both
+    assert cli.main([*command, "a.csv"]) == 0
+    told = capsys.readouterr().err.splitlines()
+    assert told[-2:] == [
+        "note: Column age is empty in rows 6, 7; in training it never was.",
+        "note: Column zone holds '88', '77' in rows 3, 31, 42, unseen in training.",
+    ]
+
+
 def test_a_file_with_types_has_no_formulas(model_files, new_files, tmp_path, capsys):
     command = ["predict", str(model_files["logistic"]), str(new_files / "a.csv")]
     typed = ["--out", str(tmp_path / "out.parquet")]
@@ -180,7 +207,7 @@ def test_a_file_that_fails_does_not_stop_the_others(settings, new_files, tmp_pat
     (out / "a.csv").write_text("of an earlier run")
     seen, failures = run(new_files, settings(), out)
     assert len(seen.made) == 4 and set(failures) == {"a.csv", "b.csv"}
-    assert "'soon 1' in row 40 is none" in failures["a.csv"]
+    assert "'soon 1' in data row 40 is none" in failures["a.csv"]
     assert "missing: age, visits" in failures["b.csv"]
     assert (out / "a.csv").read_text() == "of an earlier run"
     assert not (out / "b.csv").exists()

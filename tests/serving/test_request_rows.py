@@ -69,13 +69,13 @@ def test_all_problems_of_a_request_are_told_together(saved):
 def test_missing_values_that_training_saw_need_no_warning(saved):
     reader = RowReader(saved)
     row = make_table(1).to_dict("records")[0]
-    assert reader.never_missing == set(saved.columns) - {"visits"}
+    assert reader.seen.never_missing == set(saved.columns) - {"visits"}
     frame, _ = reader.of_json([row | {"visits": None}])
-    assert not reader.unseen(frame)
+    assert not reader.seen.unseen(frame)
     # A file without distributions does not tell what training saw.
     frame, _ = reader.of_json([row | {"age": None}])
-    assert [found.column for found in reader.unseen(frame)] == ["age"]
-    assert not RowReader(replace(saved, reference={})).unseen(frame)
+    assert [found.column for found in reader.seen.unseen(frame)] == ["age"]
+    assert not RowReader(replace(saved, reference={})).seen.unseen(frame)
 
 
 def test_strict_refuses_what_training_did_not_see(model_file, tmp_path):

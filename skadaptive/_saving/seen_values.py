@@ -1,0 +1,146 @@
+"""What the training of a saved model has seen, against which new rows are held."""
+
+from dataclasses import dataclass, field
+from typing import Literal, TypeAlias
+
+import numpy as np
+import pandas as pd
+
+from .._io.columns import quoted
+from .model_files import SavedModel
+
+#: What is new about a value.
+Kind: TypeAlias = Literal["missing", "category"]
+
+# Values of a column, and rows, that a message names.
+_MOST_VALUES, _MOST_ROWS = 3, 5
+
+
+@dataclass(frozen=True)
+class Unseen:
+    """What rows hold in a column and the training did not.
+
+    Attributes
+    ----------
+    column : str
+    kind : {"missing", "category"}
+    rows : ndarray of int
+        The rows.
+    values : tuple of str
+        The first three categories that are new.
+    """
+
+    column: str
+    kind: Kind
+    rows: np.ndarray
+    values: tuple[str, ...] = ()
+
+    @property
+    def msg(self) -> str:
+        """A sentence that names the first rows, counted from 1."""
+        shown = ", ".join(str(row + 1) for row in self.rows[:_MOST_ROWS].tolist())
+        more = len(self.rows) - _MOST_ROWS
+        rows = f"row{'s' if len(self.rows) > 1 else ''} {shown}"
+        rows += f" and {more} more" if more > 0 else ""
+        return _sentence(self.column, self.kind, self.values, rows)
+
+
+class SeenValues:
+    """Tells the missing values and categories that a training did not have.
+
+    Parameters
+    ----------
+    saved : SavedModel
+
+    Attributes
+    ----------
+    never_missing : set of str
+        Columns that had no missing value.
+    levels : dict of str to frozenset of str
+        The categories of each column that has any.
+    """
+
+    def __init__(self, saved: SavedModel) -> None:
+        features = saved.reference.get("features", {})
+        self.never_missing = {
+            name for name in saved.columns if features.get(name, {}).get("missing") == 0
+        }
+        self.levels = {
+            name: frozenset(column.levels)
+            for name, column in saved.columns.items()
+            if column.kind == "category" and column.levels
+        }
+
+    def unseen(self, frame: pd.DataFrame) -> list[Unseen]:
+        """Missing values and categories that the training did not have.
+
+        Parameters
+        ----------
+        frame : DataFrame of shape (n_rows, n_features)
+
+        Returns
+        -------
+        list of Unseen
+        """
+        found = []
+        missing = frame.isna().to_numpy()
+        for i in np.flatnonzero(missing.any(axis=0)):
+            name = frame.columns[i]
+            if name in self.never_missing:
+                found.append(Unseen(name, "missing", np.flatnonzero(missing[:, i])))
+        for name, levels in self.levels.items():
+            values = frame[name].to_numpy(dtype=object)
+            new = [
+                j
+                for j, value in enumerate(values)
+                if value not in levels and not pd.isna(value)
+            ]
+            if new:
+                different = dict.fromkeys(map(str, values[new]))
+                first = tuple(different)[:_MOST_VALUES]
+                found.append(Unseen(name, "category", np.array(new), first))
+        return found
+
+
+@dataclass
+class UnseenCounts:
+    """Values that are new, counted over the parts of a table and over tables.
+
+    Attributes
+    ----------
+    found : dict
+        Number of rows and the first new categories, by column and kind.
+    """
+
+    found: dict[tuple[str, Kind], tuple[int, tuple[str, ...]]] = field(
+        default_factory=dict
+    )
+
+    def add(self, unseen: Unseen) -> None:
+        """Add what the rows of one part hold in a column."""
+        self._add((unseen.column, unseen.kind), len(unseen.rows), unseen.values)
+
+    def update(self, other: "UnseenCounts") -> None:
+        """Add the counts of other rows."""
+        for key, (n_rows, values) in other.found.items():
+            self._add(key, n_rows, values)
+
+    def _add(self, key: tuple[str, Kind], n_rows: int, values: tuple[str, ...]) -> None:
+        before, known = self.found.get(key, (0, ()))
+        first = tuple(dict.fromkeys(known + values))[:_MOST_VALUES]
+        self.found[key] = before + n_rows, first
+
+    def lines(self) -> list[str]:
+        """A sentence for each column and kind, most rows first."""
+        by_rows = sorted(self.found.items(), key=lambda item: -item[1][0])
+        return [
+            _sentence(*key, values, f"{n_rows:,} row{'s' if n_rows > 1 else ''}")
+            for key, (n_rows, values) in by_rows
+        ]
+
+
+def _sentence(column: str, kind: Kind, values: tuple[str, ...], rows: str) -> str:
+    if kind == "missing":
+        return f"Column {column} is empty in {rows}; in training it never was."
+    shown = ", ".join(map(quoted, values))
+    return f"Column {column} holds {shown} in {rows}, unseen in training."
