@@ -211,7 +211,7 @@ def test_no_other_format_is_taken_and_the_row_is_named(
     path = tmp_path / "new.csv"
     path.write_text("\n".join(lines))
     for n_rows in (7, 1000):
-        with pytest.raises(ValueError, match=f"{message}.*{cell}.*in row 50 "):
+        with pytest.raises(ValueError, match=f"{message}.*{cell}.*in data row 50 "):
             in_parts(path, known, n_rows)
 
 
