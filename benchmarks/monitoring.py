@@ -14,7 +14,11 @@ Each stream is monitored without its labels and with them.
     python benchmarks/monitoring.py [--streams 20] [--contender NAME]
     python benchmarks/monitoring.py --streams 500 --drifts none
     python benchmarks/monitoring.py --first 2000  # streams without part in any choice
+    python benchmarks/monitoring.py --season 1 --first 4000
     python benchmarks/monitoring.py --shares   # ways to estimate the rare share
+
+With ``--season`` the feature x3 varies with time by so many standard deviations. The
+training and each stream have a whole season, so that nothing has changed.
 
 ``--contender`` is one of "ours", "logistic", "balanced", "forest" and "boosting".
 """
@@ -75,13 +79,19 @@ def rows_of(rng, n_rows, share):
     return X, y
 
 
-def stream(drift, number):
+def with_season(X, phase, season):
+    """Rows of which a feature varies with time, by standard deviations."""
+    return X.assign(x3=X["x3"] + season * np.sin(2 * np.pi * phase))
+
+
+def stream(drift, number, season):
     """Rows in ten periods; what has changed, and since when."""
     rng = np.random.default_rng([number, 0 if drift is None else ord(drift[0])])
     onset = 4 + number % 5
     period = np.repeat(np.arange(1, N_PERIODS + 1), N_ROWS // N_PERIODS)
     after = period >= onset
     X, y = rows_of(rng, N_ROWS, np.where(after & (drift == "share"), 2 * SHARE, SHARE))
+    X = with_season(X, period / N_PERIODS, season)
     name = None
     if drift == "feature":
         name = f"x{number % N_NUMBERS}"
@@ -108,8 +118,9 @@ def contender(name, X):
     }[name]()
 
 
-def train(name, path, n_rows):
+def train(name, path, n_rows, season):
     X, y = rows_of(np.random.default_rng(1000), n_rows, SHARE)
+    X = with_season(X, np.arange(n_rows) / n_rows, season)
     comparison = compare(
         X, y, contenders={name: contender(name, X)}, random_state=0, verbose=0
     )
@@ -136,7 +147,7 @@ def train(name, path, n_rows):
 def streams(options):
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "streams.model")
-        train(options.contender, path, options.rows)
+        train(options.contender, path, options.rows, options.season)
         saved = load_model(path)
     print(
         f"{options.streams} streams each of {N_ROWS:,} rows in {N_PERIODS} periods, "
@@ -153,7 +164,7 @@ def streams(options):
         for labelled in (False, True):
             found = []
             for number in options.numbers:
-                X, y, period, onset, name = stream(drift, number)
+                X, y, period, onset, name = stream(drift, number, options.season)
                 start = time.perf_counter()
                 result = monitor(saved, X, y if labelled else None, time=period)
                 seconds.append(time.perf_counter() - start)
@@ -280,6 +291,7 @@ def main():
     )
     parser.add_argument("--drifts", nargs="+", choices=["none", *RIGHT])
     parser.add_argument("--contender", default="ours")
+    parser.add_argument("--season", type=float, default=0.0, metavar="SD")
     parser.add_argument("--rows", type=int, default=10_000, help="rows of the training")
     parser.add_argument("--shares", action="store_true")
     options = parser.parse_args()

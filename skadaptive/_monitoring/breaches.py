@@ -5,11 +5,13 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from scipy.stats import norm
 
 from .._assessment.statistics import holm
 from .._typing import BoolArray
-from .measures import TITLES, WORSE
+from .measures import TITLES, WORSE, Z
 from .periods import ALL_ROWS
+from .stability import MADE_UP_FOR
 
 #: From this index of stability on, a feature has moved enough to matter: "somewhat" in
 #: :func:`skadaptive.drift.population_stability`.
@@ -145,13 +147,21 @@ def mark_varying(
     return notes
 
 
-def mark_shares_that_vary(
+# Width of a one-sided interval of 99 %, over that of half an interval of 95 %.
+_LUCK = float(norm.ppf(0.99)) / Z
+
+
+def mark_measures_that_vary(
     measures: pd.DataFrame,
     of_all: pd.DataFrame,
     weights: dict[str, float],
     varying: set[str],
 ) -> set[str]:
-    """Take from breach the shares that only vary between the periods, as features do.
+    """Take from breach what only varies between the periods, as features do.
+
+    A measure varies if all rows together keep at most half of what the period alone
+    would change, or no more than luck makes of 99 % of trainings. A model may be wrong
+    by season and right over the year.
 
     Parameters
     ----------
@@ -173,18 +183,20 @@ def mark_shares_that_vary(
     known = of_all.set_index("measure")
     for i, row in measures[measures["breach"]].iterrows():
         name, period = row["measure"], row["period"]
-        if name not in ("alarms", "share") or period not in varying:
+        if period not in varying:
             continue
+        every = known.loc[name]
         change = row["value"] - row["expected"]
-        total = known.loc[name, "value"] - known.loc[name, "expected"]
-        if total * change <= 0.5 * weights[period] * change**2:
+        kept = (every["value"] - every["expected"]) * np.sign(change)
+        by_chance = _LUCK * (every["expected_high"] - every["expected_low"]) / 2
+        if kept <= max(MADE_UP_FOR * weights[period] * abs(change), by_chance):
             measures.loc[i, ["breach", "varies"]] = [False, True]
             names.add(name)
     return names
 
 
-def varying_shares_note(names: Iterable[str]) -> list[str]:
-    """A note of shares that only vary between the periods."""
+def varying_measures_note(names: Iterable[str]) -> list[str]:
+    """A note of measures that only vary between the periods."""
     return [
         f"The {TITLES[name]} differs between periods, as features do, but not over all "
         "of them. It may vary with time in training, too."

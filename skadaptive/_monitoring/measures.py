@@ -25,6 +25,8 @@ from .._typing import BoolArray, FloatArray
 #: Fewest rows of each class, in the period and in the training, to compare how well the
 #: rare class is found.
 MIN_ROWS = 10
+#: Half the width of the intervals of 95 %, in standard errors.
+Z = float(norm.ppf(0.975))
 
 # Fewest expected rows of either kind for the normal distribution; below, the test of
 # shares is Fisher's exact one.

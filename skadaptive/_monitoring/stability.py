@@ -16,6 +16,9 @@ from .bins import stability_of_bins, with_rare_pooled
 _MIN_EXPECTED = 5
 # Standard errors of a one-sided interval of 95 %.
 _ONE_SIDED = 1.645
+#: Share of what a period alone changes that all rows together may keep, where the other
+#: periods make up for it.
+MADE_UP_FOR = 0.5
 
 
 @dataclass(frozen=True)
@@ -127,7 +130,7 @@ def made_up_for(old: IntArray, periods: IntArray) -> BoolArray:
     length = np.sqrt((change**2).sum(axis=1))
     by_chance = _ONE_SIDED * np.sqrt(1 / sizes.sum() + 1 / old.sum())
     along = change @ (weight @ change)
-    return along <= length * (0.5 * weight * length + by_chance)
+    return along <= length * (MADE_UP_FOR * weight * length + by_chance)
 
 
 def what_moved(

@@ -5,7 +5,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.stats import norm
 
 from .._assessment.threshold_counts import ScoredRows
 from .._io.columns import rows_text
@@ -23,24 +22,23 @@ from .breaches import (
     listed_periods,
     mark_features,
     mark_measures,
-    mark_shares_that_vary,
+    mark_measures_that_vary,
     mark_varying,
     measure_breaches,
-    varying_shares_note,
+    varying_measures_note,
 )
 from .measures import (
     MIN_ROWS,
     Compared,
     DecidedRows,
     LabelledComparison,
+    Z,
     compare_shares,
 )
 from .periods import Periods
 from .shares import ShareEstimator
 from .stability import made_up_for, stability_of, what_moved
 
-# Half the width of a 95 % interval, in standard errors.
-_Z = float(norm.ppf(0.975))
 # Fewest rows from whose scores the share of the rare class is estimated.
 _MIN_ESTIMATED = 50
 # New categories that are listed for a feature and period.
@@ -137,7 +135,7 @@ class Training:
         self._estimator = ShareEstimator(self._reference)
         self._saved, self._threshold = saved, threshold
         self._bins = ReferenceBins(saved)
-        self._labelled = LabelledComparison(DecidedRows(self._reference, threshold), _Z)
+        self._labelled = LabelledComparison(DecidedRows(self._reference, threshold), Z)
         of = saved.reference["features"]
         # Dates and free texts, of which only missing values are compared.
         self._others = [name for name in of if name not in self._bins.names]
@@ -181,10 +179,12 @@ class Training:
         )
         notes = self._first_notes(rows) + _few_notes(by_measure, names)
         notes += mark_varying(by_feature, moved, sizes, alpha)
-        notes += mark_measures(by_measure, alpha, _doubts(by_feature, by_measure, None))
+        varying, changed = _where_features_vary(by_feature, alpha)
+        doubts = _doubts(varying | changed, by_measure, None)
+        notes += mark_measures(by_measure, alpha, doubts)
         # What is said of single periods is not said again of all later ones.
-        mark_measures(later, alpha, _doubts(by_feature, later, names))
-        notes += _shares_that_vary(by_feature, by_measure, later, sizes)
+        mark_measures(later, alpha, _doubts(varying | changed, later, names))
+        notes += _measures_that_vary(varying, changed, by_measure, later, sizes)
         breaches = feature_breaches(by_feature, moved, names)
         breaches += measure_breaches(by_measure, later, names)
         return Tables(
@@ -233,11 +233,11 @@ class Training:
             "alarms": compare_shares(
                 (proba > self._threshold, weight),
                 (old.proba > self._threshold, old.weight),
-                _Z,
+                Z,
             )
         }
         if len(proba) >= _MIN_ESTIMATED:
-            estimate = self._estimator.estimate(proba, weight, _Z)
+            estimate = self._estimator.estimate(proba, weight, Z)
             found["estimated_share"], fits = estimate.compared, estimate.fits
         has_label = weighted & (rows.labels >= 0)
         if has_label.any():
@@ -362,30 +362,42 @@ class Training:
         return notes
 
 
-def _shares_that_vary(
-    features: pd.DataFrame,
+def _where_features_vary(
+    features: pd.DataFrame, alpha: float
+) -> tuple[set[str], set[str]]:
+    """Periods in which features that vary differ from training, and those of breaches.
+
+    A feature that varies also differs in periods that are no breach by themselves.
+    """
+    features = features[features["feature"] != SCORE]
+    varies = features["feature"].isin(features.loc[features["varies"], "feature"])
+    differs = varies & (features["p_holm"] <= alpha)
+    where, changed = features.loc[differs], features.loc[features["breach"]]
+    return set(where["period"]), set(changed["period"])
+
+
+def _measures_that_vary(
+    varying: set[str],
+    changed: set[str],
     measures: pd.DataFrame,
     later: pd.DataFrame,
     sizes: pd.Series,
 ) -> list[str]:
-    """Take shares that only vary from breach, by period and from a period on."""
-    varying, changed = (
-        set(features.loc[features[what] & (features["feature"] != SCORE), "period"])
-        for what in ("varies", "breach")
-    )
+    """Take measures that only vary from breach, by period and from a period on."""
     if not varying - changed:
         return []
-    first, total = sizes.index[0], sizes.sum()
-    of_all = later[later["period"] == first]
-    alone = mark_shares_that_vary(
+    names, total = list(sizes.index), sizes.sum()
+    of_all = later[later["period"] == names[0]]
+    alone = mark_measures_that_vary(
         measures, of_all, dict(sizes / total), varying - changed
     )
     since = dict(sizes[::-1].cumsum() / total)
     # Rows from a period on hold all later ones.
-    last = max((list(sizes.index).index(name) for name in changed), default=-1)
-    after = varying & set(sizes.index[last + 1 :])
-    together = mark_shares_that_vary(later, of_all, since, after)
-    return varying_shares_note(alone | together)
+    last = max(map(names.index, varying))
+    after_changes = max(map(names.index, changed), default=-1) + 1
+    among = set(names[after_changes : last + 1])
+    together = mark_measures_that_vary(later, of_all, since, among)
+    return varying_measures_note(alone | together)
 
 
 def _few_notes(measures: pd.DataFrame, periods: list[str]) -> list[str]:
@@ -405,14 +417,13 @@ def _few_notes(measures: pd.DataFrame, periods: list[str]) -> list[str]:
 
 
 def _doubts(
-    features: pd.DataFrame, measures: pd.DataFrame, periods: list[str] | None
+    moved: set[str], measures: pd.DataFrame, periods: list[str] | None
 ) -> dict[str, set[str]]:
     """Why an estimate of the share of the rare class is no breach, and where.
 
-    With ``periods``, all of them, measures are of all rows from a period on.
+    In periods of ``moved`` a feature has moved. With ``periods``, all of them, measures
+    are of all rows from a period on.
     """
-    has_moved = features["breach"] | features["varies"]
-    moved = set(features.loc[has_moved & (features["kind"] != "score"), "period"])
     if periods is not None and moved:
         last = max(i for i, name in enumerate(periods) if name in moved)
         moved = set(periods[: last + 1])

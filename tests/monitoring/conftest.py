@@ -28,17 +28,37 @@ def draw(rng, n_rows, share=0.1):
     return X, y
 
 
-@pytest.fixture(scope="session")
-def compared():
-    X, y = draw(np.random.default_rng(100), 4000)
+def with_season(X, phase):
+    """The same rows, of which "strong" varies over a year from 0 to 1."""
+    return X.assign(strong=X["strong"] + 0.8 * np.sin(2 * np.pi * phase))
+
+
+def compared_on(X, y):
     contenders = {"logistic": table_pipeline(LogisticRegression())}
     return compare(X, y, contenders=contenders, random_state=0, verbose=0)
 
 
 @pytest.fixture(scope="session")
+def compared():
+    return compared_on(*draw(np.random.default_rng(100), 4000))
+
+
+@pytest.fixture(scope="session")
 def model_file(compared, tmp_path_factory):
     """What ``compare --save`` writes."""
-    path = tmp_path_factory.mktemp("monitoring") / "later.model"
+    return write(compared, tmp_path_factory.mktemp("monitoring") / "later.model")
+
+
+@pytest.fixture(scope="session")
+def seasonal_model_file(tmp_path_factory):
+    """A model that was trained on a whole year."""
+    X, y = draw(np.random.default_rng(100), 4000)
+    X = with_season(X, np.arange(len(X)) / len(X))
+    path = tmp_path_factory.mktemp("monitoring") / "seasonal.model"
+    return write(compared_on(X, y), path)
+
+
+def write(compared, path):
     X = compared._data.X
     known = OutOfFold.of_contender(compared, compared.best_name_)
     formats = {
@@ -67,5 +87,16 @@ def later():
         period = np.repeat(np.arange(1, len(shares) + 1), n_rows)
         X, y = draw(rng, len(period), np.repeat(shares, n_rows))
         return X, y, period
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def a_year(later):
+    """Eight periods of later rows, over which "strong" varies, as ``later``."""
+
+    def make(seed, shares=(0.1,) * 8):
+        X, y, period = later(seed, shares)
+        return with_season(X, (period - 0.5) / 8), y, period
 
     return make

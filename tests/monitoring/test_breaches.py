@@ -15,6 +15,7 @@ from skadaptive._monitoring.breaches import (
     listed_periods,
     mark_features,
     mark_measures,
+    mark_measures_that_vary,
     measure_breaches,
     measure_text,
 )
@@ -289,3 +290,29 @@ def test_labels_that_the_scores_do_not_show(low, high, is_said):
 )
 def test_periods_in_a_sentence(names, text):
     assert listed_periods(names) == text
+
+
+@pytest.mark.parametrize(
+    ("total", "weight", "change", "varies"),
+    [
+        (0.0115, 0.25, 0.03, True),  # within luck
+        (0.0123, 0.25, 0.03, False),
+        (0.0123, 0.25, -0.03, True),  # the others do more than make up for it
+        (-0.0123, 0.25, -0.03, False),
+        (0.0123, 0.9, 0.03, True),  # less than half of what the period alone makes
+        (0.0123, 0.9, 0.025, False),
+    ],
+)
+def test_what_all_rows_keep_of_a_change_decides(total, weight, change, varies):
+    name = "alarms"
+    of_all = {"measure": name, "value": 0.1 + total, "expected": 0.1}
+    # 1 % of luck beyond 0.01 * 2.33 / 1.96 on this side.
+    of_all |= {"expected_low": 0.09, "expected_high": 0.11}
+    row = {"measure": name, "value": 0.1 + change, "expected": 0.1}
+    row |= {"breach": True, "varies": False}
+    rows = pd.DataFrame([row | {"period": "a"}, row | {"period": "b"}])
+    weights = {"a": weight, "b": weight}
+    found = mark_measures_that_vary(rows, pd.DataFrame([of_all]), weights, {"a"})
+    assert found == ({name} if varies else set())
+    assert rows["varies"].tolist() == [varies, False]
+    assert rows["breach"].tolist() == [not varies, True]

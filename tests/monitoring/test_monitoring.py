@@ -83,6 +83,44 @@ def test_what_varies_in_the_training_too_is_a_note(
     assert 100 * np.mean(rows > float(edge)) == pytest.approx(int(share), abs=0.6)
 
 
+@pytest.mark.parametrize("with_labels", [False, True])
+def test_a_season_is_a_note_and_a_change_beside_it_a_breach(
+    seasonal_model_file, a_year, with_labels
+):
+    """Other rows than those of the training, whose shares differ by luck, too."""
+    n_varying = 0
+    for seed in range(6):
+        X, y, period = a_year(seed)
+        labels = y if with_labels else None
+        found = monitor(seasonal_model_file, X, labels, time=period)
+        assert not found.has_changed, found
+        assert set(found.features.loc[found.features["varies"], "feature"]) >= {
+            "strong"
+        }
+        n_varying += found.measures["varies"].sum() + found.since["varies"].sum()
+    assert n_varying > 10
+    X["weak"] += 0.5 * (period >= 5)
+    found = monitor(seasonal_model_file, X, labels, time=period)
+    assert named(found)[0] == ("feature", "weak", "5")
+
+
+def test_no_share_is_estimated_where_features_vary(seasonal_model_file, a_year):
+    """Scores that move with the season would pass for another share."""
+    X, _, period = a_year(0, (0.1,) * 4 + (0.17,) * 4)
+    found = monitor(seasonal_model_file, X, time=period)
+    features = found.features[found.features["feature"] == "strong"]
+    differs = set(features["period"][features["p_holm"] <= 0.01])
+    assert features["varies"].any() and len(differs) > features["varies"].sum()
+    for table, periods in [
+        (found.measures, differs),
+        (found.since, map(str, range(1, 1 + int(max(differs))))),
+    ]:
+        estimated = table[table["measure"] == "estimated_share"]
+        beyond = (estimated["p_holm"] <= 0.01) & estimated["period"].isin(periods)
+        assert beyond.sum() >= 2 and not estimated["breach"][beyond].any()
+    assert any("features have moved as well" in note for note in found.notes)
+
+
 def test_a_change_beside_such_periods_is_a_breach(model_file, training_in_time):
     X, _, period = training_in_time
     X = X.assign(weak=X["weak"] + 2.5 * (period == 4))
