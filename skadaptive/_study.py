@@ -247,8 +247,9 @@ def out_of_fold_score(
     return float(measure.function(y, predicted[is_held_out], **options))
 
 
-def open_storage(storage: Any) -> Any:
-    """The storage that a URL names; None if there is none.
+@contextmanager
+def opened_storage(storage: Any) -> Iterator[Any]:
+    """The storage that a URL names, which is closed in the end; another one as it is.
 
     Raises
     ------
@@ -261,16 +262,22 @@ def open_storage(storage: Any) -> Any:
     import optuna
 
     if not isinstance(storage, str):
-        return storage
+        yield storage
+        return
     try:
         with _quiet(optuna):
-            return optuna.storages.get_storage(storage)
+            database = optuna.storages.RDBStorage(storage)
     except Exception as error:  # SQLAlchemy's errors have no base that is of Python
         reason = str(error).splitlines()[0].rstrip(".")
         raise ValueError(
             f"The storage {storage} cannot be opened: {reason}. Name the URL of a "
             "database, such as sqlite:///tuning.db for a file in this folder."
         ) from error
+    try:
+        yield database
+    finally:
+        database.remove_session()
+        database.engine.dispose()
 
 
 def _classifier(model: Estimator) -> AdaptiveHybridClassifier:

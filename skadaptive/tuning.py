@@ -25,7 +25,7 @@ from ._assessment.preparation import check_data, findings_in, outer_folds, seed_
 from ._messages import shown
 from ._packages import require
 from ._report.formatting import p_value, shown_decimals, signed
-from ._study import CAN_PRUNE, Search, open_storage
+from ._study import CAN_PRUNE, Search, opened_storage
 from ._typing import ArrayLike, Estimator, Label, RandomState, Table
 from ._warnings import warn
 from .classifier import AdaptiveHybridClassifier
@@ -206,10 +206,9 @@ def tune(  # noqa: PLR0913 - as compare
     >>> tuning.verdict_  # doctest: +SKIP
     'could be luck'
     """
-    opened = open_storage(storage)
     _check_choices(n_trials, scoring, keep)
     data = LabelledRows(*check_data(X, y, sample_weight, groups), pos_label)
-    if opened is not None and not isinstance(random_state, Integral):
+    if storage is not None and not isinstance(random_state, Integral):
         raise ValueError(
             "storage needs an int for random_state, by which the same trials are found "
             f"again; got {shown(random_state)}."
@@ -222,8 +221,10 @@ def tune(  # noqa: PLR0913 - as compare
             "result is as good, and takes longer."
         )
     model = raw_pipeline(data.X, AdaptiveHybridClassifier(random_state=seed))
-    search = Search(model, search_space("optuna"), protocol, int(n_trials), opened)
-    return Tuning(search, keep, verbose)
+    with opened_storage(storage) as opened:
+        space = search_space("optuna")
+        search = Search(model, space, protocol, int(n_trials), opened)
+        return Tuning(search, keep, verbose)
 
 
 def _check_choices(n_trials: Any, scoring: Any, keep: Any) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from skadaptive import AdaptiveHybridClassifier
 from skadaptive._assessment.cross_validation import LabelledRows, Protocol
-from skadaptive._study import Search, open_storage
+from skadaptive._study import Search, opened_storage
 
 optuna = pytest.importorskip("optuna")
 
@@ -105,8 +105,19 @@ def test_trials_depend_on_the_seed_and_on_finished_ones_alone(search):
     assert run(replace(made, protocol=replace(made.protocol, seed=8))) != whole
 
 
-def test_storages():
+def test_storages(tmp_path):
     storage = optuna.storages.InMemoryStorage()
-    assert open_storage(storage) is storage and open_storage(None) is None
-    with pytest.raises(ValueError, match="^The storage tuning.db cannot be opened: "):
-        open_storage("tuning.db")
+    with opened_storage(storage) as first, opened_storage(None) as second:
+        assert first is storage and second is None
+    refused = pytest.raises(
+        ValueError, match="^The storage tuning.db cannot be opened:"
+    )
+    with refused, opened_storage("tuning.db"):
+        pass
+    # The connections to a database are closed, whatever happens.
+    url = f"sqlite:///{tmp_path}/tuning.db"
+    with pytest.raises(KeyboardInterrupt), opened_storage(url) as database:
+        optuna.create_study(storage=database)
+        assert database.engine.pool.checkedin() + database.engine.pool.checkedout() > 0
+        raise KeyboardInterrupt
+    assert database.engine.pool.checkedin() + database.engine.pool.checkedout() == 0

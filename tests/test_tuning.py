@@ -2,6 +2,7 @@
 
 import json
 import sqlite3
+from contextlib import closing
 from functools import partial
 
 import numpy as np
@@ -191,10 +192,11 @@ def test_an_interrupted_tuning_goes_on_as_if_nothing_had_happened(
     found = run(binary, storage=broken, n_trials=3)
     pd.testing.assert_frame_equal(found.folds_, expected.folds_)
     assert repr(found) == repr(expected)
-    trials = {
-        name: [trial for trial in kept if trial[2] != "FAIL"]
-        for name, kept in trials_of(broken, optuna).items()
-    }
+    with _study.opened_storage(broken) as storage:
+        trials = {
+            name: [trial for trial in kept if trial[2] != "FAIL"]
+            for name, kept in trials_of(storage, optuna).items()
+        }
     assert trials == trials_of(whole, optuna)
     # No trial comes twice, and none is run again.
     for kept in trials.values():
@@ -452,7 +454,7 @@ def test_a_storage_that_fails_is_told(table, optuna, capsys, monkeypatch, tmp_pa
     original, database = _study.fit_on, tmp_path / "tuning.db"
 
     def fit_and_break(*args):
-        with sqlite3.connect(database) as connection:
+        with closing(sqlite3.connect(database)) as connection, connection:
             connection.execute("DROP TABLE trial_values")
         return original(*args)
 

@@ -117,7 +117,7 @@ def use(path, saved):
     codes = bins.codes(rows, proba, proba > 0.5)
     bins.stability(codes)
     bins.score_stability(codes)
-    reader.unseen(rows)
+    reader.seen.unseen(rows)
 
 
 @pytest.mark.filterwarnings("ignore")
