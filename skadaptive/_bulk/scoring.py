@@ -159,7 +159,7 @@ def predict_file(
                 break
             with report.timed("predicting"):
                 X = chunk.frame[list(saved.columns)]
-                for unseen in seen.unseen(X):
+                for unseen in (*seen.unseen(X), *seen.beyond(X)):
                     report.unseen.add(unseen)
                 result = _predicted(saved, X, settings.threshold)
                 if chunk.ids is not None:

@@ -99,7 +99,8 @@ def _run(options: argparse.Namespace) -> int:
     frame = table.frame
     # The table of the training has the target, too; it is not looked at.
     X = features_to_predict(frame, saved, ignore=[saved.facts.target, options.id])
-    for unseen in SeenValues(saved).unseen(X):
+    seen = SeenValues(saved)
+    for unseen in (*seen.unseen(X), *seen.beyond(X)):
         print_note(f"note: {unseen.msg}")
     result = predictions(saved, X, threshold_asked_for(options, saved))
     if options.explain is not None:

@@ -1,6 +1,7 @@
 """Problems in a table that can make scores better or worse than on new rows."""
 
 import re
+import shlex
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -24,6 +25,8 @@ _EXPECTED_PAIRS = 7
 # are an identifier whatever their range.
 _IDENTIFIER_WORDS = {"id", "ids", "key", "nr", "no", "num", "number", "uuid", "guid"}
 _FEWEST_ROWS = 20
+# Rank correlation of a column and the order of the rows from which on they are sorted.
+_IN_ORDER = 0.9
 _MOST_NAMED = 5
 
 
@@ -34,7 +37,7 @@ class Finding:
     Attributes
     ----------
     kind : str
-        "identifier", "constant", "leak", "telling_values", "missing_code" or
+        "identifier", "constant", "leak", "time", "telling_values", "missing_code" or
         "duplicates".
     columns : tuple of str
         The columns concerned; empty for duplicates.
@@ -74,12 +77,13 @@ def inspect_table(
         Identifiers: integers that count or name the rows, and texts that are different
         in each row. Constant columns. Possible leaks: columns whose ROC AUC alone is
         `LEAK_AUC` or more, where a category stands for the mean target of its rows in
-        the other half of the table. Telling values: values of other columns nearly all
-        of whose rows are rare. Codes for missing values, which are numbers such as 999
-        far beyond all others. Duplicates: test rows of a fold whose features occur in
-        its training part.
+        the other half of the table. Time: a column of dates in whose order the rows
+        come, while some are tested beside later ones. Telling values: values of other
+        columns nearly all of whose rows are rare. Codes for missing values, which are
+        numbers such as 999 far beyond all others. Duplicates: test rows of a fold whose
+        features occur in its training part.
     """
-    y = np.asarray(y)
+    y, folds = np.asarray(y), list(folds)
     identifiers = [
         name for name in X if name not in free_texts and _is_identifier(X[name])
     ]
@@ -91,6 +95,7 @@ def inspect_table(
         *_identifiers(identifiers),
         *_constants(constant),
         *leaks,
+        *_in_order_of_time(X, folds),
         *_telling_values(others.drop(columns=leaking), y),
         *_missing_codes(others),
         *_duplicates(X, folds),
@@ -128,6 +133,25 @@ def _leaks(X: pd.DataFrame, y: IntArray) -> list[Finding]:
             )
             findings.append(Finding("leak", (name,), message))
     return findings
+
+
+def _in_order_of_time(X: pd.DataFrame, folds: list[Fold]) -> list[Finding]:
+    """The column of dates that the rows are sorted by, or nearly so."""
+    if not any(test.min() < train.max() for train, test in folds):
+        return []  # each fold trains on earlier rows than it tests
+    ranks = X.select_dtypes(["datetime", "datetimetz"]).rank()
+    order = ranks.corrwith(pd.Series(range(len(X)), X.index)).abs()
+    if not (order >= _IN_ORDER).any():
+        return []
+    name = str(order.idxmax())
+    message = (
+        f"The rows are in order of {quoted(name)}, which is a feature, and are tested "
+        "beside rows of the same time. New rows will be later than all of these, where "
+        f"nothing was learnt: test on later rows than those of the training (--time "
+        f"{shlex.quote(name)}; in Python cv=TimeSeriesSplit(), without the column), or "
+        "drop it."
+    )
+    return [Finding("time", (name,), message)]
 
 
 def _telling_values(X: pd.DataFrame, y: IntArray) -> list[Finding]:

@@ -22,6 +22,7 @@ _FEW_RARE = 100
 #: Titles of the kinds of :class:`skadaptive.comparison.Finding`.
 KINDS = {
     "identifier": "Identifier",
+    "time": "Order of time",
     "constant": "Constant column",
     "leak": "Possible target leakage",
     "telling_values": "Values that give the class away",

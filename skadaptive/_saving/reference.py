@@ -120,7 +120,7 @@ def reference_distributions(
         "number", and "date" in seconds since 1970
             ``edges``, the upper edges of all bins but the last, each of which belongs
             to its bin, as in :func:`skadaptive.drift.population_stability`; and
-            ``counts`` of rows in each bin.
+            ``counts`` of rows in each bin. Dates have a ``last`` one, too.
         "category"
             ``values``, at most the 1,000 most frequent, their ``counts`` of rows, and
             the number of rows with ``others``.
@@ -168,6 +168,8 @@ def check_distributions(reference: dict[str, Any], columns: Collection[str]) -> 
                 or (np.diff(edges) < 0).any()
             ):
                 raise ValueError("edges of bins are not in order")
+            if not np.isfinite(float(of.get("last", 0.0))):
+                raise ValueError("a last date is none")
         elif of["kind"] == "category":
             n_bins = len(of["values"])
             _check_counts([of["others"]])
@@ -193,9 +195,9 @@ def _distribution(column: pd.Series, is_text: bool) -> dict[str, Any]:
     if is_text:
         return {"kind": "text"} | missing
     if is_datetime64_any_dtype(column):
-        start = pd.Timestamp(0, tz="UTC").as_unit("s")
-        seconds = (pd.to_datetime(present, utc=True) - start).dt.total_seconds()
-        return {"kind": "date"} | missing | _bins(seconds)
+        seconds = seconds_of(present)
+        last = {"last": float(seconds.max())} if len(seconds) else {}
+        return {"kind": "date"} | missing | last | _bins(seconds)
     if is_numeric_dtype(column):
         return {"kind": "number"} | missing | _bins(present)
     counts = present.astype(str).value_counts()
@@ -207,6 +209,12 @@ def _distribution(column: pd.Series, is_text: bool) -> dict[str, Any]:
         "counts": kept.tolist(),
         "others": int(counts.iloc[_MOST_CATEGORIES:].sum()),
     }
+
+
+def seconds_of(dates: pd.Series) -> pd.Series:
+    """Seconds since 1970 of dates, of which those without a time zone are in UTC."""
+    start = pd.Timestamp(0, tz="UTC").as_unit("s")
+    return (pd.to_datetime(dates, utc=True) - start).dt.total_seconds()
 
 
 def _bins(column: pd.Series) -> dict[str, list]:

@@ -5,15 +5,22 @@ from typing import Literal, TypeAlias
 
 import numpy as np
 import pandas as pd
+from pandas.api.types import is_datetime64_any_dtype
 
 from .._io.columns import quoted
 from .model_files import SavedModel
+from .reference import seconds_of
 
 #: What is new about a value.
-Kind: TypeAlias = Literal["missing", "category"]
+Kind: TypeAlias = Literal["missing", "category", "later", "far"]
 
 # Values of a column, and rows, that a message names.
 _MOST_VALUES, _MOST_ROWS = 3, 5
+# A number is far from those of the training if it is so many times the distance between
+# the outer deciles beyond them. Heavy tails of amounts stay below it.
+_FAR = 1000
+# Of columns with fewer different deciles, the rare values may be far from the others.
+_FEWEST_EDGES = 4
 
 
 @dataclass(frozen=True)
@@ -23,11 +30,13 @@ class Unseen:
     Attributes
     ----------
     column : str
-    kind : {"missing", "category"}
+    kind : {"missing", "category", "later", "far"}
+        An empty cell, a category, a date after the training, or a number far from it.
     rows : ndarray of int
         The rows.
     values : tuple of str
-        The first three categories that are new.
+        The first three categories or numbers that are new, or the last date of the
+        training.
     """
 
     column: str
@@ -61,15 +70,53 @@ class SeenValues:
     """
 
     def __init__(self, saved: SavedModel) -> None:
-        features = saved.reference.get("features", {})
+        self._distributions = saved.reference.get("features", {})
         self.never_missing = {
-            name for name in saved.columns if features.get(name, {}).get("missing") == 0
+            name for name, of in self._distributions.items() if of["missing"] == 0
         }
         self.levels = {
             name: frozenset(column.levels)
             for name, column in saved.columns.items()
             if column.kind == "category" and column.levels
         }
+
+    def beyond(self, frame: pd.DataFrame) -> list[Unseen]:
+        """Dates after the training, and numbers far from all of it.
+
+        Rows that are new are later than the training as a rule, so that this is worth
+        a note, and no reason to refuse them.
+
+        Parameters
+        ----------
+        frame : DataFrame of shape (n_rows, n_features)
+
+        Returns
+        -------
+        list of Unseen
+        """
+        found = []
+        for name, of in self._distributions.items():
+            if of["kind"] == "date" and "last" in of:
+                if not is_datetime64_any_dtype(frame[name]):
+                    continue
+                later = np.flatnonzero(seconds_of(frame[name]) > of["last"])
+                if len(later):
+                    last = str(pd.Timestamp(of["last"], unit="s").round("s"))
+                    last = last.removesuffix(" 00:00:00")
+                    found.append(Unseen(name, "later", later, (last,)))
+            elif of["kind"] == "number":
+                # A value that is repeated has an edge just below it and one at it.
+                edges = np.unique(np.array(of["edges"], dtype=np.float32))
+                if len(edges) < _FEWEST_EDGES:
+                    continue
+                low, high = of["edges"][0], of["edges"][-1]
+                values = frame[name].to_numpy(dtype=float, na_value=np.nan)
+                distance = np.maximum(low - values, values - high)
+                far = np.flatnonzero(distance > _FAR * (high - low))
+                if len(far):
+                    texts = tuple(f"{v:,.12g}" for v in values[far[:_MOST_VALUES]])
+                    found.append(Unseen(name, "far", far, texts))
+        return found
 
     def unseen(self, frame: pd.DataFrame) -> list[Unseen]:
         """Missing values and categories that the training did not have.
@@ -142,5 +189,16 @@ class UnseenCounts:
 def _sentence(column: str, kind: Kind, values: tuple[str, ...], rows: str) -> str:
     if kind == "missing":
         return f"Column {column} is empty in {rows}; in training it never was."
+    if kind == "later":
+        return (
+            f"Column {column} is after {values[0]}, the last of the training, in "
+            f"{rows}: what is learnt of time ends there. See 'skadaptive compare "
+            "--time'."
+        )
+    if kind == "far":
+        return (
+            f"Column {column} holds {', '.join(values)} in {rows}, far from all values "
+            "of the training."
+        )
     shown = ", ".join(map(quoted, values))
     return f"Column {column} holds {shown} in {rows}, unseen in training."

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from sklearn.metrics import roc_auc_score
-from sklearn.model_selection import KFold
+from sklearn.model_selection import KFold, TimeSeriesSplit
 
 from skadaptive._io.findings import _subject, _univariate_auc, _words, inspect_table
 
@@ -190,6 +190,31 @@ def test_duplicates_across_folds_are_counted(frame):
     assert finding.kind == "duplicates" and "60 of 230 test rows" in finding.message
     together = [(np.arange(30, 200), np.r_[0:30, 200:230])]
     assert inspect_table(X, y, together) == []
+
+
+@pytest.mark.parametrize("zone", [None, "Europe/Berlin"])
+def test_rows_in_order_of_time_are_told_where_later_ones_are_trained_on(
+    frame, rng, zone
+):
+    X, y = frame.drop(columns="target"), frame["target"]
+    days = pd.date_range("2024-01-01", periods=len(X), freq="D", tz=zone)
+    nearly = days + pd.to_timedelta(rng.normal(0, 3, len(X)), "D")
+    shuffled = rng.permutation(days)
+    for column, cv, found in [
+        (days, KFold(4), True),
+        (days[::-1], KFold(4), True),
+        (nearly, KFold(4, shuffle=True, random_state=0), True),
+        (shuffled, KFold(4), False),
+        (days, TimeSeriesSplit(4), False),
+    ]:
+        table = X.assign(**{"the day": column, "born": shuffled})
+        findings = inspect_table(table, y, cv.split(table))
+        assert kinds(findings) == ({"time": ("the day",)} if found else {})
+        for finding in findings:
+            assert "--time 'the day'" in finding.message
+    gaps = days.to_series().where(rng.random(len(X)) < 0.8).to_numpy()
+    table = X.assign(day=gaps)
+    assert "time" in kinds(inspect_table(table, y, KFold(4).split(table)))
 
 
 @pytest.mark.parametrize("dtype", [float, "Float64"])

@@ -81,6 +81,10 @@ def test_distributions_hold_every_row_once(table):
     kinds = {name: d["kind"] for name, d in found["features"].items()}
     assert kinds["yes"] == "number" and kinds["level"] == "category"
     assert kinds["opened"] == kinds["closed"] == kinds["never"] == "date"
+    for distribution in found["features"].values():
+        assert ("last" in distribution) == (distribution["kind"] == "date")
+    last = pd.Timestamp(found["features"]["opened"]["last"], unit="s")
+    assert last == pd.to_datetime(table["opened"]).max()
     # The bins say nothing of a single free text.
     assert found["features"]["note"] == {"kind": "text", "missing": 0}
 
@@ -145,6 +149,7 @@ def test_distributions_that_fit_are_taken():
         ("x", {"counts": [1, 2, 3, True]}, "no numbers of rows"),
         ("x", {"missing": -1}, "no numbers of rows"),
         ("x", {"kind": "color"}, "of no known kind"),
+        ("none", {"last": np.nan}, "a last date is none"),
         ("none", {"counts": [10]}, None),
         ("none", {"counts": [4, 6]}, "do not fit the bins"),
         ("city", {"others": "1"}, "no numbers of rows"),
