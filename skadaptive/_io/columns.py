@@ -745,7 +745,7 @@ def _texts_of(column: pd.Series) -> pd.Series:
         # Each distinct text once, or a long column would be objects of Python.
         codes, distinct = pd.factorize(column)
         texts = _stripped(pd.Series(distinct).map(str).astype(object))
-        values = pd.api.extensions.take(texts.array, codes, allow_fill=True)
+        values = texts.array.take(codes, allow_fill=True)
         return pd.Series(values, column.index, name=column.name)
     if is_bool_dtype(column):
         texts = column.map(str, na_action="ignore").astype(object)
