@@ -10,6 +10,8 @@ import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import pandas as pd
+
 from .._warnings import warn
 from . import text_files
 from .columns import Notes
@@ -19,6 +21,8 @@ from .containers import Container
 # of 8 bytes is there twice when the parts of a column are joined. Measured on tables of
 # 0.1 to 1 GB of mixed columns, digits, gaps and texts, see docs/files.md.
 _OF_CELL, _OF_BYTE = 16, 2.5
+if pd.Series(["text"]).dtype == object:  # before pandas 3 a text is an object
+    _OF_CELL = 70
 # What values of JSON and of spreadsheets take as objects of Python.
 _OF_OBJECTS = 10
 # By how much a compressed text may have been shortened, if its file does not say.

@@ -228,7 +228,10 @@ class NumberFormat:
         if self.decimal != ".":
             texts = texts.str.replace(self.decimal, ".", regex=False)
         texts = texts.str.removesuffix("-").str.removeprefix("+")
-        values = pd.to_numeric(texts)
+        try:
+            values = pd.to_numeric(texts)
+        except ValueError:  # of pandas 2, for a number beyond the range of floats
+            values = texts.astype("float64")
         if not is_numeric_dtype(values):
             # No type of integers holds 2**64 - 1 beside a negative number.
             values = texts.astype("float64")

@@ -265,6 +265,7 @@ def test_other_files_are_cut(suffix, known, tmp_path):
     frame = pd.read_csv(text, sep=";")[columns]
     path = tmp_path / f"new.{suffix}"
     if suffix == "xlsx":
+        pytest.importorskip("openpyxl")
         frame.to_excel(path, index=False)
     elif suffix == "feather":
         frame.to_feather(path)

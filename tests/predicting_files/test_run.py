@@ -320,6 +320,8 @@ def test_the_command(model_files, new_files, tmp_path, capsys, monkeypatch):
     ],
 )
 def test_mistakes(arguments, message, model_files, new_files, capsys, monkeypatch):
+    if "Dask" in message:
+        pytest.importorskip("distributed")
     monkeypatch.chdir(new_files.parent)
     monkeypatch.setattr("skadaptive._cluster._PATIENCE", 1)
     code, err = command(capsys, model_files["logistic"], *arguments)

@@ -123,13 +123,16 @@ def test_a_refusal_names_the_column(server, row, column):
     assert status == 422
     (problem,) = found["detail"]
     assert column in problem["loc"] and column in problem["msg"]
-    csv = pd.DataFrame([row]).to_csv(index=False).encode()
+    csv = pd.DataFrame([row], dtype=object).to_csv(index=False).encode()
     if column in ("age", "colour", "opened") and row.get("age") is not True:
         status, found = server.ask("POST", "/predict", csv, "text/csv")
         assert status == 422 and column in found["detail"][0]["msg"]
     assert server.metric("skadaptive_rows_total") == before
 
 
+@pytest.mark.skipif(
+    pd.Series(["text"]).dtype == object, reason="such a text is one before pandas 3"
+)
 @pytest.mark.parametrize("column", ["age", "region"])
 def test_half_a_character_names_the_column(server, column):
     status, found = server.predict([ROW | {column: "\ud800"}])
