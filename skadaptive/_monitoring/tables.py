@@ -9,6 +9,7 @@ import pandas as pd
 from .._assessment.threshold_counts import ScoredRows
 from .._io.columns import rows_text
 from .._saving.model_files import SavedModel
+from .._saving.seen_values import SeenValues, UnseenCounts
 from .._typing import BoolArray, FloatArray, IntArray
 from .bins import ReferenceBins
 from .breaches import (
@@ -354,6 +355,11 @@ class Training:
                 "Dates and free texts differ between any two periods; only their "
                 f"missing values are compared: {shown}{more}."
             )
+        later = UnseenCounts()
+        for found in SeenValues(self._saved).beyond(rows.X):
+            if found.kind == "later":
+                later.add(found)
+        notes += later.lines()
         if self._reference.weighted:
             notes.append(
                 "The model was trained with sample weights. Measures and shares count "

@@ -226,9 +226,11 @@ def _features(found: "Monitoring") -> list[FeatureRow]:
     order = index.max(axis=1).sort_values(ascending=False, kind="stable").index
     # The score stands first, whatever it is.
     order = [SCORE, *(name for name in order if name != SCORE)]
+    kinds = found.features.set_index("feature")["kind"]
+    only_gaps = set(kinds.index[kinds.isin(["date", "text"])])
     return [
         FeatureRow(
-            "The score" if name == SCORE else str(name),
+            _feature_title(str(name), name in only_gaps),
             [
                 (f"{value:.2f}", flag)
                 for value, flag in zip(index.loc[name], breach.loc[name], strict=True)
@@ -237,6 +239,12 @@ def _features(found: "Monitoring") -> list[FeatureRow]:
         )
         for place, name in enumerate(order)
     ]
+
+
+def _feature_title(name: str, only_gaps: bool) -> str:
+    if name == SCORE:
+        return "The score"
+    return f"{name} (missing values alone)" if only_gaps else name
 
 
 def _gaps(found: "Monitoring") -> list[tuple[str, str, str, str]]:

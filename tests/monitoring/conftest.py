@@ -58,6 +58,15 @@ def seasonal_model_file(tmp_path_factory):
     return write(compared_on(X, y), path)
 
 
+@pytest.fixture(scope="session")
+def dated_model_file(tmp_path_factory):
+    """A model with the day of a row as a feature, in 2023."""
+    X, y = draw(np.random.default_rng(100), 2000)
+    X = X.assign(day=pd.date_range("2023-01-01", periods=len(X), freq="4h"))
+    path = tmp_path_factory.mktemp("monitoring") / "dated.model"
+    return write(compared_on(X, y), path)
+
+
 def write(compared, path):
     X = compared._data.X
     known = OutOfFold.of_contender(compared, compared.best_name_)

@@ -104,6 +104,23 @@ def test_a_season_is_a_note_and_a_change_beside_it_a_breach(
     assert named(found)[0] == ("feature", "weak", "5")
 
 
+def test_dates_are_no_breach_and_later_ones_are_told(dated_model_file, later):
+    X, _, period = later(0)
+    rng = np.random.default_rng(0)
+    for start, n_later in [("2023-02-01", 0), ("2024-02-01", len(X))]:
+        days = pd.to_timedelta(rng.integers(0, 250, len(X)), "D")
+        found = monitor(
+            dated_model_file, X.assign(day=pd.Timestamp(start) + days), time=period
+        )
+        assert "day" not in {breach.name for breach in found.breaches}
+        assert any("missing values are compared: day." in note for note in found.notes)
+        told = [note for note in found.notes if note.startswith("Column day is after")]
+        assert len(told) == bool(n_later)
+        if n_later:
+            end = "2023-11-30 04:00:00, the last of the training, in 6,000 rows"
+            assert end in told[0]
+
+
 def test_no_share_is_estimated_where_features_vary(seasonal_model_file, a_year):
     """Scores that move with the season would pass for another share."""
     X, _, period = a_year(0, (0.1,) * 4 + (0.17,) * 4)

@@ -156,6 +156,10 @@ def test_features_that_moved_most_are_shown_first():
         ("age", [("0.05", False), ("0.35", False)]),
         ("size", [("0.20", True), ("0.11", False)]),
     ]
+    # Of a date nothing but missing values is compared.
+    features = made().features
+    features["kind"] = features["kind"].where(features["feature"] != "age", "date")
+    assert _features(made(features=features))[1].name == "age (missing values alone)"
     # Of many features 20 beside the score, and any in breach.
     names = [SCORE, *(f"f{i}" for i in range(30))]
     many = pd.DataFrame({"period": "a", "feature": names, "kind": "number"})
