@@ -384,6 +384,19 @@ def test_the_number_of_reasons_is_checked(here, capsys):
     assert "--alarms-only needs --explain N" in capsys.readouterr().err
 
 
+def test_a_contender_that_is_not_the_first_can_be_saved(here, capsys):
+    command = ["compare", "train.csv", "--target", "diagnosis", "--folds", "2"]
+    command += ["--save", "simple.model", "--only", "logistic regression"]
+    assert cli.main([*command, "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["best"] == "logistic regression" and len(found["ranking"]) == 1
+    saved = model_files.load_model("simple.model")
+    assert saved.facts.name == "logistic regression"
+    assert cli.main([*command, "logistic regresion"]) == 2
+    told = capsys.readouterr().err
+    assert "Is it 'logistic regression'? There are Adaptive" in told
+
+
 def test_a_score_is_looked_at_before_the_file_is_read(here, capsys):
     assert cli.main(["compare", "absent.csv", "--target", "x", "--scoring", "auc"]) == 2
     assert "got 'auc'. Is it 'roc_auc'?" in capsys.readouterr().err

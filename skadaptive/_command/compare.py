@@ -1,9 +1,11 @@
 """``skadaptive compare``: compare classifiers on a table, and save the best."""
 
 import argparse
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 from sklearn.model_selection import TimeSeriesSplit
 
 from .._assessment.measures import is_near_perfect
@@ -13,6 +15,7 @@ from .._report.formatting import threshold_text
 from .._report.pages import comparison_report
 from .._report.source import Source, describe_columns
 from ..comparison import Comparison, compare
+from ..contenders import default_contenders
 from .arguments import (
     FILE_HELP,
     Subcommands,
@@ -59,6 +62,15 @@ def add_to(commands: Subcommands) -> None:
         "--quick", action="store_true", help="compare only seven quick classifiers"
     )
     parser.add_argument(
+        "--only",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="NAME",
+        help="compare only the contenders of these names, as the table shows them; "
+        "with --save, one name saves that one, whatever its rank is",
+    )
+    parser.add_argument(
         "--tuned",
         nargs="?",
         type=_trials,
@@ -89,6 +101,22 @@ def add_to(commands: Subcommands) -> None:
         help="fit the folds on the workers of a Dask cluster",
     )
     add_results(parser)
+
+
+def _contenders(options: argparse.Namespace, X: pd.DataFrame) -> Any:
+    """What is compared: a name for ``compare``, or the contenders that were chosen."""
+    if not options.only:
+        return "quick" if options.quick else "default"
+    made = default_contenders(X, quick=options.quick, random_state=options.seed)
+    unknown = [name for name in options.only if name not in made]
+    if unknown:
+        near = get_close_matches(unknown[0], made, n=1)
+        question = f" Is it {near[0]!r}?" if near else ""
+        raise ValueError(
+            f"There is no contender {unknown[0]!r}.{question} There are "
+            f"{', '.join(made)}."
+        )
+    return {name: made[name] for name in options.only}
 
 
 def _trials(text: str) -> int:
@@ -127,7 +155,7 @@ def _run(options: argparse.Namespace) -> int:
     comparison = compare(
         table.X,
         table.target.y,
-        contenders="quick" if options.quick else "default",
+        contenders=_contenders(options, table.X),
         scoring=options.scoring,
         cv=TimeSeriesSplit(options.folds) if options.time else options.folds,
         groups=table.groups,

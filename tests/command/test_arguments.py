@@ -105,6 +105,7 @@ DEFAULTS = {
         "scoring": "average_precision",
         "folds": 5,
         "quick": False,
+        "only": [],
         "tuned": None,
         "time_limit": None,
         "jobs": None,
