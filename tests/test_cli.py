@@ -546,7 +546,7 @@ def test_predict_says_what_the_training_has_not_seen(here, tmp_path, capsys):
     assert "training" not in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("name", ["p.xlsx", "p.txt", "p"])
+@pytest.mark.parametrize("name", ["p.xls", "p.txt", "p"])
 def test_an_output_of_no_known_kind_is_refused(here, capsys, name):
     assert cli.main(["predict", "model.skops", "later.csv.gz", "--out", name]) == 2
     assert "its name must end in one of .csv" in capsys.readouterr().err

@@ -11,8 +11,10 @@ from typing import Any, TextIO
 import pandas as pd
 
 from .._io.json_values import json_values
+from .._io.spreadsheet_output import check_size, write_spreadsheet
 from .._io.text_output import write_text
 from .._messages import shortened, visible
+from .._packages import require
 
 #: Exit codes: a mistake of the user's, an interrupt as shells report it, and what
 #: ``monitor`` has found.
@@ -26,21 +28,51 @@ WRITERS: dict[str, Callable[[pd.DataFrame, Path], Any]] = {
     ".jsonl": lambda frame, path: frame.to_json(path, orient="records", lines=True),
     ".parquet": lambda frame, path: frame.to_parquet(path, index=False),
     ".feather": lambda frame, path: frame.to_feather(path),
+    ".xlsx": write_spreadsheet,
 }
 
+# Packages, and the extras that bring them, that writing such a file needs.
+_NEEDED = {
+    ".parquet": ("pyarrow", "compare"),
+    ".feather": ("pyarrow", "compare"),
+    ".xlsx": ("openpyxl", "excel"),
+}
 
 #: Of these, what a spreadsheet opens and looks for formulas in.
 SEPARATED = (".csv", ".csv.gz", ".tsv")
 
 
 def writer(path: str) -> Callable[[pd.DataFrame, Path], Any]:
-    """The function that writes what the name of a file says."""
+    """The function that writes what the name of a file says.
+
+    Raises
+    ------
+    ValueError
+        If the name says nothing that can be written.
+    ImportError
+        If a package is missing that writes such a file.
+    """
     for suffix, write in WRITERS.items():
         if path.lower().endswith(suffix):
+            if suffix in _NEEDED:
+                package, extra = _NEEDED[suffix]
+                alternative = "name a file that ends in .csv"
+                require(
+                    package,
+                    purpose=f"Writing {path}",
+                    alternative=alternative,
+                    extra=extra,
+                )
             return write
     raise ValueError(
         f"{path} cannot be written: its name must end in one of {', '.join(WRITERS)}."
     )
+
+
+def check_room(path: str | None, n_rows: int) -> None:
+    """Refuse more rows than a file of this kind holds, before they are predicted."""
+    if path is not None and path.lower().endswith(".xlsx"):
+        check_size(n_rows, 1)
 
 
 def check_outputs(

@@ -22,6 +22,7 @@ from .outputs import (
     WRITERS,
     check_named,
     check_outputs,
+    check_room,
     print_note,
     print_table,
     writer,
@@ -97,6 +98,7 @@ def _run(options: argparse.Namespace) -> int:
     for note in table.notes:
         print_note(f"note: {note}")
     frame = table.frame
+    check_room(options.out, len(frame))
     # The table of the training has the target, too; it is not looked at.
     X = features_to_predict(frame, saved, ignore=[saved.facts.target, options.id])
     seen = SeenValues(saved)

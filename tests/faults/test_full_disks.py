@@ -16,6 +16,7 @@ COMMANDS = {
     "compressed": ("predict it.model rows.csv --out out.csv.gz", "out.csv.gz"),
     "as Parquet": ("predict it.model rows.csv --out out.parquet", "out.parquet"),
     "as JSON": ("predict it.model rows.csv --out out.jsonl", "out.jsonl"),
+    "as a spreadsheet": ("predict it.model rows.csv --out out.xlsx", "out.xlsx"),
     "into a folder": ("predict it.model rows.csv --out new/", "new/rows.csv"),
     "ONNX": ("export it.model --onnx out.onnx", "out.onnx"),
 }
@@ -25,6 +26,8 @@ COMMANDS = {
 def command(request, folder):
     """A command, and the file that it writes."""
     arguments, out = COMMANDS[request.param]
+    if out.endswith(".xlsx"):
+        pytest.importorskip("openpyxl")
     return arguments.split(), folder / out
 
 

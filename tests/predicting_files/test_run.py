@@ -138,6 +138,46 @@ def test_what_the_training_did_not_see_is_told_once_for_all_files(
     ]
 
 
+def test_predictions_for_excel(model_files, new_files, tmp_path, monkeypatch, capsys):
+    """Keys stay texts, and no reader has to know a decimal mark or an encoding."""
+    openpyxl = pytest.importorskip("openpyxl")
+    monkeypatch.chdir(tmp_path)
+    keys = ["=1+1", "007", "+49 30", "Zoë"] * 5
+    rows = pd.read_csv(new_files / "a.csv", sep=";", dtype=str).head(len(keys))
+    rows.assign(key=keys).to_csv("new.csv", index=False, sep=";")
+    command = ["predict", str(model_files["logistic"]), "new.csv", "--out"]
+    assert cli.main([*command, "out.csv"]) == 0 and cli.main([*command, "O.XLSX"]) == 0
+    assert "out.csv" in (told := capsys.readouterr().err) and "O.XLSX" in told
+    assert told.count("spreadsheet takes for a formula") == 1  # of the CSV alone
+    expected = pd.read_csv("out.csv", dtype={"key": str})
+    names, *cells = openpyxl.load_workbook("O.XLSX").active.iter_rows()
+    assert [cell.value for cell in names] == list(expected)
+    assert {tuple(cell.data_type for cell in row) for row in cells} == {("s", "n", "s")}
+    found = pd.DataFrame([[c.value for c in row] for row in cells], columns=[*expected])
+    pd.testing.assert_frame_equal(found, expected, check_dtype=False, rtol=1e-15)
+    # Too many rows are told before they are predicted.
+    monkeypatch.setattr("skadaptive._io.spreadsheet_output.MOST_ROWS", len(keys))
+    monkeypatch.setattr("skadaptive._command.predict.predictions", None)
+    assert cli.main([*command, "O.XLSX"]) == 2
+    assert "holds 19 rows below the column names, and there" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("suffix", "package", "extra"),
+    [("xlsx", "openpyxl", "excel"), ("parquet", "pyarrow", "compare")],
+)
+def test_a_package_that_writes_the_output_is_asked_for_before_the_work(
+    suffix, package, extra, monkeypatch, capsys
+):
+    monkeypatch.setattr(
+        "skadaptive._packages.find_spec", lambda name: name != package or None
+    )
+    assert cli.main(["predict", "none", "none.csv", "--out", f"o.{suffix}"]) == 2
+    told = capsys.readouterr().err
+    assert f"Writing o.{suffix} needs {package}" in told
+    assert f'"skadaptive[{extra}]", or name a file that ends in .csv.' in told
+
+
 def test_a_file_with_types_has_no_formulas(model_files, new_files, tmp_path, capsys):
     command = ["predict", str(model_files["logistic"]), str(new_files / "a.csv")]
     typed = ["--out", str(tmp_path / "out.parquet")]
