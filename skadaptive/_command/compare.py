@@ -31,6 +31,7 @@ from .inputs import print_positive, read_training_table
 from .outputs import (
     INTERRUPTED,
     MISTAKE,
+    check_formats,
     check_outputs,
     print_json,
     print_note,
@@ -130,6 +131,7 @@ def _trials(text: str) -> int:
 
 def _run(options: argparse.Namespace) -> int:
     check_outputs([options.file], options.report, options.save, directory=options.cache)
+    check_formats(options)
     require("rich", purpose="compare")
     if options.report:
         require("jinja2", "matplotlib", purpose="A report")

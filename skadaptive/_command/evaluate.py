@@ -34,7 +34,14 @@ from .arguments import (
     add_results,
 )
 from .inputs import read_model_and_table, threshold_asked_for
-from .outputs import check_outputs, print_json, print_note, print_text, print_written
+from .outputs import (
+    check_formats,
+    check_outputs,
+    print_json,
+    print_note,
+    print_text,
+    print_written,
+)
 
 
 def add_to(commands: Subcommands) -> None:
@@ -55,6 +62,7 @@ def add_to(commands: Subcommands) -> None:
 
 def _run(options: argparse.Namespace) -> int:
     check_outputs([options.file, options.model], options.report, directory=options.out)
+    check_formats(options)
     if options.report or options.out:
         require("jinja2", "matplotlib", purpose="A report")
     saved, table = read_model_and_table(options, as_written=[options.target])

@@ -7,7 +7,7 @@ from .._packages import require
 from .._saving.model_files import load_model
 from ..export import to_onnx
 from .arguments import Subcommands
-from .outputs import check_outputs, print_note, print_written
+from .outputs import check_formats, check_outputs, print_note, print_written
 
 
 def add_to(commands: Subcommands) -> None:
@@ -27,6 +27,7 @@ def add_to(commands: Subcommands) -> None:
 
 def _run(options: argparse.Namespace) -> int:
     check_outputs([options.model], options.onnx)
+    check_formats(options)
     require("onnx", purpose="--onnx", extra="onnx")
     saved = load_model(options.model)
     model = to_onnx(saved.model)

@@ -34,6 +34,8 @@ from .inputs import (
 )
 from .outputs import (
     CHANGED,
+    STANDARD_OUTPUT,
+    check_formats,
     check_outputs,
     print_json,
     print_note,
@@ -41,7 +43,6 @@ from .outputs import (
     print_written,
 )
 
-_STANDARD_OUTPUT = "-"
 _DESCRIPTION = f"""\
 Compares new rows with what compare --save stored of the training. The exit code is 0 if
 nothing has changed beyond luck, {CHANGED} if something has, and 2 after a mistake.
@@ -84,7 +85,7 @@ def add_to(commands: Subcommands) -> None:
     parser.add_argument(
         "--json",
         nargs="?",
-        const=_STANDARD_OUTPUT,
+        const=STANDARD_OUTPUT,
         metavar="FILE",
         help="write everything as JSON to FILE; without FILE, print it",
     )
@@ -102,8 +103,9 @@ def _period(text: str) -> str | int:
 
 
 def _run(options: argparse.Namespace) -> int:
-    json_file = None if options.json == _STANDARD_OUTPUT else options.json
+    json_file = None if options.json == STANDARD_OUTPUT else options.json
     check_outputs([options.file, options.model], options.report, json_file)
+    check_formats(options)
     if options.report:
         require("jinja2", "matplotlib", purpose="A report")
     if options.period != "auto" and not options.time:
@@ -139,7 +141,7 @@ def _run(options: argparse.Namespace) -> int:
             text = json.dumps(found.to_json(), indent=2, allow_nan=False)
             temporary.write_text(text + "\n", encoding="utf-8")
         written["JSON"] = json_file
-    if options.json == _STANDARD_OUTPUT:
+    if options.json == STANDARD_OUTPUT:
         print_json(found.to_json() | written)
     else:
         print_text(found)

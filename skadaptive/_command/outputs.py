@@ -1,5 +1,6 @@
 """Files that a subcommand writes, and lines that it prints."""
 
+import argparse
 import io
 import json
 import os
@@ -19,6 +20,8 @@ from .._packages import require
 #: Exit codes: a mistake of the user's, an interrupt as shells report it, and what
 #: ``monitor`` has found.
 MISTAKE, INTERRUPTED, CHANGED = 2, 130, 3
+#: In place of the name of a file.
+STANDARD_OUTPUT = "-"
 
 #: Functions that write a table, by the end of the name of its file.
 WRITERS: dict[str, Callable[[pd.DataFrame, Path], Any]] = {
@@ -31,6 +34,9 @@ WRITERS: dict[str, Callable[[pd.DataFrame, Path], Any]] = {
     ".xlsx": write_spreadsheet,
 }
 
+#: Of these, what a spreadsheet opens and looks for formulas in.
+SEPARATED = (".csv", ".csv.gz", ".tsv")
+
 # Packages, and the extras that bring them, that writing such a file needs.
 _NEEDED = {
     ".parquet": ("pyarrow", "compare"),
@@ -38,8 +44,12 @@ _NEEDED = {
     ".xlsx": ("openpyxl", "excel"),
 }
 
-#: Of these, what a spreadsheet opens and looks for formulas in.
-SEPARATED = (".csv", ".csv.gz", ".tsv")
+# What an option writes, and the ends of names that say so.
+_FORMATS = {
+    "--report": ("an HTML page", (".html", ".htm")),
+    "--onnx": ("an ONNX graph", (".onnx",)),
+    "--json": ("JSON", (".json",)),
+}
 
 
 def writer(path: str) -> Callable[[pd.DataFrame, Path], Any]:
@@ -114,10 +124,45 @@ def check_outputs(
                 f"{path} cannot be written to: it is a file. Name a folder, which is "
                 "made if it does not exist."
             )
+        if path == directory and not os.path.isdir(path) and _names_a_file(path):
+            raise ValueError(
+                f"{path} cannot be written to: a folder is needed, and its name is "
+                "that of a file. Name a folder, which is made if it does not exist."
+            )
         if not folder.is_dir():
             raise ValueError(f"{path} cannot be written: there is no folder {folder}.")
         if not os.access(folder, os.W_OK):
             raise ValueError(f"{path} cannot be written: {folder} is read-only.")
+
+
+def check_formats(options: argparse.Namespace) -> None:
+    """Refuse names whose ends say another format than the one that is written.
+
+    Nothing opens a page that is called report.pdf.
+
+    Parameters
+    ----------
+    options : Namespace
+        Of a subcommand, which may lack some of the options.
+    """
+    for option, (what, endings) in _FORMATS.items():
+        path = getattr(options, option.removeprefix("--"), None)
+        if not isinstance(path, str) or path == STANDARD_OUTPUT:
+            continue
+        if not path.lower().endswith(endings):
+            advice = ""
+            if option == "--report" and path.lower().endswith(".pdf"):
+                advice = " A browser prints the page as a PDF."
+            raise ValueError(
+                f"{option} writes {what}, whose name must end in "
+                f"{' or '.join(endings)}, such as {Path(path).stem}{endings[0]}; got "
+                f"{path}.{advice}"
+            )
+
+
+def _names_a_file(path: str) -> bool:
+    endings = [ending for _, more in _FORMATS.values() for ending in more]
+    return path.lower().endswith((*WRITERS, *endings, ".pdf", ".png", ".txt"))
 
 
 def check_named(*paths: str | None) -> None:

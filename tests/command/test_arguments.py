@@ -87,6 +87,51 @@ def test_options_that_do_nothing(folds, save, bare):
             check_training_options(options)
 
 
+@pytest.mark.parametrize(
+    ("command", "told"),
+    [
+        (
+            "compare t.csv --target y --report bericht.pdf",
+            "--report writes an HTML page, whose name must end in .html or .htm, such "
+            "as bericht.html; got bericht.pdf. A browser prints the page as a PDF.\n",
+        ),
+        ("evaluate m t.csv --target y --report r", "such as r.html; got r.\n"),
+        ("evaluate m t.csv --target y --out r.json", "r.json cannot be written to: a "),
+        ("compare t.csv --target y --cache c.XLSX", "name is that of a file. Name a f"),
+        ("monitor m t.csv --report a.b.json", "such as a.b.html; got a.b.json.\n"),
+        ("monitor m t.csv --json found.csv", "end in .json, such as found.json; got"),
+        ("export m --onnx graph.pb", "an ONNX graph, whose name must end in .onnx, s"),
+    ],
+)
+def test_a_name_that_says_another_format_is_refused_before_the_work(
+    command, told, tmp_path, monkeypatch, capsys
+):
+    """Neither the model nor the table is there, of which no word is said."""
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(command.split()) == 2
+    assert told in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "compare t.csv --target y --report r.HTM --cache run.1",
+        "compare t.csv --target y --report .html --json",
+        "evaluate m t.csv --target y --out old.json --report r.html --json",
+        "monitor m t.csv --json",
+        "monitor m t.csv --json R.JSON",
+    ],
+)
+def test_names_that_say_the_format_are_taken(command, tmp_path, monkeypatch, capsys):
+    """Also a folder that is there, whatever its name."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "old.json").mkdir()
+    assert cli.main(command.split()) == 2
+    told = capsys.readouterr().err
+    assert "There is no" in told and "must end" not in told
+
+
 MODEL = ["m.model"]
 MODEL_AND_FILE = ["m.model", "t.csv"]
 NEEDED = {
