@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from .._io.atomic import replace_atomically
+from .._io.columns import quoted, rows_text
 from .._io.tables import check_columns
 from .._io.text_output import count_formulas, note_on_formulas, without_formulas
 from .._prediction import features_to_predict, predictions, rare_index
@@ -105,11 +106,11 @@ def _run(options: argparse.Namespace) -> int:
     for unseen in (*seen.unseen(X), *seen.beyond(X)):
         print_note(f"note: {unseen.msg}")
     result = predictions(saved, X, threshold_asked_for(options, saved))
+    alarms = np.flatnonzero(
+        result["prediction"] == saved.model.classes_[rare_index(saved)]
+    )
     if options.explain is not None:
-        label = saved.model.classes_[rare_index(saved)]
-        explained = np.arange(len(X))
-        if options.alarms_only:
-            explained = np.flatnonzero(result["prediction"] == label)
+        explained = alarms if options.alarms_only else np.arange(len(X))
         reasons = _reasons(saved, X, explained, options.explain)
         result = pd.concat([result, reasons], axis=1)
     name = options.id or saved.facts.id_column
@@ -126,7 +127,11 @@ def _run(options: argparse.Namespace) -> int:
         return 0
     with replace_atomically(options.out) as temporary:
         writer(options.out)(result, temporary)
-    print_note(f"{len(result):,} rows were written to {options.out}.")
+    print_note(
+        f"{rows_text(len(X))} {'was' if len(X) == 1 else 'were'} written to "
+        f"{options.out}: {len(alarms):,} predicted {quoted(saved.facts.positive)} "
+        f"({len(alarms) / len(X):.2%})."
+    )
     return 0
 
 

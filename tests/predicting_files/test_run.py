@@ -138,6 +138,25 @@ def test_what_the_training_did_not_see_is_told_once_for_all_files(
     ]
 
 
+@pytest.mark.parametrize("threshold", ["0", "0.2", "1"])
+@pytest.mark.parametrize("n_rows", [1, 40])
+def test_what_was_written_is_told_with_the_number_of_alarms(
+    threshold, n_rows, model_files, new_files, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    rows = pd.read_csv(new_files / "a.csv", sep=";", dtype=str).head(n_rows)
+    rows.to_csv("new.csv", index=False, sep=";")
+    command = ["predict", str(model_files["logistic"]), "new.csv", "--out", "o.csv"]
+    assert cli.main([*command, "--threshold", threshold]) == 0
+    alarms = int((pd.read_csv("o.csv")["prediction"] == "yes").sum())
+    assert threshold == "0.2" or alarms == (n_rows if threshold == "0" else 0)
+    written = "1 row was" if n_rows == 1 else f"{n_rows} rows were"
+    share = f"{alarms / n_rows:.2%}"
+    assert capsys.readouterr().err.endswith(
+        f"{written} written to o.csv: {alarms} predicted 'yes' ({share}).\n"
+    )
+
+
 def test_predictions_for_excel(model_files, new_files, tmp_path, monkeypatch, capsys):
     """Keys stay texts, and no reader has to know a decimal mark or an encoding."""
     openpyxl = pytest.importorskip("openpyxl")
