@@ -1,6 +1,7 @@
 """Options that several subcommands take, and how their values are read."""
 
 import argparse
+import re
 from typing import TypeAlias
 
 import numpy as np
@@ -13,6 +14,10 @@ Subcommands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 #: What a table file may be.
 FILE_HELP = f"table: {READABLE}"
+
+# Numbers with a decimal comma, and those of which it may separate thousands.
+_WITH_COMMA = re.compile(r"([+-]?(?:\d{1,3}(?:\.\d{3})+|\d*)),(\d+(?:[eE][+-]?\d+)?)")
+_THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2},\d{3}")
 
 
 def add_model_and_file(parser: argparse.ArgumentParser) -> None:
@@ -205,4 +210,20 @@ def number(text: str) -> float:
     try:
         return float(text)
     except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number") from None
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not a number{_with_a_point(text)}"
+        ) from None
+
+
+def _with_a_point(text: str) -> str:
+    """Advice on how to write a number that has a comma; empty if it is none."""
+    match = _WITH_COMMA.fullmatch(text)
+    if not match:
+        return ""
+    whole, fraction = match.groups()
+    as_decimal = f"{whole.replace('.', '')}.{fraction}"
+    if _THOUSANDS.fullmatch(text):
+        return (
+            f": write {whole}{fraction}, or {as_decimal} if the comma is a decimal mark"
+        )
+    return f": write {as_decimal}"

@@ -25,6 +25,7 @@ from .arguments import (
     add_results,
     add_training_columns,
     check_training_options,
+    number,
 )
 from .backend import import_tensorflow
 from .inputs import print_positive, read_training_table
@@ -82,7 +83,7 @@ def add_to(commands: Subcommands) -> None:
     )
     parser.add_argument(
         "--time-limit",
-        type=float,
+        type=number,
         metavar="SECONDS",
         help="begin no further fold after this time, and compare what has finished",
     )

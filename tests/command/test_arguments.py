@@ -1,6 +1,7 @@
 """Values on the command line, and what each subcommand cannot do without."""
 
 import argparse
+import re
 
 import numpy as np
 import pytest
@@ -59,8 +60,52 @@ def test_which_numbers_an_option_takes(read, taken, message):
 
 def test_a_number_is_what_python_reads():
     assert number("1e3") == 1000 and np.isnan(number("nan"))
-    with pytest.raises(argparse.ArgumentTypeError, match="^'1,5' is not a number$"):
-        number("1,5")
+
+
+@pytest.mark.parametrize(
+    ("text", "advice"),
+    [
+        ("0,3", ": write 0.3"),
+        (",5", ": write .5"),
+        ("-1,50", ": write -1.50"),
+        ("1,5e-3", ": write 1.5e-3"),
+        ("0,300", ": write 0.300"),
+        ("1234,567", ": write 1234.567"),
+        ("1.234.567,89", ": write 1234567.89"),
+        ("3,600", ": write 3600, or 3.600 if the comma is a decimal mark"),
+        ("1,2,3", ""),
+        ("1.23,4", ""),
+        ("high", ""),
+        ("5,", ""),
+        (",", ""),
+        ("", ""),
+    ],
+)
+def test_a_number_with_a_comma_is_told_as_python_reads_it(text, advice, rng):
+    with pytest.raises(argparse.ArgumentTypeError) as error:
+        number(text)
+    assert str(error.value) == f"{text!r} is not a number{advice}"
+    if advice:
+        number(advice.removeprefix(": write ").split(",")[0])
+    # Any number, from any country whose mark is a comma.
+    value = f"{rng.normal():.4f}"
+    with pytest.raises(argparse.ArgumentTypeError, match=f"write {re.escape(value)}$"):
+        number(value.replace(".", ","))
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        "predict m t.csv --threshold 0,3",
+        "serve m --costs 0,3 2",
+        "compare --time-limit 0,3",
+    ],
+)
+def test_every_option_that_takes_a_fraction_reads_it_in_this_way(options, capsys):
+    with pytest.raises(SystemExit) as exit:
+        cli.main(options.split())
+    assert exit.value.code == 2
+    assert "'0,3' is not a number: write 0.3\n" in capsys.readouterr().err
 
 
 def test_periods_are_units_or_numbers_of_parts():
