@@ -2,12 +2,15 @@
 
 import argparse
 import re
+from difflib import get_close_matches
+from encodings.aliases import aliases
 from typing import TypeAlias
 
 import numpy as np
 
 from .._io import dates
 from .._io.containers import READABLE
+from .._io.text_files import USUAL_ENCODINGS
 
 #: The subparsers of the command, to which a subcommand adds its own.
 Subcommands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
@@ -30,7 +33,10 @@ def add_model_and_file(parser: argparse.ArgumentParser) -> None:
 def add_source(parser: argparse.ArgumentParser) -> None:
     """How a table file is opened."""
     parser.add_argument(
-        "--encoding", metavar="NAME", help="encoding of FILE; default: found out"
+        "--encoding",
+        type=encoding,
+        metavar="NAME",
+        help=f"encoding of FILE, such as {USUAL_ENCODINGS}; default: found out",
     )
     parser.add_argument(
         "--sheet", metavar="NAME", help="sheet of a spreadsheet that has several"
@@ -180,6 +186,28 @@ def add_seed_and_json(parser: argparse.ArgumentParser) -> None:
         help="random seed; default: %(default)s",
     )
     parser.add_argument("--json", action="store_true", help="print JSON")
+
+
+def encoding(text: str) -> str:
+    """The name of an encoding on the command line."""
+    if _is_encoding(text):
+        return text
+    names = filter(_is_encoding, sorted({*aliases, *aliases.values()}))
+    near = get_close_matches(text.lower(), names, n=1)
+    question = f" Is it {near[0]!r}?" if near else ""
+    raise argparse.ArgumentTypeError(
+        f"{text!r} is not the name of an encoding, such as {USUAL_ENCODINGS}."
+        f"{question} Without the option it is found out"
+    )
+
+
+def _is_encoding(name: str) -> bool:
+    """Whether Python writes texts in it, as it does not in the codec "hex"."""
+    try:
+        "a".encode(name)
+    except (LookupError, ValueError):
+        return False
+    return True
 
 
 def count(text: str) -> int:

@@ -255,7 +255,8 @@ def reading(path: Path) -> Iterator[None]:
     except (UnicodeError, LookupError) as error:
         raise ValueError(
             f"{path} cannot be read as a table: {_reason(error)}. Name its encoding: "
-            "--encoding NAME"
+            f"--encoding NAME, such as {text_files.USUAL_ENCODINGS}. It is often found "
+            "without the option."
         ) from error
     except MemoryError as error:
         raise ValueError(

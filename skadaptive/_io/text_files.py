@@ -42,6 +42,8 @@ _ENCODINGS = [
     "euc_kr",
     "mac_roman",
 ]
+#: Those that messages name.
+USUAL_ENCODINGS = "utf-8, utf-16 or cp1252"
 # Another encoding than that of Western Europe must resemble a language by so much more.
 _MORE_COHERENT = 0.2
 # Records that the column names are looked for in.

@@ -2,6 +2,7 @@
 
 import argparse
 import re
+from encodings.aliases import aliases
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from skadaptive._command.arguments import (
     check_training_options,
     cost,
     count,
+    encoding,
     number,
     share,
 )
@@ -106,6 +108,44 @@ def test_every_option_that_takes_a_fraction_reads_it_in_this_way(options, capsys
         cli.main(options.split())
     assert exit.value.code == 2
     assert "'0,3' is not a number: write 0.3\n" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("text", "question"),
+    [
+        ("latin99", " Is it 'latin9'?"),
+        ("cp-1252", " Is it 'cp1252'?"),
+        ("hex", None),
+        ("rot13", None),
+        ("zlib", None),
+        ("undefined", None),
+        ("klingon", ""),
+        ("", ""),
+        ("\udcff", ""),
+    ],
+)
+def test_what_is_no_encoding_is_told_before_a_file_is_read(text, question, capsys):
+    """Python has codecs that are none of texts, such as "hex"."""
+    for command in (["predict", "none.model", "none.csv"], ["compare", "none.csv"]):
+        with pytest.raises(SystemExit) as exit:
+            cli.main([*command, "--encoding", text])
+        told = capsys.readouterr().err
+        assert exit.value.code == 2
+        assert (
+            " is not the name of an encoding, such as utf-8, utf-16 or cp1252." in told
+        )
+        assert f"Is it {text!r}" not in told
+        if question is not None:
+            assert f"cp1252.{question} Without the option it is found out" in told
+
+
+def test_encodings_that_python_knows_are_taken():
+    none = {"base64_codec", "bz2_codec", "hex_codec", "quopri_codec", "rot_13"}
+    none |= {"uu_codec", "zlib_codec", "mbcs", "oem"}  # the last ones: of Windows
+    names = {*aliases.values(), "UTF-8", "latin 1", "utf-8-sig"} - none
+    assert len(names) > 90
+    for name in names:
+        assert encoding(name) == name
 
 
 def test_periods_are_units_or_numbers_of_parts():

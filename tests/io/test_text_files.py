@@ -153,7 +153,7 @@ def test_other_encodings_are_guessed_and_said(tmp_path, encoding, words):
 
 def test_a_named_encoding_that_does_not_fit_is_refused(tmp_path):
     content = "\n".join(["city,y", *(f"{c},1" for c in CITIES)]).encode("cp1252")
-    with pytest.raises(ValueError, match="Name its encoding: --encoding"):
+    with pytest.raises(ValueError, match="Name its encoding: .*such as utf-8, utf-16"):
         read(tmp_path, content, encoding="utf-8")
     with pytest.raises(ValueError, match="unknown encoding"):
         read(tmp_path, content, encoding="utf-9")
