@@ -338,7 +338,7 @@ def test_reasons_of_alarms_alone_leave_the_other_rows_empty(threshold, here, cap
     """At a threshold of 1 there is none."""
     rows = pd.read_csv("later.csv.gz").head(25)
     rows.to_csv("few.csv", index=False)
-    command = ["predict", "model.skops", "few.csv", "--explain", "2", "--alarms-only"]
+    command = ["predict", "model.skops", "few.csv", "--explain-alarms", "2"]
     assert cli.main([*command, "--threshold", str(threshold)]) == 0
     printed = io.StringIO(capsys.readouterr().out)
     found = pd.read_csv(printed, keep_default_na=False)
@@ -378,10 +378,15 @@ def test_without_rows_of_the_training_the_rows_of_the_table_are_compared(here, c
 
 
 def test_the_number_of_reasons_is_checked(here, capsys):
-    assert cli.main(["predict", "model.skops", "later.csv.gz", "--explain", "0"]) == 2
-    assert "--explain must be 1 or more; got 0" in capsys.readouterr().err
-    assert cli.main(["predict", "model.skops", "later.csv.gz", "--alarms-only"]) == 2
-    assert "--alarms-only needs --explain N" in capsys.readouterr().err
+    command = ["predict", "model.skops", "later.csv.gz"]
+    for more, told in (
+        (["--explain", "0"], "--explain: '0' is not a whole number from 1 on"),
+        (["--explain-alarms"], "--explain-alarms: expected one argument"),
+        (["--explain", "3", "--explain-alarms", "3"], "not allowed with argument --ex"),
+    ):
+        with pytest.raises(SystemExit) as exit:
+            cli.main([*command, *more])
+        assert exit.value.code == 2 and told in capsys.readouterr().err
 
 
 def test_a_contender_that_is_not_the_first_can_be_saved(here, capsys):

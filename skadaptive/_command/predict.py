@@ -16,7 +16,13 @@ from .._saving.model_files import SavedModel
 from .._saving.seen_values import SeenValues
 from .._typing import IntArray
 from ..explanation import explain
-from .arguments import Subcommands, add_decision, add_drop, add_model_and_file
+from .arguments import (
+    Subcommands,
+    add_decision,
+    add_drop,
+    add_model_and_file,
+    count,
+)
 from .inputs import read_model_and_table, threshold_asked_for
 from .outputs import (
     SEPARATED,
@@ -65,28 +71,23 @@ def add_to(commands: Subcommands) -> None:
         "such as keys that begin with =, +, - or @; default: count them in a warning",
     )
     add_decision(parser)
-    parser.add_argument(
+    explaining = parser.add_mutually_exclusive_group()
+    explaining.add_argument(
         "--explain",
-        type=int,
+        type=count,
         metavar="N",
         help="add the N greatest reasons for each row, as columns reason_1 to reason_N",
     )
-    parser.add_argument(
-        "--alarms-only",
-        action="store_true",
-        help="with --explain: give reasons for the rows that are predicted rare, which "
-        "are few, and leave those of the others empty",
+    explaining.add_argument(
+        "--explain-alarms",
+        type=count,
+        metavar="N",
+        help="the same for the rows that are predicted rare, which are few and done "
+        "sooner; the other rows are written without reasons",
     )
 
 
 def _run(options: argparse.Namespace) -> int:
-    if options.explain is not None and options.explain < 1:
-        raise ValueError(f"--explain must be 1 or more; got {options.explain}.")
-    if options.alarms_only and options.explain is None:
-        raise ValueError(
-            "--alarms-only needs --explain N, the number of reasons. To write only the "
-            "alarms, filter the output by its column prediction."
-        )
     check_named(options.model, options.file, options.out)
     if asks_for_files(options):
         return predict_many(options)
@@ -109,9 +110,10 @@ def _run(options: argparse.Namespace) -> int:
     alarms = np.flatnonzero(
         result["prediction"] == saved.model.classes_[rare_index(saved)]
     )
-    if options.explain is not None:
-        explained = alarms if options.alarms_only else np.arange(len(X))
-        reasons = _reasons(saved, X, explained, options.explain)
+    n_reasons = options.explain or options.explain_alarms
+    if n_reasons:
+        explained = np.arange(len(X)) if options.explain else alarms
+        reasons = _reasons(saved, X, explained, n_reasons)
         result = pd.concat([result, reasons], axis=1)
     name = options.id or saved.facts.id_column
     if name in frame:

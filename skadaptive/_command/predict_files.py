@@ -65,9 +65,10 @@ def predict_many(options: argparse.Namespace) -> int:
             f"{options.file} may be many files: name a folder for the predictions in "
             "--out DIR/."
         )
-    if options.explain is not None:
+    if options.explain or options.explain_alarms:
+        given = "--explain" if options.explain else "--explain-alarms"
         raise ValueError(
-            "--explain needs the rows of one table in memory, and not --out DIR/. "
+            f"{given} needs the rows of one table in memory, and not --out DIR/. "
             "Explain the rows that matter: write them to a file of their own, and "
             "predict it with --explain."
         )

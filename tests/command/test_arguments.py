@@ -264,7 +264,7 @@ DEFAULTS = {
         "threshold": None,
         "costs": None,
         "explain": None,
-        "alarms_only": False,
+        "explain_alarms": None,
     },
     "evaluate": {"out": None, "report": None, "weight": None, "seed": 0},
 }

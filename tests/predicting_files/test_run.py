@@ -371,6 +371,7 @@ def test_the_command(model_files, new_files, tmp_path, capsys, monkeypatch):
     [
         (["new"], "name a folder for the predictions"),
         (["new", "--out", "out", "--explain", "2"], "needs the rows of one table"),
+        (["new", "--out", "out/", "--explain-alarms", "2"], "--explain-alarms needs"),
         (["new", "--out", "new/a.csv"], "is a file. --out must name a folder"),
         (["new", "--out", "out", "--sheet", "a"], "exclude each other"),
         (["new/a.csv", "--resume"], "--resume needs a folder"),
