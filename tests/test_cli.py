@@ -103,6 +103,33 @@ def one_contender(monkeypatch):
     )
 
 
+def test_an_identifier_is_told_once_before_the_first_fit(
+    folder, tmp_path, capsys, monkeypatch
+):
+    class Listening(GaussianNB):
+        def fit(self, X, y):
+            heard.append(capsys.readouterr().err)
+            return super().fit(X, y)
+
+    heard: list[str] = []
+    monkeypatch.setattr(
+        "skadaptive.comparison.default_contenders",
+        lambda X, **parameters: {"bayes": table_pipeline(Listening())},
+    )
+    frame = pd.read_csv(folder / "train.csv")
+    frame.insert(0, "case", [f"V-{i}" for i in range(len(frame))])
+    frame.to_csv(tmp_path / "named.csv", index=False)
+    command = ["compare", str(tmp_path / "named.csv"), "--target", "diagnosis"]
+    assert cli.main([*command, "--folds", "2"]) == 0
+    assert "Column 'case' is different in every row" in heard[0]
+    assert "--id case" in heard[0] and "--drop case" in heard[0]
+    after = capsys.readouterr()
+    assert "different in every row" not in "".join(heard[1:]) + after.out + after.err
+    heard.clear()
+    assert cli.main([*command, "--folds", "2", "--id", "case"]) == 0
+    assert "different in every row" not in "".join(heard)
+
+
 class Signed(GaussianNB):
     """Leaves the number of the process that fits it in a folder."""
 

@@ -15,7 +15,7 @@ from .._committee.scoring import name_meant
 from .._features.categories import categorical_columns
 from .._features.text import text_columns
 from .._io.columns import quoted
-from .._io.findings import Finding, inspect_table
+from .._io.findings import Finding, find_identifiers, inspect_table
 from .._messages import shown
 from .._parameters import check_labels_known
 from .._sklearn_compat import check_sample_weight, classification_scorers
@@ -34,8 +34,17 @@ def seed_of(random_state: RandomState) -> int:
 def findings_in(rows: LabelledRows, folds: list[Fold]) -> list[Finding]:
     """Properties of the table that can spoil a comparison."""
     frame = _as_frame(rows.X)
-    texts = set(frame.columns[text_columns(frame)])
-    return inspect_table(frame, rows.rare_rows, folds, texts)
+    return inspect_table(frame, rows.rare_rows, folds, _free_texts(frame))
+
+
+def identifiers_in(X: Any) -> list[Finding]:
+    """Those of the findings that can be told before any work, since they are quick."""
+    frame = _as_frame(X)
+    return find_identifiers(frame, _free_texts(frame))
+
+
+def _free_texts(frame: pd.DataFrame) -> set[str]:
+    return set(frame.columns[text_columns(frame)])
 
 
 def check_data(

@@ -28,7 +28,7 @@ from .arguments import (
     number,
 )
 from .backend import import_tensorflow
-from .inputs import print_positive, read_training_table
+from .inputs import print_identifiers, print_positive, read_training_table
 from .outputs import (
     INTERRUPTED,
     MISTAKE,
@@ -38,6 +38,7 @@ from .outputs import (
     print_note,
     print_text,
     print_written,
+    without_lines,
 )
 from .saving import save_trained
 
@@ -154,6 +155,7 @@ def _run(options: argparse.Namespace) -> int:
     for note in table.notes:
         print_note(f"note: {note}")
     print_positive(table, by_default=options.positive is None)
+    told = print_identifiers(table)
     import_tensorflow()
     comparison = compare(
         table.X,
@@ -176,7 +178,8 @@ def _run(options: argparse.Namespace) -> int:
     # warning has told.
     unfinished = not hasattr(comparison, "best_")
     if not options.json:
-        print_text(comparison)  # first, because writing files may fail
+        # First, because writing files may fail.
+        print_text(without_lines(comparison, told))
         if options.file is None and is_near_perfect(comparison.table.iloc[0]):
             print_text("On the built-in table they are: it is an easy one.")
     written = {}

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from .._assessment.preparation import identifiers_in
 from .._io.columns import Notes, ReadingOptions, infer_column, quoted
 from .._io.numbers import NumberMarks
 from .._io.tables import TableFile, check_columns, read_table
@@ -17,6 +18,7 @@ from .._io.training_table import (
     read_training,
 )
 from .._prediction import chosen_threshold
+from .._report.advice import finding_text
 from .._saving.model_files import SavedModel, load_model
 from ..datasets import load_rare
 from .outputs import print_note
@@ -93,6 +95,20 @@ def print_positive(table: TrainingTable, by_default: bool) -> None:
         print_note(
             f"note: {positive} is the more frequent value{why if by_default else ''}."
         )
+
+
+def print_identifiers(table: TrainingTable) -> list[str]:
+    """Say before the first fit which columns only name the rows.
+
+    Returns
+    -------
+    list of str
+        Messages that the result need not repeat.
+    """
+    found = identifiers_in(table.X)
+    for finding in found:
+        print_note(f"note: {finding_text(finding, 'command')}")
+    return [finding.message for finding in found]
 
 
 def read_model_and_table(

@@ -5,7 +5,7 @@ import io
 import json
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -202,6 +202,11 @@ def print_text(message: object, file: TextIO | None = None) -> None:
     encoding = getattr(file, "encoding", None) or "utf-8"
     text = text.encode(encoding, "backslashreplace").decode(encoding)
     print(text, file=file, flush=True)
+
+
+def without_lines(message: object, lines: Collection[str]) -> str:
+    """The text of a result, less the lines that were printed before."""
+    return "\n".join(x for x in str(message).split("\n") if x not in lines)
 
 
 def print_note(message: str) -> None:

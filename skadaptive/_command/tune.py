@@ -19,7 +19,7 @@ from .arguments import (
     check_training_options,
 )
 from .backend import import_tensorflow
-from .inputs import print_positive, read_training_table
+from .inputs import print_identifiers, print_positive, read_training_table
 from .outputs import (
     INTERRUPTED,
     check_outputs,
@@ -27,6 +27,7 @@ from .outputs import (
     print_note,
     print_text,
     print_written,
+    without_lines,
 )
 from .saving import save_trained
 
@@ -97,6 +98,7 @@ def _run(options: argparse.Namespace) -> int:
     for note in table.notes:
         print_note(f"note: {note}")
     print_positive(table, by_default=options.positive is None)
+    told = print_identifiers(table)
     import_tensorflow()
     try:
         tuning = tune(
@@ -122,7 +124,7 @@ def _run(options: argparse.Namespace) -> int:
         )
         return INTERRUPTED
     if not options.json:
-        print_text(tuning)
+        print_text(without_lines(tuning, told))
         if options.keep == "recommended" and tuning.verdict_ == "could be luck":
             print_text("To keep the tuned parameters all the same: --keep tuned")
     written = {}

@@ -84,15 +84,14 @@ def inspect_table(
         features occur in its training part.
     """
     y, folds = np.asarray(y), list(folds)
-    identifiers = [
-        name for name in X if name not in free_texts and _is_identifier(X[name])
-    ]
+    found = find_identifiers(X, free_texts)
+    identifiers = [name for finding in found for name in finding.columns]
     constant = [name for name in X if X[name].nunique(dropna=False) == 1]
     others = X.drop(columns=[*identifiers, *constant])
     leaks = _leaks(others, y)
     leaking = [name for finding in leaks for name in finding.columns]
     return [
-        *_identifiers(identifiers),
+        *found,
         *_constants(constant),
         *leaks,
         *_in_order_of_time(X, folds),
@@ -105,7 +104,23 @@ def inspect_table(
 # ------------------------------------------------------------------------ the findings
 
 
-def _identifiers(names: list[str]) -> list[Finding]:
+def find_identifiers(
+    X: pd.DataFrame, free_texts: Collection[str] = ()
+) -> list[Finding]:
+    """The first part of :func:`inspect_table`, which takes no time to speak of.
+
+    Parameters
+    ----------
+    X : DataFrame of shape (n_samples, n_features)
+    free_texts : collection of str
+        Columns of free text.
+
+    Returns
+    -------
+    list of Finding
+        None or one.
+    """
+    names = [name for name in X if name not in free_texts and _is_identifier(X[name])]
     if not names:
         return []
     message = (

@@ -119,6 +119,13 @@ def finding_text(finding: Finding, interface: Interface = "python") -> str:
         return f"{finding.message} The option is --missing {code}."
     if finding.kind == "duplicates":
         return f"{finding.message} The option is --group COLUMN."
+    if finding.kind == "identifier":
+        key, *others = map(shlex.quote, finding.columns)
+        name = key if not others else "COLUMN for one of them"
+        return (
+            f"{finding.message} The option is --id {name}, which copies it into the "
+            f"predictions, or --drop {shlex.join(finding.columns)}."
+        )
     return f"{finding.message} The option is --drop {shlex.join(finding.columns)}."
 
 

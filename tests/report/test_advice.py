@@ -222,11 +222,14 @@ def test_a_model_no_better_than_chance(low, is_told):
 
 
 def test_findings_with_the_option_that_acts_on_them():
-    finding = Finding("identifier", ("a b", "c"), "Drop them.")
+    finding = Finding("constant", ("a b", "c"), "Drop them.")
     assert finding_text(finding) == "Drop them."
     assert finding_text(finding, "command") == (
         "Drop them. The option is --drop 'a b' c."
     )
+    key = Finding("identifier", ("a b",), "Drop it.")
+    assert "--id 'a b'" in finding_text(key, "command")
+    assert finding_text(key, "command").endswith("or --drop 'a b'.")
     code = Finding("missing_code", ("x",), "A code.", (-99999999.0,))
     assert finding_text(code, "command") == "A code. The option is --missing -99999999."
 
