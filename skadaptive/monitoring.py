@@ -32,7 +32,7 @@ from ._io.columns import (
     rows_text,
 )
 from ._io.json_values import json_values
-from ._io.target import label_of
+from ._io.target import label_of, labels_with_rows
 from ._messages import shown
 from ._monitoring.breaches import LEAST_INDEX, Breach, measure_text
 from ._monitoring.periods import UNITS, cut_periods
@@ -306,7 +306,7 @@ def _labels(y: ArrayLike | None, saved: SavedModel, n_rows: int) -> IntArray:
     if not saved.facts.others_together:
         unknown = known & ~is_rare & ~np.isin(values, np.array(classes, dtype=object))
         if unknown.any():
-            found = ", ".join(map(shown, list(dict.fromkeys(values[unknown]))[:5]))
+            found = labels_with_rows(values[unknown], np.flatnonzero(unknown))
             name = getattr(y, "name", None)
             what = "y" if name is None else f"Column {name}"
             raise ValueError(

@@ -10,9 +10,9 @@ import pandas as pd
 
 from .._assessment.response import deciding_at
 from .._io.columns import Notes
-from .._io.tables import check_columns
 from .._io.target import (
     label_of,
+    labels_with_rows,
     read_labels,
     spelt_as_in_training,
     two_classes,
@@ -25,6 +25,7 @@ from .._report.formatting import amount
 from .._report.pages import evaluation_report
 from .._report.source import Source
 from .._saving.model_files import SavedModel
+from .._typing import IntArray
 from ..evaluation import Evaluation, evaluate
 from .arguments import (
     Subcommands,
@@ -33,7 +34,7 @@ from .arguments import (
     add_model_and_file,
     add_results,
 )
-from .inputs import read_model_and_table, threshold_asked_for
+from .inputs import check_roles, read_model_and_table, threshold_asked_for
 from .outputs import (
     check_formats,
     check_outputs,
@@ -41,6 +42,11 @@ from .outputs import (
     print_note,
     print_text,
     print_written,
+)
+
+_WITHOUT_OUTCOMES = (
+    "the table has no outcomes to measure the model by. Name a table that has; "
+    "'skadaptive predict' needs none."
 )
 
 
@@ -66,14 +72,13 @@ def _run(options: argparse.Namespace) -> int:
     if options.report or options.out:
         require("jinja2", "matplotlib", purpose="A report")
     saved, table = read_model_and_table(options, as_written=[options.target])
-    special = [options.target, *([options.weight] if options.weight else [])]
-    check_columns(table.frame, special)
+    special = check_roles(table.frame, saved, options, _WITHOUT_OUTCOMES)
     notes = Notes()
     labels, has_label = read_labels(
         table.frame[options.target], str(saved.facts.positive), notes
     )
     labels = spelt_as_in_training(labels, saved.known_labels, notes)
-    _check_known(labels, saved)
+    _check_known(labels, np.flatnonzero(has_label), saved)
     lines = [*table.notes, *notes.lines()]
     for note in lines:
         print_note(f"note: {note}")
@@ -129,15 +134,15 @@ def _run(options: argparse.Namespace) -> int:
     return 0
 
 
-def _check_known(labels: pd.Series, saved: SavedModel) -> None:
+def _check_known(labels: pd.Series, rows: IntArray, saved: SavedModel) -> None:
     """Refuse labels that are none of the training's, before the predictions."""
     known = saved.known_labels
-    unknown = [label for label in labels.unique() if label not in known]
-    if not unknown or saved.facts.others_together:
+    unknown = ~labels.isin(known).to_numpy()
+    if not unknown.any() or saved.facts.others_together:
         return
     raise ValueError(
         f"Column {labels.name} holds labels that are not known: "
-        f"{', '.join(map(shown, unknown[:5]))}. The classes are "
+        f"{labels_with_rows(labels[unknown], rows[unknown])}. The classes are "
         f"{', '.join(map(shown, known))}. "
         "Write them as in training, or name another column as --target."
     )

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 
 from .._assessment.preparation import identifiers_in
 from .._io.columns import Notes, ReadingOptions, infer_column, quoted
@@ -128,6 +129,53 @@ def read_model_and_table(
     )
     check_columns(table.frame, options.drop)
     return saved, replace(table, frame=table.frame.drop(columns=options.drop))
+
+
+def check_roles(
+    frame: pd.DataFrame,
+    saved: SavedModel,
+    options: argparse.Namespace,
+    without_outcomes: str,
+) -> list[str]:
+    """The columns of new rows that --target, --weight and --time name.
+
+    Parameters
+    ----------
+    frame : DataFrame
+    saved : SavedModel
+    options : argparse.Namespace
+        ``time`` only if the subcommand has it.
+    without_outcomes : str
+        What to do with a table that lacks the target of the training.
+
+    Returns
+    -------
+    list of str
+
+    Raises
+    ------
+    ValueError
+        If the table lacks one. No column is suggested that is known to be another one.
+    """
+    facts, time = saved.facts, getattr(options, "time", None)
+    known = {*saved.columns, facts.id_column}
+    if options.target:
+        otherwise = ""
+        if options.target == facts.target:
+            otherwise = f"{facts.target} was the target in training: {without_outcomes}"
+        check_columns(
+            frame,
+            [options.target],
+            other_roles={*known, *facts.unused_columns, options.weight, time},
+            otherwise=otherwise,
+        )
+    if options.weight:
+        check_columns(
+            frame, [options.weight], other_roles={*known, options.target, facts.target}
+        )
+    if time:
+        check_columns(frame, [time])  # which may be a feature, too
+    return [name for name in (options.target, time, options.weight) if name]
 
 
 def threshold_asked_for(options: argparse.Namespace, saved: SavedModel) -> float | None:

@@ -9,7 +9,6 @@ import pandas as pd
 
 from .._io.atomic import replace_atomically
 from .._io.columns import Notes, ReadingOptions, infer_column, plain_types
-from .._io.tables import check_columns
 from .._io.target import read_labels, spelt_as_in_training, two_classes
 from .._io.training_table import read_weights
 from .._monitoring.periods import UNITS
@@ -28,6 +27,7 @@ from .arguments import (
     add_model_and_file,
 )
 from .inputs import (
+    check_roles,
     date_formats,
     read_model_and_table,
     threshold_asked_for,
@@ -47,6 +47,9 @@ _DESCRIPTION = f"""\
 Compares new rows with what compare --save stored of the training. The exit code is 0 if
 nothing has changed beyond luck, {CHANGED} if something has, and 2 after a mistake.
 """
+_WITHOUT_OUTCOMES = (
+    "the table has no outcomes. Leave --target out to compare without them."
+)
 
 
 def add_to(commands: Subcommands) -> None:
@@ -112,9 +115,7 @@ def _run(options: argparse.Namespace) -> int:
         raise ValueError("--period needs --time COLUMN, which orders the rows.")
     saved, table = read_model_and_table(options, as_written=[options.target])
     check_reference(saved, options.model)
-    roles = [options.target, options.time, options.weight]
-    special = [name for name in roles if name]
-    check_columns(table.frame, special)
+    special = check_roles(table.frame, saved, options, _WITHOUT_OUTCOMES)
     notes = Notes()
     y = _labels(table.frame, options.target, saved, notes)
     time = _time(table.frame, options, saved, notes)

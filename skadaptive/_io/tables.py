@@ -510,15 +510,32 @@ def _without_empty_names(
     return frame.drop(columns=unused), unused
 
 
-def check_columns(frame: pd.DataFrame, names: Iterable[str]) -> None:
-    """Refuse names of columns that the table does not have, and suggest others."""
+def check_columns(
+    frame: pd.DataFrame,
+    names: Iterable[str],
+    other_roles: Collection[str | None] = (),
+    otherwise: str = "",
+) -> None:
+    """Refuse names of columns that the table does not have, and suggest others.
+
+    Parameters
+    ----------
+    frame : DataFrame
+    names : iterable of str
+    other_roles : collection of str or None
+        Columns that are known to be something else, and are not suggested.
+    otherwise : str
+        What to say where no column is suggested.
+    """
     missing = [name for name in names if name not in frame]
     if not missing:
         return
     columns = list(frame.columns)
-    lower = {name.casefold(): name for name in columns}
+    lower = {name.casefold(): name for name in columns if name not in other_roles}
     near = difflib.get_close_matches(missing[0].strip().casefold(), lower, n=1)
-    hint = f" Is it {quoted(lower[near[0]])}?" if near else ""
+    hint = (
+        f" Is it {quoted(lower[near[0]])}?" if near else otherwise and f" {otherwise}"
+    )
     if not near and sum(map(_is_number, columns)) >= len(columns) / 2:
         hint = " The first row of the file seems to be data, not column names."
     raise ValueError(

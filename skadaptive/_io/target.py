@@ -10,13 +10,16 @@ import numpy as np
 import pandas as pd
 from pandas.api.types import is_float_dtype
 
+from .._messages import shown
 from .._parameters import rare_class
-from .._typing import FloatArray, Label
+from .._typing import FloatArray, IntArray, Label
 from .columns import Notes, is_text, quoted, rows_text
 from .numbers import MISSING_WORDS
 from .text_files import PANDAS_MISSING
 
 _MAX_CLASSES = 20
+# Labels that a message about their rows names.
+_MOST_NAMED = 5
 # A spelling in less than this share of the rows of another one is a slip.
 _SLIP = 1 / 20
 
@@ -104,13 +107,13 @@ def read_target(
     together = len(values) > 2
     if together:
         counts = labels.value_counts()
-        shown = ", ".join(
+        counted = ", ".join(
             f"{quoted(value)} in {rows_text(n)}"
             for value, n in counts.iloc[:_MAX_CLASSES].items()
         )
         notes.add(
             f"All values of {quoted(labels.name)} but {quoted(positive)} are one class",
-            shown,
+            counted,
         )
     return Target(
         y=two_classes(labels, positive, together),
@@ -294,6 +297,33 @@ def one_spelling(labels: pd.Series, notes: Notes) -> pd.Series:
         if main != main.strip():
             replaced[main] = main.strip()
     return labels.replace(replaced) if replaced else labels
+
+
+def labels_with_rows(labels: Iterable[Label], rows: IntArray) -> str:
+    """Labels in a sentence, each with its first row, counted from 1.
+
+    Parameters
+    ----------
+    labels : iterable of labels of length n_rows
+    rows : ndarray of int of shape (n_rows,)
+        Where they are, counted from 0.
+
+    Returns
+    -------
+    str
+        The first five of those that differ.
+    """
+    where: dict[Label, list[int]] = {}
+    for label, row in zip(labels, rows.tolist(), strict=True):
+        where.setdefault(label, []).append(row + 1)
+    named = [
+        f"{shown(label)} in "
+        + (f"{len(of):,} rows, first in " if len(of) > 1 else "")
+        + f"row {of[0]:,}"
+        for label, of in where.items()
+    ]
+    more = len(named) - _MOST_NAMED
+    return "; ".join(named[:_MOST_NAMED] + [f"{more} more"] * (more > 0))
 
 
 def _without_gaps(labels: pd.Series) -> pd.Series:

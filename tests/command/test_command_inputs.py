@@ -11,6 +11,7 @@ from sklearn.linear_model import LogisticRegression
 
 from skadaptive import cli
 from skadaptive._command.inputs import (
+    check_roles,
     date_formats,
     print_positive,
     read_model_and_table,
@@ -163,3 +164,41 @@ def test_only_warnings_for_users_are_printed(capsys, monkeypatch):
         warnings.simplefilter("always")
         assert cli.main(["info", "it.model"]) == 7
     assert capsys.readouterr() == ("", "note: A UserWarning.\n")
+
+
+def test_only_a_column_that_may_be_the_target_is_suggested(saved):
+    model = load_model(saved)
+
+    def told(columns, **options):
+        given = argparse.Namespace(**{"target": None, "weight": None} | options)
+        frame = pd.DataFrame(columns=["x", "z", *columns])
+        with pytest.raises(ValueError, match="There is no column") as raised:
+            check_roles(frame, model, given, "no outcomes.")
+        return str(raised.value)
+
+    # x and z are features, key is the key, and y was the target.
+    assert told([], target="X").endswith("x, z.")
+    assert told(["key"], target="keys").endswith("x, z, key.")
+    assert told(["yes"], target="yess", weight="yes").endswith("x, z, yes.")
+    assert told(["yes"], target="yess").endswith("Is it 'yes'?")
+    assert told([], target="y").endswith(
+        "x, z. y was the target in training: no outcomes."
+    )
+    assert told(["Y"], target="y").endswith("Is it 'Y'?")
+    assert told(["y"], weight="Y").endswith("x, z, y.")
+    assert told(["w"], weight="W").endswith("Is it 'w'?")
+    # Rows may be ordered by a feature.
+    assert told([], time="X").endswith("Is it 'x'?")
+
+
+def test_labels_that_are_not_known_are_told_with_their_rows(saved, tmp_path, capsys):
+    frame = pd.read_csv(tmp_path / "new.csv")
+    frame.loc[3, "y"] = None  # a row that is left out counts
+    frame.loc[[10, 40], "y"] = "perhaps"
+    frame.loc[5, "y"] = "ja"
+    file = str(tmp_path / "labels.csv")
+    frame.to_csv(file, index=False)
+    command = ["evaluate", str(saved), file, "--target", "y"]
+    assert cli.main([*command, "--drop", "other", "spare"]) == 2
+    message = capsys.readouterr().err
+    assert "'ja' in row 6; 'perhaps' in 2 rows, first in row 11. The cl" in message

@@ -338,8 +338,8 @@ def test_a_file_without_a_reference_is_refused(model_file, later):
     [
         ({"drop": "city"}, "it lacks city"),
         ({"add": "other"}, "has, not trained on, other"),
-        ({"y": 2}, "labels that are not known: 2. The classes are 0, 1;"),
-        ({"y": "1"}, "labels that are not known: '1', '0'. The classes are 0, 1;"),
+        ({"y": 2}, "labels that are not known: 2 in row 6. The classes are 0, 1;"),
+        ({"y": "1"}, "not known: '1' in 12 rows, first in row 1; '0' in 88 rows"),
         ({"weight": 0}, "sample_weight is 0 in all rows that have a time"),
         ({"time": [1, 2]}, "The same rows are needed in all"),
         ({"rows": 0}, "X has no rows"),
