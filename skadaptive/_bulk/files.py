@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from .._io.containers import table_meant
+
 _TEXTS = ("csv", "tsv", "tab", "txt", "json", "jsonl", "ndjson", "xlsx", "xls", "ods")
 _TYPED = ("parquet", "pq", "feather", "arrow")
 _TABLE = re.compile(
@@ -98,7 +100,7 @@ def _root_and_paths(given: str) -> tuple[Path, list[Path]]:
         return path, [found for found in _files_below(path) if _may_be_read(found)]
     if path.exists() or not glob.has_magic(given):
         if not path.is_file():
-            raise ValueError(f"There is no file or folder {given}.")
+            raise ValueError(f"There is no file or folder {given}.{table_meant(path)}")
         return path.parent, [path]
     found = [Path(name) for name in glob.glob(given, recursive=True)]
     parts = path.parts

@@ -4,12 +4,14 @@ import argparse
 import shlex
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from .._assessment.preparation import identifiers_in
 from .._io.columns import Notes, ReadingOptions, infer_column, quoted
+from .._io.containers import is_model_file
 from .._io.numbers import NumberMarks
 from .._io.tables import TableFile, check_columns, read_table
 from .._io.training_table import (
@@ -112,12 +114,24 @@ def print_identifiers(table: TrainingTable) -> list[str]:
     return [finding.message for finding in found]
 
 
+def check_order(options: argparse.Namespace) -> None:
+    """Refuse a table where the model is expected, and the model where the table is."""
+    model, file = Path(options.model), Path(options.file)
+    if is_model_file(file) and model.exists() and not is_model_file(model):
+        raise ValueError(
+            f"{file} is a model file and {model} is none: the two seem to be swapped. "
+            f"The model comes first: skadaptive {options.command} "
+            f"{shlex.join([options.file, options.model])}"
+        )
+
+
 def read_model_and_table(
     options: argparse.Namespace,
     as_written: Sequence[str | None] = (),
     ids: Sequence[str | None] = (),
 ) -> tuple[SavedModel, TableFile]:
     """Read a model and a table of new rows, the table as that of the training was."""
+    check_order(options)
     saved = load_model(options.model)
     names = {*as_written, saved.facts.target}
     table = read_table(

@@ -14,7 +14,7 @@ from .._report.formatting import duration
 from .._saving.container import checksum_of
 from .._saving.model_files import load_model
 from .._saving.seen_values import UnseenCounts
-from .inputs import threshold_asked_for
+from .inputs import check_order, threshold_asked_for
 from .outputs import INTERRUPTED, print_note
 
 # Seconds between two lines that tell the progress.
@@ -77,6 +77,7 @@ def predict_many(options: argparse.Namespace) -> int:
             "--sheet and --out DIR/ exclude each other: predict the spreadsheet by "
             "itself, with --out FILE."
         )
+    check_order(options)
     files, left_out = find_files(options.file, options.out)
     if left_out:
         shown = ", ".join(left_out[:5]) + (", ..." if len(left_out) > 5 else "")

@@ -37,7 +37,7 @@ from .columns import (
     is_text,
     plain_types,
 )
-from .containers import Container, find_container
+from .containers import Container, find_container, table_meant
 from .tables import read_table, reading
 
 # Cells of a chunk, and its rows at most: 2 million cells as texts take 0.2 GB.
@@ -107,7 +107,7 @@ class ChunkedTable:
         n_rows: int | None = None,
     ) -> None:
         if not path.is_file():
-            raise ValueError(f"There is no file {path}.")
+            raise ValueError(f"There is no file {path}.{table_meant(path)}")
         self.path, self._known, self._id = path, known, id_column
         self._notes = Notes()
         kinds: dict[str, Callable[..., _Source]]

@@ -4,10 +4,12 @@ import bz2
 import gzip
 import io
 import lzma
+import os
 import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
@@ -18,6 +20,8 @@ READABLE = (
     "CSV and other separated text, plain or compressed (.gz, .bz2, .xz, .zst, .zip), "
     "Parquet, Feather, JSON lines (.jsonl) and spreadsheets (.xlsx, .xls, .ods)"
 )
+#: Name of the first entry of a model file, which is a zip archive, and where it begins.
+MANIFEST, FIRST_NAME = "skadaptive.json", 30
 _SPREADSHEETS = ("xl/workbook.xml", "content.xml", "xl/workbook.bin")
 _OTHER_FILES = {
     b"%PDF": "a PDF document",
@@ -110,6 +114,11 @@ def find_container(path: Path) -> Container:
                 f"{path} cannot be read as a table: it is {name}. What can be read: "
                 f"{READABLE}."
             )
+    if _begins_model(start):
+        raise ValueError(
+            f"{path} cannot be read as a table: it is a model file of skadaptive. Name "
+            "the table."
+        )
     if start.startswith(b"PAR1"):
         return Container(path, "parquet")
     if start.startswith((b"ARROW1", b"FEA1")):
@@ -134,6 +143,54 @@ def find_container(path: Path) -> Container:
     if path.suffix.lower() == ".gz":
         raise ValueError(f"{path} cannot be read as a table: it is not gzipped.")
     return Container(path, _text_kind(path.name))
+
+
+def is_model_file(path: Path) -> bool:
+    """Whether a file begins as those that ``skadaptive compare --save`` writes."""
+    try:
+        if not path.is_file():  # a pipe would lose what is read here
+            return False
+        with path.open("rb") as file:
+            return _begins_model(file.read(64))
+    except (OSError, ValueError):
+        return False
+
+
+def _begins_model(start: bytes) -> bool:
+    return start.startswith(b"PK\x03\x04") and start.startswith(
+        MANIFEST.encode(), FIRST_NAME
+    )
+
+
+def file_meant(path: Path, is_right: Callable[[Path], bool]) -> str:
+    """A question that names a file of nearly this name, for a message; or nothing.
+
+    Parameters
+    ----------
+    path : Path
+        There is no such file.
+    is_right : callable
+        Takes a Path, and says whether a file is of the kind that is looked for.
+
+    Returns
+    -------
+    str
+        It begins with a blank, unless it is empty.
+    """
+    try:
+        names = {name.casefold(): name for name in os.listdir(path.parent)}
+    except (OSError, ValueError):
+        return ""
+    for near in get_close_matches(path.name.casefold(), names, n=3):
+        found = path.parent / names[near]
+        if found.is_file() and is_right(found):
+            return f" Is it {found}?"
+    return ""
+
+
+def table_meant(path: Path) -> str:
+    """A table of nearly this name, as :func:`file_meant` has it."""
+    return file_meant(path, lambda found: not is_model_file(found))
 
 
 def _text_kind(name: str) -> str:

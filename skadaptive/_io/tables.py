@@ -29,7 +29,7 @@ from .columns import (
     quoted,
     rows_text,
 )
-from .containers import Container, TextInMemory, find_container
+from .containers import Container, TextInMemory, find_container, table_meant
 from .memory import warn_if_too_large
 from .numbers import NumberFormat
 from .text_files import TextLayout
@@ -142,7 +142,7 @@ def read_table(
     """
     path = Path(path)
     if not path.is_file():
-        raise ValueError(f"There is no file {path}.")
+        raise ValueError(f"There is no file {path}.{table_meant(path)}")
     keys = frozenset(ids) - set(known or {})
     columns = _Columns(known or {}, set(as_written) | keys, set(unused), keys)
     return _read(path, None, options, columns)

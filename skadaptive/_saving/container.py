@@ -21,20 +21,18 @@ from typing import Any
 import numpy as np
 
 from .._io.atomic import replace_atomically
+from .._io.containers import FIRST_NAME, MANIFEST, file_meant, is_model_file
 from .._typing import FilePath
 
 #: What to do about a file that cannot be used; part of the messages.
 AGAIN = "Write the model again with 'skadaptive compare --save'"
 
-_MANIFEST = "skadaptive.json"
 # It ends the file, before the digits of the checksum.
 _MARK = b"skadaptive model, sha256 "
 _N_DIGITS = 64
 # Bytes of a zip archive beside names and contents: of an entry's two headers, and of
 # the end of the archive.
 _HEADERS, _END = 30 + 46, 22
-# Where the name of the first entry begins in a zip archive.
-_FIRST_NAME = 30
 _OLD_FORMAT = b"skadaptive model"
 # An archive that unpacks to more bytes than this, and to more than so many times its
 # own size, is refused: weights and tables compress ten times at best, zeros a thousand.
@@ -110,7 +108,7 @@ def write_container(path: FilePath, manifest: dict[str, Any], parts: Parts) -> N
     """
     stored = Parts(dict(sorted(parts.entries.items())))
     first = Parts()
-    first.add_json(Path(_MANIFEST).stem, manifest)
+    first.add_json(Path(MANIFEST).stem, manifest)
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
         for name, data in (first.entries | stored.entries).items():
@@ -145,7 +143,7 @@ def read_container(path: FilePath) -> tuple[dict[str, Any], Parts, dict[str, int
     """
     path = Path(path)
     if not path.is_file():
-        raise ValueError(f"There is no model file {path}. {AGAIN}.")
+        raise ValueError(_there_is_no(path))
     data = path.read_bytes()
     covered, found = data[:-_N_DIGITS], data[-_N_DIGITS:]
     if not covered.endswith(_MARK) or found != _checksum(covered):
@@ -155,8 +153,8 @@ def read_container(path: FilePath) -> tuple[dict[str, Any], Parts, dict[str, int
             check_unpacked_size(archive, len(data))
             entries = {name: archive.read(name) for name in archive.namelist()}
             sizes = dict(_sizes(archive))
-        first = Parts({_MANIFEST: entries.pop(_MANIFEST)})
-        manifest = dict(first.json(Path(_MANIFEST).stem))
+        first = Parts({MANIFEST: entries.pop(MANIFEST)})
+        manifest = dict(first.json(Path(MANIFEST).stem))
     # Somebody has made it so, since the checksum fits.
     except (*_BAD_ARCHIVE, KeyError, TypeError, ValueError) as error:
         raise ValueError(
@@ -179,7 +177,7 @@ def checksum_of(path: FilePath) -> str:
     """
     path = Path(path)
     if not path.is_file():
-        raise ValueError(f"There is no model file {path}. {AGAIN}.")
+        raise ValueError(_there_is_no(path))
     with path.open("rb") as file:
         file.seek(max(0, path.stat().st_size - _N_DIGITS))
         return file.read(_N_DIGITS).decode(errors="replace")
@@ -216,7 +214,7 @@ def _sizes(archive: zipfile.ZipFile) -> Iterator[tuple[str, int]]:
         part = _part_of(entry.filename)
         stored = entry.compress_size + _HEADERS + 2 * len(entry.filename.encode())
         sizes[part] = sizes.get(part, 0) + stored
-    yield "manifest", sizes.pop(Path(_MANIFEST).stem)
+    yield "manifest", sizes.pop(Path(MANIFEST).stem)
     yield from sizes.items()
     yield "checksum", _END + len(archive.comment)
 
@@ -226,10 +224,15 @@ def _part_of(name: str) -> str:
     return first if slash else Path(first).stem
 
 
+def _there_is_no(path: Path) -> str:
+    meant = file_meant(path, is_model_file)
+    return f"There is no model file {path}.{meant or f' {AGAIN}.'}"
+
+
 def _what_is_wrong(path: Path, data: bytes) -> str:
     """Why a file has no valid checksum: damaged, of the old format, or foreign."""
     ending = data[-_N_DIGITS - len(_MARK) : -_N_DIGITS]
-    if ending == _MARK or data.startswith(_MANIFEST.encode(), _FIRST_NAME):
+    if ending == _MARK or data.startswith(MANIFEST.encode(), FIRST_NAME):
         return (
             f"{path} is damaged: its checksum does not fit its content. Copy it again "
             "from where it was written, or write the model again with 'skadaptive "
@@ -246,4 +249,7 @@ def _what_is_wrong(path: Path, data: bytes) -> str:
             f"{path} is a model file of an earlier version of skadaptive, whose format "
             f"is no longer read. {AGAIN}."
         )
-    return f"{path} is not a model file of skadaptive. {AGAIN}."
+    return (
+        f"{path} is not a model file of skadaptive. Name one that 'skadaptive compare "
+        "--save' wrote."
+    )

@@ -1,6 +1,7 @@
 """What a subcommand says of the data that it reads, and what it needs."""
 
 import argparse
+import re
 import sys
 import warnings
 
@@ -202,3 +203,29 @@ def test_labels_that_are_not_known_are_told_with_their_rows(saved, tmp_path, cap
     assert cli.main([*command, "--drop", "other", "spare"]) == 2
     message = capsys.readouterr().err
     assert "'ja' in row 6; 'perhaps' in 2 rows, first in row 11. The cl" in message
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ("predict new.csv it.model", "swapped.*: skadaptive predict it.model new.csv"),
+        ("evaluate new.csv it.model --target y", "swapped.* evaluate it.model new.csv"),
+        ("monitor new.csv it.model", "swapped.*: skadaptive monitor it.model new.csv"),
+        ("predict new.csv it.model --out scores/", "swapped.* predict it.model new"),
+        ("predict it.model it.model", "it.model .* is a model file .* Name the table"),
+        ("compare it.model --target y", "it.model .* is a model file .* Name the"),
+        ("predict new.csv new.csv", "new.csv is not a model file"),
+        # Of near names, only those of the right kind.
+        ("predict it.modell new.csv", "no model file it.modell. Is it it.model[?]"),
+        ("info IT.MODEL", "no model file IT.MODEL. Is it it.model[?]"),
+        ("info new.cs", "no model file new.cs. Write the model again"),
+        ("predict it.model neu.csv", "no file neu.csv. Is it new.csv[?]"),
+        ("predict it.model neu.csv --out scores/", "neu.csv. Is it new.csv[?]"),
+        ("compare folder/new.csv --target y", "no file folder/new.csv.$"),
+        ("compare it.modell --target y", "no file it.modell.$"),
+    ],
+)
+def test_files_that_are_mixed_up(saved, arguments, message, capsys, monkeypatch):
+    monkeypatch.chdir(saved.parent)
+    assert cli.main(arguments.split()) == 2
+    assert re.search(message, capsys.readouterr().err)
