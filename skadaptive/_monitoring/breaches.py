@@ -317,10 +317,11 @@ def measure_breaches(
         if not len(rows):
             continue
         worst = rows.loc[rows["statistic"].abs().idxmax()]
+        when = _when(names, periods, together=frame is since)
         message = (
             f"The {TITLES[name]} has "
             f"{'risen' if worst['value'] > worst['expected'] else 'fallen'}"
-            f"{_when(names, periods)}: it is {_beside(name, worst, len(rows))}, "
+            f"{when}: it is {_beside(name, worst, len(rows))}, "
             f"{_p_text(rows)}."
         )
         if name == "share":
@@ -388,17 +389,23 @@ def measure_text(name: str, value: float) -> str:
     return f"{value:.3g}" if 0 < value < 0.01 else f"{value:.3f}"
 
 
-def _when(names: tuple[str, ...], periods: Sequence[str]) -> str:
+def _when(
+    names: tuple[str, ...], periods: Sequence[str], *, together: bool = False
+) -> str:
+    """Periods of a breach in a sentence; ``together`` if only all of them are one."""
     n, n_all = len(names), len(periods)
     if n_all == 1:
         return ""
     if n == n_all:
-        return f" in all {n} periods"
+        return f" over all {n} periods together" if together else f" in all {n} periods"
     if n == 1:
         last = "the last" if names[0] == periods[-1] else "one"
         return f" in {_period(names[0])} ({last} of {n_all} periods)"
     if names == tuple(periods)[-n:]:
-        return f" since {_period(names[0])} (the last {n} of {n_all} periods)"
+        all_as_one = " together" if together else ""
+        return (
+            f" since {_period(names[0])} (the last {n} of {n_all} periods{all_as_one})"
+        )
     return f" in {n} of {n_all} periods, first in {_period(names[0])}"
 
 

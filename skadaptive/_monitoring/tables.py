@@ -178,7 +178,7 @@ class Training:
         sizes = pd.Series(
             np.bincount(place[place >= 0], minlength=len(names)), index=names
         )
-        notes = self._first_notes(rows) + _few_notes(by_measure, names)
+        notes = self._first_notes(rows) + _few_notes(by_measure, later, names)
         notes += mark_varying(by_feature, moved, sizes, alpha)
         varying, changed = _where_features_vary(by_feature, alpha)
         doubts = _doubts(varying | changed, by_measure, None)
@@ -406,8 +406,13 @@ def _measures_that_vary(
     return varying_measures_note(alone | together)
 
 
-def _few_notes(measures: pd.DataFrame, periods: list[str]) -> list[str]:
-    """Which labelled periods have too few rows for measures of the rare class."""
+def _few_notes(
+    measures: pd.DataFrame, later: pd.DataFrame, periods: list[str]
+) -> list[str]:
+    """Which labelled periods have too few rows for measures of the rare class.
+
+    ``later`` has the measures of all rows from a period on, which may have enough.
+    """
     labelled, measured = (
         set(measures.loc[measures["measure"] == name, "period"])
         for name in ("share", "recall")
@@ -415,10 +420,15 @@ def _few_notes(measures: pd.DataFrame, periods: list[str]) -> list[str]:
     few = [name for name in periods if name in labelled - measured]
     if not few:
         return []
+    together = ""
+    if len(periods) > 1:
+        of_all = (later["measure"] == "recall") & (later["period"] == periods[0])
+        all_rows = "over all labelled rows together"
+        together = f"; {all_rows} they are" if of_all.any() else f", nor {all_rows}"
     return [
         "Average precision, recall, precision and the Brier score need "
         f"{MIN_ROWS} rows of each class with a label, in the training as well. They "
-        f"are not compared in {listed_periods(few)}."
+        f"are not compared in {listed_periods(few)}{together}."
     ]
 
 

@@ -237,9 +237,13 @@ def test_all_rows_from_a_period_on_may_be_surer():
     (found,) = measure_breaches(measures, since, PERIODS)
     assert found.periods == ("2", "3", "4") and found.p_value == 0.03
     assert found.message == (
-        "The recall has fallen since period 2 (the last 3 of 4 periods): it is 0.030, "
-        f"and training leads to expect 0.080 to 0.120, {P}=\u00a00.030."
+        "The recall has fallen since period 2 (the last 3 of 4 periods together): it "
+        f"is 0.030, and training leads to expect 0.080 to 0.120, {P}=\u00a00.030."
     )
+    from_first = since.assign(statistic=[-9.0, -7.0, -5.0, -4.0])
+    (found_in_all,) = measure_breaches(measures, from_first, PERIODS)
+    # No period needs to be in breach by itself, so "in all periods" would be wrong.
+    assert "The recall has fallen over all 4 periods together:" in found_in_all.message
     # A measure may need more rows than any one period has.
     none = measures.assign(measure="alarms", breach=False)
     assert measure_breaches(none, since, PERIODS) == [found]

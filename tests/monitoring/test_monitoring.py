@@ -254,6 +254,31 @@ def test_few_labels_do_not_silence_the_estimated_share(model_file, later, n_know
     assert named(found)[0] == ("share", "estimated_share", "all rows")
 
 
+def test_few_labels_by_period_may_be_enough_together(model_file, later):
+    X, y, period = later(0, (0.1, 0.1, 0.1))
+    rare = np.flatnonzero(y == 1)
+    for n_rare, has_measures in ((4, True), (3, False)):
+        of_periods = [rare[period[rare] == k][:n_rare] for k in (1, 2, 3)]
+        known = np.where(y == 0, y.astype(object), None)
+        known[np.concatenate(of_periods)] = 1
+        found = monitor(model_file, X, known, time=period)
+        (note,) = (text for text in found.notes if "need 10 rows" in text)
+        of_all = found.since[found.since["period"] == "1"]
+        assert ("recall" in set(of_all["measure"])) == has_measures
+        assert note.endswith(
+            "They are not compared in the periods 1, 2 and 3"
+            + (
+                "; over all labelled rows together they are."
+                if has_measures
+                else ", nor over all labelled rows together."
+            )
+        )
+    (note,) = (
+        t for t in monitor(model_file, X[:90], known[:90]).notes if "need 10 rows" in t
+    )
+    assert "together" not in note
+
+
 def test_missing_labels_of_any_kind(model_file, later):
     X, y, _ = later(0, (0.1,))
     expected = monitor(model_file, X, np.where(np.arange(len(y)) < 9, None, y))
