@@ -722,14 +722,18 @@ def _without_zeros(text: str) -> str:
 def _note_new_levels(
     texts: pd.Series, name: str, known: ColumnFormat, notes: Notes
 ) -> None:
-    """Remark on a column most of whose values the training has not seen."""
+    """Remark on a column most of whose values the training has not seen.
+
+    A single value is no column; callers tell of it by itself.
+    """
     present = texts.dropna()
     new = present[~present.isin(known.levels)]
-    if known.levels and len(new) > len(present) / 2:
+    if known.levels and len(present) > 1 and len(new) > len(present) / 2:
+        others = " and others" if new.nunique() > 1 else ""
         seen = ", ".join(map(quoted, known.levels[:_MOST_SHOWN]))
         notes.add(
             "Mostly values that were not seen in training",
-            f"{name} ({quoted(new.iloc[0])} and others, {rows_text(len(new))} of "
+            f"{name} ({quoted(new.iloc[0])}{others}, {rows_text(len(new))} of "
             f"{len(present):,}; in training {seen})",
         )
 

@@ -109,20 +109,38 @@ class RowReader:
                 columns[name] = self._read_column(name, column, values, notes)
             except RowsRefused as error:
                 problems += error.problems
-            except OverflowError:
-                msg = f"Column {name} holds an integer that is too great for a number."
-                problems.append(problem(msg, "rows", name))
-            except UnicodeEncodeError:
-                msg = f"Column {name} holds half a character, which is no text."
-                problems.append(problem(msg, "rows", name))
-            except ValueError as error:
-                problems.append(problem(str(error), "rows", name))
+            except (OverflowError, ValueError) as error:
+                row = self._row_refused(name, column, values)
+                problems.append(problem(_refusal(name, error), "rows", *row, name))
         if problems:
             raise RowsRefused(problems[:_MOST_LISTED])
         if all(isinstance(values, np.ndarray) for values in columns.values()):
             block = np.column_stack(list(columns.values()))
             return pd.DataFrame(block, columns=list(columns)), notes.lines()
         return pd.DataFrame(columns), notes.lines()
+
+    def _row_refused(
+        self, name: str, column: ColumnFormat, values: list[Any]
+    ) -> list[int]:
+        """The first row that cannot be read even by itself, if it is for one.
+
+        Rows are halved, so that a request of many takes a few times as long.
+        """
+        first, last = 0, len(values) - 1
+        while first < last:
+            middle = (first + last) // 2
+            if self._can_read(name, column, values[first : middle + 1]):
+                first = middle + 1
+            else:
+                last = middle
+        return [] if self._can_read(name, column, [values[first]]) else [first]
+
+    def _can_read(self, name: str, column: ColumnFormat, values: list[Any]) -> bool:
+        try:
+            self._read_column(name, column, values, Notes())
+        except (OverflowError, ValueError, RowsRefused):
+            return False
+        return True
 
     def _problems_of_row(self, i: int, row: Any) -> list[dict[str, Any]]:
         if not isinstance(row, dict):
@@ -257,6 +275,14 @@ class RowReader:
         if problems:
             raise RowsRefused(problems[:_MOST_LISTED])
         return frame[list(self._columns)], table.notes
+
+
+def _refusal(name: str, error: Exception) -> str:
+    if isinstance(error, OverflowError):
+        return f"Column {name} holds an integer that is too great for a number."
+    if isinstance(error, UnicodeEncodeError):
+        return f"Column {name} holds half a character, which is no text."
+    return str(error)
 
 
 def _cells(texts: list[Any], column: ColumnFormat) -> pd.Series:

@@ -66,6 +66,31 @@ def test_all_problems_of_a_request_are_told_together(saved):
     assert told == {"age", "opened", "size"}
 
 
+@pytest.mark.parametrize("bad", [0, 3, 36])
+@pytest.mark.parametrize(
+    "values",
+    [{"age": "old"}, {"opened": "soon"}, {"size": 10**400}, {"region": "\ud800"}],
+)
+def test_the_row_of_a_value_that_cannot_be_read_is_told(saved, values, bad):
+    rows = make_table(40).to_dict("records")[:37]
+    rows[bad] |= values
+    rows[36] |= values  # the first one is told
+    with pytest.raises(RowsRefused) as refused:
+        RowReader(saved).of_json(rows)
+    (problem,) = refused.value.problems
+    assert problem["loc"] == ["body", "rows", bad, *values]
+
+
+def test_a_single_row_of_a_new_category_is_told_once(saved):
+    reader = RowReader(saved)
+    row = make_table(1).to_dict("records")[0] | {"region": "nowhere"}
+    frame, notes = reader.of_json([row])
+    (unseen,) = reader.seen.unseen(frame)
+    assert "nowhere" in unseen.msg and not notes
+    _, (note,) = reader.of_json([row, row])
+    assert "'nowhere', 2 rows of 2; in training" in note
+
+
 def test_missing_values_that_training_saw_need_no_warning(saved):
     reader = RowReader(saved)
     row = make_table(1).to_dict("records")[0]

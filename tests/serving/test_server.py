@@ -122,7 +122,7 @@ def test_a_refusal_names_the_column(server, row, column):
     status, found = server.predict([ROW, row])
     assert status == 422
     (problem,) = found["detail"]
-    assert column in problem["loc"] and column in problem["msg"]
+    assert problem["loc"] == ["body", "rows", 1, column] and column in problem["msg"]
     csv = pd.DataFrame([row], dtype=object).to_csv(index=False).encode()
     if column in ("age", "colour", "opened") and row.get("age") is not True:
         status, found = server.ask("POST", "/predict", csv, "text/csv")
