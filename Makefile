@@ -1,4 +1,4 @@
-# Both commands of the README make what they need, in an environment of their own.
+# The targets of the README make what they need, in an environment of their own.
 PYTHON ?= python3
 VENV ?= .venv
 TENSORFLOW ?= $(if $(filter Darwin,$(shell uname)),tensorflow,tensorflow-cpu)
@@ -26,8 +26,10 @@ EXAMPLES ?= 20
 SEED ?= 0
 MUTANTS = results/mutants
 
-.PHONY: demo test test-fast test-jax test-extras test-docs test-oldest fuzz faults
+.PHONY: setup demo test test-fast test-jax test-extras test-docs test-oldest fuzz faults
 .PHONY: mutants coverage lint speed docs linkcheck packages lock clean
+
+setup: $(VENV)/.ready  ## make the environment; the command is $(VENV)/bin/skadaptive
 
 demo: $(VENV)/.ready  ## compare with baselines on real data; DEMO="FILE --target COLUMN"
 	$(VENV)/bin/skadaptive compare --report report.html $(DEMO)

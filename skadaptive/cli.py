@@ -64,6 +64,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     parser = _parser()
     options = parser.parse_args(arguments)
+    if options.command is None:
+        print_note(parser.format_help().rstrip())
+        return MISTAKE
     command = f"{parser.prog} {options.command}"
     try:
         with warnings.catch_warnings():
@@ -153,7 +156,7 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=__version__)
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND")
     for subcommand in _SUBCOMMANDS:
         subcommand.add_to(commands)
     return parser
