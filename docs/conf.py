@@ -45,20 +45,45 @@ myst_enable_extensions = ["colon_fence", "deflist", "fieldlist"]
 myst_heading_anchors = 3
 
 # Files of the repository that have a page of their own here.
-PAGES = {"SECURITY.md": "security.md", "CONTRIBUTING.md": "contributing.md"}
+PAGES = {
+    "SECURITY.md": "security.md",
+    "CONTRIBUTING.md": "contributing.md",
+    "CHANGELOG.md": "changelog.md",
+}
 
 
 # A picture of the gallery and its text, as a comment, of which a forge shows nothing.
 PICTURE = re.compile(r"<!-- picture: (\S+) (.*?) -->", re.DOTALL)
+# A list of pages, which is links on a forge and a table of contents here.
+LISTED = re.compile(
+    r"(?:\*\*(?P<caption>.+)\*\*\n\n)?<!-- toctree -->\n(?P<pages>(?:- .+\n)+)"
+)
+# Pages of names that begin alike, which the text links one by one.
+LINKED = re.compile(r"<!-- pages: (\S+) -->")
+# An example, and the folder of all.
+EXAMPLE, EXAMPLES = re.compile(r"\]\(\.\./examples/(\w+)\.py\)"), "](../examples)"
 
 
 def adapt_page(app, name, source):
-    """Let links to those files lead to their pages, and put pictures in."""
+    """Let links to those files and to examples lead to their pages; pictures, lists."""
     for file, page in PAGES.items():
         source[0] = source[0].replace(f"](../{file}", f"]({page}")
+    source[0] = EXAMPLE.sub(r"](auto_examples/\1.rst)", source[0])
+    source[0] = source[0].replace(EXAMPLES, "](auto_examples/index.rst)")
+    source[0] = LISTED.sub(table_of_contents, source[0])
+    source[0] = LINKED.sub(r"```{toctree}\n:hidden:\n:glob:\n\n\1\n```", source[0])
     if sphinx_gallery_conf["plot_gallery"]:
         picture = r"![\2](/auto_examples/images/sphx_glr_\1.png)"
         source[0] = PICTURE.sub(picture, source[0])
+
+
+def table_of_contents(listed):
+    """The same pages, in the same order, for Sphinx."""
+    caption = f":caption: {listed['caption']}\n" if listed["caption"] else ""
+    pages = re.findall(r"\]\((.+?)\.(?:md|rst)\)", listed["pages"])
+    depth = 2 if "api" in pages else 1
+    lines = "\n".join(pages)
+    return f"```{{toctree}}\n:maxdepth: {depth}\n{caption}\n{lines}\n```\n"
 
 
 def setup(app):
