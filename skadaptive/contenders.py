@@ -24,7 +24,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from ._features.categories import categorical_columns, one_hot
 from ._features.text import FittedTexts, TextEncoder, text_columns
-from ._features.values import inferred_kind
+from ._features.values import column_title, inferred_kind, no_number
 from ._io.columns import (
     ColumnFormat,
     ColumnPart,
@@ -276,11 +276,11 @@ def table_pipeline(
     """
     from imblearn.pipeline import make_pipeline
 
-    numbers: Any = "passthrough"
+    numbers: Any = FunctionTransformer(_checked_numbers, feature_names_out="one-to-one")
     dates = FunctionTransformer(_date_features)
     if impute:
         options = {"add_indicator": True, "keep_empty_features": True}
-        numbers = SimpleImputer(strategy="median", **options)
+        numbers = make_pipeline(numbers, SimpleImputer(strategy="median", **options))
         dates = make_pipeline(dates, SimpleImputer(keep_empty_features=True))
     prepare = ColumnTransformer(
         [
@@ -448,6 +448,24 @@ def _category_columns(X: Any) -> list[int]:
     """Columns of categories: all columns of texts but the free ones."""
     texts = set(text_columns(X))
     return [i for i in categorical_columns(X) if i not in texts]
+
+
+def _checked_numbers(X: Any) -> Any:
+    """Columns of numbers as they are, unless later rows hold others.
+
+    An imputer or a scaler would refuse them without the name of the column.
+    """
+    if isinstance(X, pd.DataFrame):
+        for name, column in X.items():
+            if pd.api.types.is_numeric_dtype(column):
+                continue
+            found = no_number(column)
+            if found is not None:
+                raise ValueError(
+                    f"{column_title(name)} must hold numbers, as in the rows of fit; "
+                    f"got {found}"
+                )
+    return X
 
 
 def _date_columns(X: Any) -> list[int]:

@@ -27,7 +27,9 @@ def load_model(path: FilePath) -> Estimator:
         The fitted classifier. It takes data frames with the columns of the training,
         whose names are in ``feature_names_in_``: numbers as such, categories as texts,
         and dates as such or as texts in the format of the training. ``classes_`` has
-        the values of the target. A date that is written otherwise is an error.
+        the values of the target. A date that is written otherwise is an error,
+        as is a text such as "8,99" among numbers: read files with ``decimal=","`` where
+        they need it.
 
     Raises
     ------

@@ -10,7 +10,7 @@ from sklearn.linear_model import LogisticRegression
 
 from skadaptive._io.columns import ColumnFormat
 from skadaptive._saving import model_files
-from skadaptive.contenders import table_pipeline
+from skadaptive.contenders import raw_pipeline, table_pipeline
 from skadaptive.model_files import load_model
 
 DATA = Path(__file__).parent / "data"
@@ -90,3 +90,32 @@ def test_missing_dates_of_any_kind_are_missing(tmp_path, kind, missing):
     model = load_model(tmp_path / "dates.model")
     expected = model.predict_proba(row.assign(opened=pd.NaT))
     assert_array_equal(model.predict_proba(row.assign(opened=missing)), expected)
+
+
+@pytest.mark.parametrize("kind", ["plain", "skops"])
+def test_texts_among_numbers_are_refused_by_name_and_row(tmp_path, kind, quick):
+    """As pandas reads decimal commas, unless it is told of them."""
+    rng = np.random.default_rng(0)
+    rows = pd.DataFrame({"amount": rng.normal(9, 3, 60), "other": rng.normal(size=60)})
+    rows["opened"] = pd.date_range("2024-01-01", periods=60)
+    y = np.where(rows["amount"] > 11, "yes", "no")
+    if kind == "plain":
+        model = raw_pipeline(rows, quick(max_epochs=1))
+    else:
+        pytest.importorskip("skops")
+        model = table_pipeline(LogisticRegression())
+    facts = model_files.ModelFacts("it", "y", "yes", False, [])
+    columns = {name: ColumnFormat("number") for name in ("amount", "other")}
+    columns["opened"] = ColumnFormat("date")
+    path = tmp_path / "numbers.model"
+    model_files.save_model(path, model.fit(rows, y), columns, facts)
+    loaded = load_model(path)
+    assert_array_equal(loaded.predict_proba(rows), model.predict_proba(rows))
+    amounts = [None, *rows["amount"].iloc[1:].map("{:.2f}".format)]
+    points = rows.assign(amount=amounts)
+    assert np.isfinite(loaded.predict_proba(points)).all()
+    commas = points.assign(amount=points["amount"].str.replace(".", ","))
+    with pytest.raises(ValueError) as caught:
+        loaded.predict_proba(commas)
+    for text in ("Column 'amount'", commas["amount"][1], "row 2,", "decimal=','"):
+        assert text in str(caught.value)

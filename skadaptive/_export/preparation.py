@@ -28,7 +28,7 @@ from sklearn.preprocessing import (
 from .._features.categories import _as_numbers, _na_to_nan
 from .._features.text import TextEncoder
 from .._messages import shown
-from ..contenders import _date_features
+from ..contenders import _checked_numbers, _date_features
 from .table import Numbers, Part, RawColumn, Table
 
 # What a text input says where the text is missing.
@@ -331,7 +331,7 @@ def _by_function(transformer: FunctionTransformer, table: Table) -> Table:
     if function is _as_numbers:
         return Table(table.graph, [Numbers(table.numbers(), table.n_columns)])
     # A missing category has one form in the graph.
-    if function is None or function is _na_to_nan:
+    if function in (None, _na_to_nan, _checked_numbers):
         return table
     name = getattr(function, "__name__", repr(function))
     refuse(f"FunctionTransformer({name})", "FunctionTransformer without a function")

@@ -5,6 +5,7 @@ What cannot become a number is refused with the name of its column, before sciki
 or NumPy would refuse the whole table.
 """
 
+import re
 from collections.abc import Container
 from typing import Any
 
@@ -159,11 +160,60 @@ def _numbers(column: Any, name: Any, dtype: Any, advice: str = "") -> np.ndarray
                 f"{column_title(name)} holds texts ({shown(shortened(first))}), "
                 f"{advice.format(repr(name))}."
             ) from None
+        title = column_title(_plain_name(name))
         raise type(error)(
-            f"{column_title(name)} must hold numbers, as in the rows of fit, or be one "
-            f"of the categorical_features from fit on; got {shown(first)}: {error}."
+            f"{title} must hold numbers, as in the rows of fit, or be one of the "
+            f"categorical_features from fit on; got {no_number(values)}"
         ) from None
     return numbers
+
+
+def no_number(column: Any) -> str | None:
+    """The first value of a column that is no number, for a message.
+
+    Parameters
+    ----------
+    column : array-like of shape (n_samples,)
+
+    Returns
+    -------
+    str or None
+        The value, its row and what to do about it; None if all are numbers or missing.
+    """
+    values = np.asarray(column, dtype=object)
+    rows = np.flatnonzero(~pd.isna(values))
+    try:
+        values[rows].astype(np.float64)
+    except (TypeError, ValueError, OverflowError):
+        row = next(row for row in rows.tolist() if not _converts(values[row]))
+    else:
+        return None
+    first = values[row]
+    texts = [value for value in values[rows].tolist() if isinstance(value, str)]
+    value = shown(shortened(first)) if isinstance(first, str) else shown(first)
+    place = f"in row {row + 1:,}, counted from 1"
+    return f"{shortened(value, 60)} {place}. {_how_to_read(texts)}"
+
+
+# Commas before other numbers of digits than three, or after points: decimal marks.
+_DECIMAL_COMMA = re.compile(r"^[^,]*\d,(?:\d{1,2}|\d{4,})\s*$|\.\d{3},\d")
+_THOUSANDS = re.compile(r"^\s*[-+]?\d{1,3}(?:,\d{3})+(?:\.\d*)?\s*$")
+
+
+def _how_to_read(texts: list[str]) -> str:
+    """Advice on texts that stand where numbers should, by how they are written."""
+    if any(map(_DECIMAL_COMMA.search, texts)):
+        marks = "decimal=',', thousands='.'"
+    elif any(map(_THOUSANDS.search, texts)):
+        marks = "thousands=','"
+    else:
+        return "Correct the value, or make it missing (NaN)."
+    return f"Read the file with pandas.read_csv(..., {marks})."
+
+
+def _plain_name(name: Any) -> Any:
+    """A name as the table has it, without what a ColumnTransformer writes before."""
+    return name.removeprefix("remainder__") if isinstance(name, str) else name
 
 
 def inferred_kind(column: Any) -> str:
@@ -192,7 +242,7 @@ def _converts(value: Any) -> bool:
     single[0] = value  # a list stays one value
     try:
         single.astype(np.float64)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return False
     return True
 

@@ -67,6 +67,7 @@ TRUSTED = _OURS | {
     "skadaptive.contenders.CatBoost",
     "skadaptive.contenders.XGBoost",
     "skadaptive.contenders._category_columns",
+    "skadaptive.contenders._checked_numbers",
     "skadaptive.contenders._date_columns",
     "skadaptive.contenders._date_features",
     "skadaptive.contenders._number_columns",

@@ -11,7 +11,12 @@ from numpy.testing import assert_array_equal
 from scipy.sparse import csr_array
 from sklearn.model_selection import KFold, cross_val_score
 
-from skadaptive._features.values import is_polars, needs_conversion, with_numbers
+from skadaptive._features.values import (
+    is_polars,
+    needs_conversion,
+    no_number,
+    with_numbers,
+)
 from skadaptive.contenders import raw_pipeline
 
 DAYS = pd.Series(pd.date_range("2020-01-01", periods=400))
@@ -156,7 +161,9 @@ def test_which_tables_have_columns_that_are_no_numbers():
 
 def test_the_first_value_that_is_no_number_is_named():
     frame = pd.DataFrame({"a": [None, "1", 2, "three", "four"]}, dtype=object)
-    with pytest.raises(ValueError, match="^Column 'a' must hold .* got 'three': could"):
+    with pytest.raises(
+        ValueError, match="^Column 'a' must hold .* got 'three' in row 4, "
+    ):
         with_numbers(frame)
     for several in ([], [1.0], [1.0, 2.0], np.zeros(2)):
         column = pd.DataFrame({"a": [None, 1, several, several, 2]})
@@ -165,6 +172,25 @@ def test_the_first_value_that_is_no_number_is_named():
     frame = pd.DataFrame({"a": ["x", None, "y"]}, dtype=object)
     kept = with_numbers(frame.assign(b=1.5), categorical=[0])
     assert kept["a"].tolist() == frame["a"].tolist() and kept["b"].tolist() == [1.5] * 3
+
+
+@pytest.mark.parametrize(
+    ("texts", "advice"),
+    [
+        (["8,99", "7,5"], "read_csv(..., decimal=',', thousands='.')"),
+        (["1,234", "8,99"], "decimal=',', thousands='.')"),
+        (["1.234,567"], "decimal=',', thousands='.')"),
+        (["1,234", "1,234,567.8"], "read_csv(..., thousands=',')"),
+        (["1,2,3"], "Correct the value"),
+        (["n/a"], "Correct the value"),
+    ],
+)
+def test_how_to_read_a_file_of_such_numbers_is_told(texts, advice):
+    found = no_number([None, 1.5, *texts])
+    assert found.startswith(f"'{texts[0]}' in row 3, counted from 1. ")
+    assert advice in found
+    assert no_number([None, 1.5, "7.5", np.nan]) is None
+    assert no_number([1, 10**400]).startswith("1000")
 
 
 # ------------------------------------------------------------------------------ dates
