@@ -526,8 +526,15 @@ def test_evaluate_counts_the_costs_of_the_decisions_of_predict(here, capsys):
         cost = 3 * ((said == "malignant") & (true != "malignant")).mean()
         cost += 40 * ((said != "malignant") & (true == "malignant")).mean()
         assert found["cost_per_1000_rows"]["model"] == pytest.approx(1000 * cost)
-        assert cli.main(evaluate) == 0
-        assert "a false alarm costs 3 and a miss 40" in capsys.readouterr().out
+        assert cli.main([*evaluate, "--report", "r.html"]) == 0
+        said = "if a false alarm costs 3 and a miss 40"
+        printed, page = capsys.readouterr().out, Path("r.html").read_text()
+        (cost,) = re.findall(rf"cost is (\S+) per 1,000 rows, {said}\.", printed)
+        # The report has the costs of the user, and the same figure.
+        assert f"costs {cost} per 1,000 rows, {said};" in page
+        assert f'id="at-cost">{cost}<' in page
+        assert re.findall(r'id="cost-\w+" .*value="(\d+)"', page) == ["40", "3"]
+        assert "If you know what a miss" not in page
 
 
 def test_labels_of_other_classes_are_named_with_those_of_the_training(

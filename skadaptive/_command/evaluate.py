@@ -105,7 +105,13 @@ def _run(options: argparse.Namespace) -> int:
     written = {}
     if options.report:
         source = Source(Path(options.file).name, options.target, notes=lines)
-        page = evaluation_report(evaluation, options.report, source=source)
+        matrix = None
+        if options.costs:
+            alarm, miss = options.costs
+            matrix = [[0, alarm], [miss, 0]]
+        page = evaluation_report(
+            evaluation, options.report, cost_matrix=matrix, source=source
+        )
         written["report"] = str(page)
     if options.out:
         evaluation.save(options.out)

@@ -8,10 +8,14 @@ import numpy as np
 from scipy.special import logit
 
 from .._assessment.measures import is_near_perfect, measure_title
-from .._assessment.threshold_counts import ScoredRows, calibration_verdict
+from .._assessment.threshold_counts import (
+    ScoredRows,
+    calibration_verdict,
+    cost_by_threshold,
+)
 from .._io.findings import Finding
 from ..contenders import OURS
-from .formatting import join_names, seconds_text, threshold_text
+from .formatting import amount, join_names, seconds_text, threshold_text
 
 if TYPE_CHECKING:
     from ..comparison import Comparison
@@ -134,6 +138,7 @@ def advice(
     rows: ScoredRows,
     tuned: float,
     interface: Interface = "python",
+    costs: dict[str, float] | None = None,
 ) -> list[str]:
     """Recommendations after a comparison, in the order in which to follow them.
 
@@ -146,6 +151,8 @@ def advice(
         Mean of the thresholds tuned for the best contender.
     interface : {"python", "command"}, default="python"
         Who reads them.
+    costs : dict of float, default=None
+        ``miss`` and ``alarm``, if they are known.
 
     Returns
     -------
@@ -184,7 +191,7 @@ def advice(
     lines += _choice(comparison)
     if OURS in table.index and best != OURS:
         lines.append(_ours_behind(comparison) + wording.weights)
-    lines.append(_threshold(comparison, tuned) + wording.costs)
+    lines.append(_threshold(comparison, tuned, costs) + wording.costs)
     miscalibrated, _ = calibration_verdict(rows)
     if miscalibrated:
         lines.append(
@@ -254,7 +261,9 @@ def _ours_behind(comparison: "Comparison") -> str:
     )
 
 
-def _threshold(comparison: "Comparison", tuned: float) -> str:
+def _threshold(
+    comparison: "Comparison", tuned: float, costs: dict[str, float] | None
+) -> str:
     row = comparison.table.loc[comparison.best_name_]
     f1, f1_at_half = row["mean_f1"], row["mean_f1_at_0.5"]
     shown = threshold_text(tuned)
@@ -275,9 +284,10 @@ def _threshold(comparison: "Comparison", tuned: float) -> str:
             f" It varies from {low} to {high} between the folds: there are too few "
             "rare rows to estimate it well."
         )
+    choose = "If you know them, choose" if costs is None else "For those given, choose"
     return text + (
-        " F1 ignores the costs of mistakes. If you know them, choose the threshold in "
-        "the section on threshold and cost."
+        f" F1 ignores the costs of mistakes. {choose} the threshold in the section on "
+        "threshold and cost."
     )
 
 
@@ -286,6 +296,7 @@ def evaluation_advice(
     rows: ScoredRows,
     can_choose: bool,
     interface: Interface = "python",
+    costs: dict[str, float] | None = None,
 ) -> list[str]:
     """Recommendations after an evaluation, in the order in which to follow them.
 
@@ -299,6 +310,8 @@ def evaluation_advice(
         can be chosen.
     interface : {"python", "command"}, default="python"
         Who reads them.
+    costs : dict of float, default=None
+        ``miss`` and ``alarm``, if they are known.
 
     Returns
     -------
@@ -315,9 +328,10 @@ def evaluation_advice(
         )
     if can_choose:
         lines.append(
-            "If you know what a miss and a false alarm cost, choose the threshold in "
-            "the section on threshold and cost. A threshold chosen on these rows looks "
-            f"better on them than on new rows.{wording.costs}"
+            f"{_choice_by_costs(evaluation, rows, costs)} A threshold "
+            "chosen on these rows looks better on them than on new rows."
+            # Someone who has told the costs has found that out.
+            + (wording.costs if costs is None else "")
         )
         miscalibrated, _ = calibration_verdict(rows)
         if miscalibrated:
@@ -332,3 +346,25 @@ def evaluation_advice(
         )
     lines.append(wording.later)
     return lines
+
+
+def _choice_by_costs(
+    evaluation: "Evaluation", rows: ScoredRows, costs: dict[str, float] | None
+) -> str:
+    """How to choose a threshold, or what the one in use costs."""
+    section = "the section on threshold and cost"
+    if costs is None:
+        return (
+            "If you know what a miss and a false alarm cost, choose the threshold in "
+            f"{section}."
+        )
+    used = evaluation.threshold_
+    per_mistake = f"if a false alarm costs {costs['alarm']:g} and a miss"
+    per_mistake += f" {costs['miss']:g}"
+    if used is None:
+        return f"See in {section} what thresholds cost, {per_mistake}."
+    (cost,) = cost_by_threshold(rows.counts(np.array([used])), costs)
+    return (
+        f"The threshold {threshold_text(used)} costs {amount(cost)} per 1,000 rows, "
+        f"{per_mistake}; see in {section} what others cost."
+    )

@@ -165,7 +165,9 @@ def comparison_report(
         other=str(next(c for c in comparison.classes_ if c != comparison.pos_label_)),
         drivers=drivers(comparison, tuned, source),
         adaptation=adaptation(comparison),
-        advice=advice(comparison, rows, tuned, interface),
+        advice=advice(
+            comparison, rows, tuned, interface, None if cost_matrix is None else costs
+        ),
         n_folds=len(comparison.test_folds_),
         repeated=_is_repeated(comparison),
         place={name: i for i, name in enumerate(comparison.table.index, 1)},
@@ -229,7 +231,13 @@ def evaluation_report(
             interface, "classifier", evaluation.classes_, evaluation.pos_label_
         ),
         calibration=calibration(rows, name) if can_choose else None,
-        advice=evaluation_advice(evaluation, rows, can_choose, interface),
+        advice=evaluation_advice(
+            evaluation,
+            rows,
+            can_choose,
+            interface,
+            None if cost_matrix is None else costs,
+        ),
         footer={"Versions": versions()},
     )
     return page if path is None else write_page(page, path)
