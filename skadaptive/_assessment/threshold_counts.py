@@ -151,6 +151,39 @@ def least_cost(rows, costs):
     return threshold, float(cost[least])
 
 
+def least_cost_thresholds(rows):
+    """Every threshold that :func:`least_cost` returns for some costs, but 0 and 1.
+
+    These are the corners of the convex hull of the ROC curve (Provost & Fawcett, 2001,
+    "Robust classification for imprecise environments", Machine Learning 42).
+
+    Parameters
+    ----------
+    rows : ScoredRows
+
+    Returns
+    -------
+    list of float
+        Rising.
+    """
+    starts = np.r_[0.0, np.unique(rows.proba)]
+    tp, fp = rows.above(starts)
+    # A corner has a row of the other class at its start, and a rare one at the next.
+    is_first = np.r_[True, np.diff(fp) < 0]
+    is_last = np.r_[np.diff(tp) < 0, True]
+    hull = []
+    for i in np.flatnonzero(is_first & is_last | (np.arange(len(starts)) == 0)):
+        while len(hull) > 1:
+            before, last = hull[-2:]
+            rise = (tp[before] - tp[last]) * (fp[last] - fp[i])
+            if rise < (tp[last] - tp[i]) * (fp[before] - fp[last]):
+                break
+            hull.pop()
+        hull.append(i)
+    ends = (0, len(starts) - 1)
+    return [_short_number_between(*starts[i : i + 2]) for i in hull if i not in ends]
+
+
 def _short_number_between(low, high):
     """A number near the middle, of few digits, that is below ``high``."""
     middle = (low + high) / 2

@@ -3,6 +3,7 @@
 ``counts`` and ``costs`` are those of ``_assessment.threshold_counts``.
 """
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from .._assessment.threshold_counts import (
     cost_by_threshold,
     cost_ceiling,
     label_scores,
+    least_cost_thresholds,
 )
 from .._messages import shortened
 from .._typing import FloatArray
@@ -232,13 +234,14 @@ def threshold(
     Returns
     -------
     dict
-        ``figure``; ``table``, rows as dicts of text, of which the last two predict all
-        rows alike; ``start``, the row that is shown first; ``least``, the threshold of
-        the least cost as text, and ``least_cost``, a sentence about it; ``buttons``,
-        pairs of an index and a text; ``last``, the greatest index; ``costs`` as text;
-        ``data``, from which the script computes.
+        ``figure``; ``table``, rows as dicts of text and an ``index``; ``start``, the
+        row that is shown first; ``least``, that of the least cost, ``helps``, whether
+        it is less than that of both ``constant`` predictions, which are rows, too;
+        ``buttons``, pairs of an index and a text; ``last``, the greatest index;
+        ``costs`` as text; ``data``, from which the script computes.
     """
-    thresholds = _grid(rows, marks)
+    grid = _grid(rows, marks)
+    thresholds, texts = np.array(list(grid.shown)), list(grid.shown.values())
     counts = rows.counts(thresholds)
     marked = {
         name: int(np.argmin(np.abs(thresholds - value)))
@@ -254,47 +257,63 @@ def threshold(
         if reaching.size:
             reasons.setdefault(int(reaching[-1]), []).append(f"recall of {recall:.0%}")
     cost = cost_by_threshold(counts, costs)
-    least = int(np.argmin(cost))
-    reasons.setdefault(least, []).append("least cost")
+    least = _least_cost_index(cost, grid.optimal)
     constant = rows.constant_counts()
+    constant_cost = cost_by_threshold(constant, costs)
     start = next(reversed(marked.values()))
-    figure, positions = _threshold_figure(counts, marked, costs, start)
-    shown = [threshold_text(value) for value in thresholds]
+    figure, positions = _threshold_figure(counts, marked, costs, start, grid.ends)
+
+    def row(i: int) -> dict[str, Any]:
+        made = _threshold_row(counts, i, costs)
+        return {**made, "threshold": texts[i], "index": i}
+
     return {
         "figure": figure,
-        "table": [
-            {"reason": ", ".join(reasons[i]), **_threshold_row(counts, i, costs)}
-            for i in sorted(reasons)
-        ]
-        + [
-            {
-                **_threshold_row(constant, i, costs),
-                "threshold": name,
-                "reason": "comparison",
-            }
-            for i, name in enumerate(("all rows rare", "no row rare"))
-        ],
-        "start": {"index": start, **_threshold_row(counts, start, costs)},
-        "least": shown[least],
-        "least_cost": _least_cost(
-            shown[least], cost[least], *cost_by_threshold(constant, costs)
-        ),
+        "table": [{**row(i), "reason": ", ".join(reasons[i])} for i in sorted(reasons)],
+        "start": row(start),
+        "least": row(least),
+        "helps": bool(cost[least] < constant_cost.min() * (1 - _ROUNDING)),
+        "constant": {
+            name: _threshold_row(constant, i, costs)
+            for i, name in enumerate(("all", "none"))
+        },
+        "cheaper": "all rows" if constant_cost[0] < constant_cost[1] else "no row",
         "buttons": [
-            (i, "0.5" if name == "0.5" else f"{capital(name)}: {shown[i]}")
+            (i, "0.5" if name == "0.5" else f"{capital(name)}: {texts[i]}")
             for name, i in marked.items()
         ],
         "last": len(thresholds) - 1,
         "costs": {name: f"{value:g}" for name, value in costs.items()},
         "data": {
             **{name: np.asarray(value).tolist() for name, value in counts.items()},
-            "shown": shown,
+            "shown": texts,
+            "optimal": grid.optimal,
             **positions,
         },
     }
 
 
-def _grid(rows: ScoredRows, marks: dict[str, float]) -> FloatArray:
-    """Thresholds at even steps of their log-odds, and the marked ones."""
+@dataclass(frozen=True)
+class _Grid:
+    """Thresholds of a page.
+
+    Attributes
+    ----------
+    shown : dict of float to str
+        The thresholds, rising, as text.
+    optimal : list of int
+        Places of those that ``predict --costs`` takes for some costs.
+    ends : ndarray of shape (2,)
+        Log-odds of the ends of the axis, where thresholds beyond are drawn.
+    """
+
+    shown: dict[float, str]
+    optimal: list[int]
+    ends: FloatArray
+
+
+def _grid(rows: ScoredRows, marks: dict[str, float]) -> _Grid:
+    """Thresholds at even steps of their log-odds, the marked and the optimal ones."""
     rare, marked = rows.proba[rows.y == 1], [0.5, *marks.values()]
     least = max(rare.min(), min(_LEAST, rows.share / 10))
     greatest = min(rows.proba.max(), _GREATEST)
@@ -302,29 +321,25 @@ def _grid(rows: ScoredRows, marks: dict[str, float]) -> FloatArray:
     edge = 1e-9
     ends = logit(np.clip([least, greatest], edge, 1 - edge)) + [-0.1, 0.1]
     steps = expit(np.linspace(ends[0], ends[1], _N_THRESHOLDS))
+    optimal = least_cost_thresholds(rows)
     # Thresholds are rounded to what the page shows, so that its counts are those of
     # the number that a reader takes from it. The marked ones stay exact.
-    marked_texts = {threshold_text(value) for value in marked}
-    rounded = {threshold_text(value) for value in steps} - marked_texts
-    return np.unique([*map(float, rounded), *(m for m in marked if 0 < m < 1)])
+    exact = {m: threshold_text(m) for m in marked if 0 < m < 1}
+    exact |= {value: f"{value}" for value in optimal}
+    rounded = {threshold_text(value) for value in steps} - set(exact.values())
+    shown = dict(sorted(({float(text): text for text in rounded} | exact).items()))
+    places = {value: i for i, value in enumerate(shown)}
+    return _Grid(shown, [places[value] for value in optimal], ends)
 
 
-def _least_cost(threshold: str, least: float, all_rare: float, none: float) -> str:
-    """Compare the least cost of a threshold with the costs of constant predictions."""
-    constant = (
-        f"Predicting all rows rare costs {amount(all_rare)}, and predicting none "
-        f"{amount(none)}."
-    )
-    if least < min(all_rare, none) * (1 - _ROUNDING):
-        return (
-            f"At these costs the least cost is {amount(least)} per 1,000 rows, at the "
-            f"threshold {threshold}. {constant}"
-        )
-    cheaper = "all rows" if all_rare < none else "no row"
-    return (
-        f"At these costs no threshold is better than predicting {cheaper} rare: the "
-        f"least cost is {amount(least)} per 1,000 rows. {constant}"
-    )
+def _least_cost_index(cost: FloatArray, optimal: list[int]) -> int:
+    """Place of the least cost, at an optimal threshold if that is one.
+
+    It is none where predicting all rows alike is best. The script of the page does the
+    same.
+    """
+    best = min(optimal, key=lambda i: cost[i], default=0)
+    return best if cost[best] <= cost.min() else int(np.argmin(cost))
 
 
 def _threshold_row(
@@ -349,6 +364,7 @@ def _threshold_figure(
     marked: dict[str, int],
     costs: dict[str, float],
     start: int,
+    ends: FloatArray,
 ) -> "tuple[Markup, dict[str, list[float]]]":
     """Scores and cost by threshold, and the positions that the script needs.
 
@@ -361,7 +377,7 @@ def _threshold_figure(
         them the script moves the line of the threshold and redraws the costs.
     """
     thresholds, cost = counts["thresholds"], cost_by_threshold(counts, costs)
-    x = logit(thresholds)
+    x = np.clip(logit(thresholds), *ends)
     precision, recall, f1 = label_scores(counts)
     with Figure(
         "threshold", (5, 5.2), nrows=2, sharex=True, height_ratios=[3, 1.3]
@@ -401,12 +417,12 @@ def _threshold_figure(
             f"recall {recall[i]:.3f}, F1 {f1[i]:.3f}"
             for i in dict.fromkeys(marked.values())
         )
-        least = int(np.argmin(cost))
         drawing.figure.draw_without_rendering()
+        # The reader may change the costs, and the text stays as it is.
         svg = drawing.svg(
-            f"Precision, recall, F1 and cost by threshold: {scores}. The least cost, "
-            f"{amount(cost[least])} per 1,000 rows, is at "
-            f"{threshold_text(thresholds[least])}."
+            f"Precision, recall, F1 and cost by threshold: {scores}. The least cost is "
+            f"{amount(cost.min())} per 1,000 rows, at {costs['miss']:g} for a miss and "
+            f"{costs['alarm']:g} for a false alarm."
         )
         # The layout is final now. SVG measures points from the top left.
         height = 72 * drawing.figure.get_size_inches()[1]

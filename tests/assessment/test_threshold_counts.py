@@ -15,6 +15,7 @@ from skadaptive._assessment.threshold_counts import (
     cost_ceiling,
     label_scores,
     least_cost,
+    least_cost_thresholds,
 )
 from skadaptive._committee.threshold_tuning import (
     _confusion,
@@ -130,6 +131,25 @@ def test_least_cost_is_that_of_no_other_threshold(rng):
     assert least_cost(ties, {"miss": 3, "alarm": 1})[0] == 0
     near = ScoredRows([0, 1], [0.5, np.nextafter(0.5, 1)], None)
     assert least_cost(near, {"miss": 1, "alarm": 1}) == (0.5, 0)
+
+
+def test_thresholds_of_least_cost_are_all_there_are(rng):
+    """Each has the least cost at some ratio of costs, and no other but 0 and 1 has."""
+    for digits in (1, 2, 9):
+        y = np.r_[1, 0, (rng.random(80) < 0.3).astype(int)]
+        proba = np.clip(rng.normal(0.4 + 0.2 * y, 0.3), 0, 1).round(digits)
+        rows = ScoredRows(y, proba, rng.uniform(0.2, 3, 82))
+        found = least_cost_thresholds(rows)
+        for miss in np.geomspace(1e-3, 1e3, 100):
+            assert least_cost(rows, {"miss": miss, "alarm": 1})[0] in {0, 1, *found}
+        hits, alarms = np.abs(np.diff(rows.above(np.r_[0.0, found, 1.0])))
+        slopes = safe_ratio(hits, alarms, undefined=np.inf)
+        for threshold, low, high in zip(found, slopes, slopes[1:], strict=False):
+            ratio = (low + min(high, 2 * low + 1)) / 2
+            assert least_cost(rows, {"miss": 1, "alarm": ratio})[0] == threshold
+    one = ScoredRows([0, 1, 1], [0.2, 0.4, 0.6], None)
+    assert least_cost_thresholds(one) == [0.3]
+    assert least_cost_thresholds(ScoredRows([1, 0], [0.2, 0.4], None)) == []
 
 
 def test_bins_say_what_they_hold():

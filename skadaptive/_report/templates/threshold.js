@@ -20,49 +20,80 @@
     });
   };
 
-  function showThreshold() {
-    const i = Number(slider.value);
+  // Puts a text into each element that has this attribute, such as data-cost-of="all".
+  function fill(attribute, name, text) {
+    for (const element of document.querySelectorAll(`[data-${attribute}="${name}"]`)) {
+      element.textContent = text;
+    }
+  }
+
+  function textsAt(i) {
     const tp = data.tp[i], fp = data.fp[i];
-    const precision = share(tp / (tp + fp)), recall = share(tp / data.rare);
+    return {
+      precision: share(tp / (tp + fp)),
+      recall: share(tp / data.rare),
+      f1: share((2 * tp) / (tp + fp + data.rare)),
+      alarms: amount((1000 * (tp + fp)) / total),
+      missed: amount((1000 * (data.rare - tp)) / total),
+      cost: amount(costs[i]),
+    };
+  }
+
+  function showThreshold() {
+    const i = Number(slider.value), texts = textsAt(i);
     byId("threshold-value").textContent = data.shown[i];
     byId("apply-threshold").textContent = data.shown[i];
     byId("copied").textContent = "";
-    byId("at-precision").textContent = precision;
-    byId("at-recall").textContent = recall;
-    byId("at-f1").textContent = share((2 * tp) / (tp + fp + data.rare));
-    byId("at-alarms").textContent = amount((1000 * (tp + fp)) / total);
-    byId("at-missed").textContent = amount((1000 * (data.rare - tp)) / total);
-    byId("at-cost").textContent = amount(costs[i]);
+    for (const [name, text] of Object.entries(texts)) byId(`at-${name}`).textContent = text;
     slider.setAttribute(
       "aria-valuetext",
-      `${data.shown[i]}: precision ${precision}, recall ${recall}`
+      `${data.shown[i]}: precision ${texts.precision}, recall ${texts.recall}`
     );
     for (const cursor of cursors) {
       cursor.setAttribute("transform", `translate(${data.x[i] - start} 0)`);
     }
   }
 
+  // An optimal threshold is the one that predict --costs takes.
   function leastCostIndex() {
-    let least = 0;
-    costs.forEach((cost, i) => { if (cost < costs[least]) least = i; });
-    return least;
+    const cheapest = (places) => places.reduce((least, i) => (costs[i] < costs[least] ? i : least));
+    const least = cheapest([...costs.keys()]);
+    const best = data.optimal.length ? cheapest(data.optimal) : least;
+    return costs[best] <= costs[least] ? best : least;
   }
 
   function updateCosts() {
-    const [miss, alarm] = inputs.map((input) =>
+    const given = inputs.map((input) =>
       input.value !== "" && input.validity.valid ? Number(input.value) : NaN
     );
+    const [miss, alarm] = given;
     costs = data.tp.map(
       (tp, i) => (1000 * (miss * (data.rare - tp) + alarm * data.fp[i])) / total
     );
     const known = costs.every(Number.isFinite);
     byId("least").disabled = !known;
-    byId("least").textContent = `Least cost: ${known ? data.shown[leastCostIndex()] : "–"}`;
+    ["miss", "alarm"].forEach((name, i) =>
+      fill("given", name, Number.isFinite(given[i]) ? String(given[i]) : "–")
+    );
     const ofAll = (1000 * alarm * data.other) / total, ofNone = (1000 * miss * data.rare) / total;
-    byId("cost-of-all").textContent = amount(ofAll);
-    byId("cost-of-none").textContent = amount(ofNone);
+    fill("cost-of", "all", amount(ofAll));
+    fill("cost-of", "none", amount(ofNone));
+    for (const cell of document.querySelectorAll("[data-cost]")) {
+      cell.textContent = amount(costs[Number(cell.dataset.cost)]);
+    }
+    showLeast(known, ofAll, ofNone);
     if (known) drawCosts(Math.min(ofAll, ofNone));
     showThreshold();
+  }
+
+  function showLeast(known, ofAll, ofNone) {
+    const i = known ? leastCostIndex() : 0;
+    const texts = { threshold: data.shown[i], ...textsAt(i) };
+    for (const [name, text] of Object.entries(texts)) fill("least", name, known ? text : "–");
+    const helps = costs[i] < Math.min(ofAll, ofNone) * (1 - 1e-12);
+    byId("least-helps").hidden = !known || !helps;
+    byId("least-useless").hidden = !known || helps;
+    byId("cheaper").textContent = ofAll < ofNone ? "all rows" : "no row";
   }
 
   // The cost of predicting all rows alike, whichever is cheaper, sets the scale.
