@@ -123,7 +123,7 @@ def chosen_threshold(
     every, none = cost_by_threshold(rows.constant_counts(), by_kind)
     return found, (
         f"--threshold {found} has the least cost on the {len(rows.y):,} rows of the "
-        f"training: {amount(cost)} per 1,000 rows, if a false alarm costs {alarm:g} "
-        f"and a miss {miss:g}. Predicting all rows rare costs {amount(every)}, and "
-        f"predicting none {amount(none)}."
+        f"training that were tested: {amount(cost)} per 1,000 rows, if a false alarm "
+        f"costs {alarm:g} and a miss {miss:g}. Predicting all rows rare costs "
+        f"{amount(every)}, and predicting none {amount(none)}."
     )

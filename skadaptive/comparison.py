@@ -373,6 +373,8 @@ class Comparison:
         self.n_features_in_ = data.X.shape[1]
         self.seed_ = protocol.seed
         self.test_folds_ = [test for _, test in folds]
+        # As those of TimeSeriesSplit: every row is tested after the training ended.
+        self._is_ordered = all(train.max() < test.min() for train, test in folds)
         self.findings_ = findings
         self.failures_ = failures
         self.unfinished_ = unfinished
@@ -609,6 +611,13 @@ class Comparison:
             f"rare class ({share:.2%}{weighted}).",
             f"First by {measure_title(scoring)}: {best}, {means[best]}.",
         ]
+        if self._is_ordered:
+            n_tested = len(np.unique(np.concatenate(self.test_folds_)))
+            lines.insert(
+                1,
+                "Each contender was trained on earlier rows and tested on later ones, "
+                f"{n_tested:,} of the {len(self.y_):,} in all.",
+            )
         words = {
             "ahead": "It is ahead of {} by more than luck",
             "perhaps ahead": "Perhaps it is ahead of {}: by more than luck if that "

@@ -435,6 +435,12 @@ def test_time_ordered_folds(binary, logistic):
     )
     never = found.out_of_fold_["it"].isna()
     assert never[: never.sum()].all() and 0 < never.sum() < 200
+    assert (
+        "Each contender was trained on earlier rows and tested on later ones, "
+        f"{400 - never.sum()} of the 400 in all." in found.summary()
+    )
+    shuffled = compare(*binary, contenders={"it": logistic}, cv=2, verbose=0)
+    assert not any("later" in line for line in shuffled.summary())
 
 
 def test_a_failure_is_told_and_the_others_go_on(binary, folds, logistic):

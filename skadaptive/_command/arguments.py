@@ -97,7 +97,9 @@ def add_training_columns(parser: argparse.ArgumentParser) -> None:
         help="keep rows with the same value in the same fold",
     )
     parser.add_argument(
-        "--time", metavar="COLUMN", help="train on earlier rows, test on later ones"
+        "--time",
+        metavar="COLUMN",
+        help="train on earlier rows, test on later ones; the column is no feature then",
     )
     parser.add_argument(
         "--id", metavar="COLUMN", help="column that names the rows, which is no feature"
@@ -165,8 +167,8 @@ def add_decision(parser: argparse.ArgumentParser) -> None:
         nargs=2,
         type=cost,
         metavar=("FALSE_ALARM", "MISS"),
-        help="use the threshold of least cost on the rows of the training, by their "
-        "out-of-fold probabilities",
+        help="use the threshold of least cost on the rows of the training that were "
+        "tested, by their out-of-fold probabilities",
     )
 
 

@@ -190,6 +190,7 @@ def _run(options: argparse.Namespace) -> int:
             columns=describe_columns(table.X, table.formats, table.left_out),
             notes=table.notes,
             row_numbers=table.row_numbers,
+            times=table.times,
         )
         page = comparison_report(comparison, options.report, source=source)
         written["report"] = str(page)

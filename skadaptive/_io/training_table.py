@@ -58,7 +58,9 @@ class TrainingTable:
         None for built-in data.
     row_numbers : ndarray of int, shape (n_samples,)
         Number of each row in the table as it was read, from 1 on: rows without a class
-        are left out then, and rows with times are sorted.
+        left out then, and rows with times are sorted.
+    times : Series of shape (n_samples,) or None
+        The column of times, of which None was named.
     """
 
     X: pd.DataFrame
@@ -70,6 +72,7 @@ class TrainingTable:
     notes: list[str]
     path: Path | None
     row_numbers: np.ndarray
+    times: pd.Series | None = None
 
 
 def read_training(
@@ -115,6 +118,7 @@ def read_training(
         notes=[*table.notes, *made.notes],
         path=table.path,
         row_numbers=made.row_numbers,
+        times=made.times,
     )
 
 
@@ -160,6 +164,7 @@ def make_training(
         notes=notes.lines(),
         path=None,
         row_numbers=row_numbers[labels.has_label],
+        times=frame[roles.time] if roles.time else None,
     )
 
 

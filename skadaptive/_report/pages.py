@@ -169,6 +169,7 @@ def comparison_report(
             comparison, rows, tuned, interface, None if cost_matrix is None else costs
         ),
         n_folds=len(comparison.test_folds_),
+        order=_order(comparison, source),
         repeated=_is_repeated(comparison),
         place={name: i for i, name in enumerate(comparison.table.index, 1)},
         footer=_footer(comparison),
@@ -320,6 +321,19 @@ def write_page(page: str, path: Path) -> Path:
     with replace_atomically(path) as temporary:
         temporary.write_text(page, encoding="utf-8")
     return path
+
+
+def _order(comparison: "Comparison", source: Source | None) -> str:
+    """Which rows were tested after which; empty where folds are in no order."""
+    if not comparison._is_ordered:
+        return ""
+    tested = np.unique(np.concatenate(comparison.test_folds_))
+    span = "" if source is None else source.span(tested)
+    return (
+        "In each fold they were trained on earlier rows and tested on later "
+        f"ones{span}. {len(tested):,} of the {len(comparison.y_):,} rows were tested; "
+        "the first rows served training alone. "
+    )
 
 
 def _is_repeated(comparison: "Comparison") -> bool:

@@ -1,6 +1,7 @@
 """Where the table of a report comes from, and what its columns were taken for."""
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import pandas as pd
 from pandas.api.types import is_bool_dtype, is_datetime64_any_dtype, is_numeric_dtype
@@ -44,7 +45,9 @@ class Source:
         What was guessed while the file was read.
     row_numbers : ndarray of int, shape (n_samples,), default=None
         Number of each compared row in the table as it was read, from 1 on. None: they
-        are all its rows.
+        they are all its rows.
+    times : Series of shape (n_samples,), default=None
+        The column by which rows were sorted, if there is one.
     """
 
     file: str
@@ -52,6 +55,15 @@ class Source:
     columns: list[ColumnUse] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     row_numbers: IntArray | None = None
+    times: pd.Series | None = None
+
+    def span(self, rows: IntArray) -> str:
+        """From when to when rows are, such as " by day, from 1 to 31"; may be empty."""
+        if self.times is None:
+            return ""
+        times = self.times.iloc[rows]
+        first, last = (_moment(value) for value in (times.min(), times.max()))
+        return f" by {self.times.name}, from {first} to {last}"
 
 
 def describe_columns(
@@ -110,3 +122,7 @@ def _describe(
     if n_missing:
         parts.append(f"{n_missing:,} missing")
     return ColumnUse(str(column.name), use, "; ".join(parts))
+
+
+def _moment(value: Any) -> str:
+    return f"{value:%Y-%m-%d}" if isinstance(value, pd.Timestamp) else f"{value:.12g}"

@@ -35,6 +35,8 @@ def test_rows_without_a_class_are_left_out_and_times_sort_the_others(table):
     assert found.target.y.tolist() == ["yes", "no", "no", "yes", "no"]
     assert_array_equal(found.sample_weight, [2, 4, 1, 6, 5])
     assert_array_equal(found.groups, ["v", "u", "u", "w", "v"])
+    assert found.times.is_monotonic_increasing
+    assert_array_equal(found.times, table["when"].iloc[found.row_numbers - 1])
     assert found.left_out == {
         "who": "group",
         "when": "time",
@@ -51,6 +53,7 @@ def test_without_roles_all_other_columns_are_features(table):
     assert found.X.columns.tolist() == ["x", "town", "w", "who"]
     assert_array_equal(found.row_numbers, [1, 2, 4, 5, 6])
     assert found.groups is None and found.sample_weight is None
+    assert found.times is None
     assert found.left_out == {"when": "dropped", "key": "dropped"}
     assert table.index[0] == 5 and list(table)[:2] == ["x", "town"]  # as before
 

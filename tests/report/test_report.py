@@ -10,6 +10,7 @@ from html import escape
 from html.parser import HTMLParser
 
 import numpy as np
+import pandas as pd
 import pytest
 from browsing import headless_chromium
 from numpy.testing import assert_allclose
@@ -22,6 +23,7 @@ from sklearn.metrics import (
     precision_score,
     recall_score,
 )
+from sklearn.model_selection import TimeSeriesSplit
 from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
@@ -543,6 +545,22 @@ def test_one_contender_and_one_fold():
     assert "only one contender" in section(page, "tests")
     data = data_of(page)
     assert data["rare"] == y[1::2].sum()
+
+
+def test_a_page_says_that_the_folds_are_in_order_of_time(pages):
+    X, y = load_rare("breast_cancer", return_X_y=True)
+    found = compare(
+        X[:, :3],
+        np.roll(y, 200),  # some rare rows in each fold
+        contenders={"bayes": GaussianNB()},
+        cv=TimeSeriesSplit(3),
+        random_state=0,
+        verbose=0,
+    )
+    source = Source("t.csv", "y", times=pd.Series(range(387), name="<no>"))
+    text = section(comparison_report(found, source=source), "ranking")
+    assert "on later ones by <no>, from 99 to 386. 288 of the 387 rows were t" in text
+    assert "earlier" not in section(pages["comparison"], "ranking")
 
 
 def verdict(proba, y, weight=None):

@@ -5,7 +5,7 @@ import pandas as pd
 
 from skadaptive._io.columns import ColumnFormat
 from skadaptive._io.numbers import NumberFormat
-from skadaptive._report.source import ColumnUse, describe_columns
+from skadaptive._report.source import ColumnUse, Source, describe_columns
 
 
 def test_every_kind_of_column_has_its_words():
@@ -53,3 +53,15 @@ def test_every_kind_of_column_has_its_words():
         "y": ("target", ""),
     }
     assert uses[-1] == ColumnUse("y", "target", "")
+
+
+def test_from_when_to_when_rows_are():
+    days = pd.Series(pd.date_range("2020-01-30", periods=4), name="day")
+    assert Source("t.csv", "y", times=days).span([1, 2]) == (
+        " by day, from 2020-01-31 to 2020-02-01"
+    )
+    years = pd.Series([1999.5, 2000, 12345], name="year")
+    assert Source("t.csv", "y", times=years).span([0, 2]) == (
+        " by year, from 1999.5 to 12345"
+    )
+    assert Source("t.csv", "y").span([0, 2]) == ""
