@@ -44,6 +44,8 @@ _N_THRESHOLDS = 200
 _LEAST, _GREATEST = 1e-3, 1 - 1e-3
 _RECALLS = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 1.0)
 _TICKS = (1e-5, 1e-4, 0.001, 0.01, 0.1, 0.5, 0.9, 0.99, 0.999, 0.9999, 0.99999)
+# Lines of the marked thresholds, of which there are up to three.
+_MARK_DASHES = (":", "--", (0, (8, 2, 1, 2)))
 # Guards comparisons of a recall with a sum of weights against rounding.
 _ROUNDING = 1e-12
 
@@ -240,16 +242,18 @@ def threshold(
         ``buttons``, pairs of an index and a text; ``last``, the greatest index;
         ``costs`` as text; ``data``, from which the script computes.
     """
-    grid = _grid(rows, marks)
+    by_text = _marks_by_text(marks)
+    grid = _grid(rows, [value for _, value in by_text.values()])
     thresholds, texts = np.array(list(grid.shown)), list(grid.shown.values())
     counts = rows.counts(thresholds)
     marked = {
-        name: int(np.argmin(np.abs(thresholds - value)))
-        for name, value in {"0.5": 0.5, **marks}.items()
+        int(np.argmin(np.abs(thresholds - value))): names
+        for names, value in by_text.values()
     }
-    reasons: dict[int, list[str]] = {i: [] for i in sorted(set(marked.values()))}
-    for name, i in marked.items():
-        reasons[i].append("the default" if name == "0.5" else name)
+    reasons = {
+        i: [*(["the default"] if texts[i] == "0.5" else []), *names]
+        for i, names in marked.items()
+    }
     for recall in _RECALLS:
         (reaching,) = np.nonzero(
             counts["tp"] >= recall * counts["rare"] * (1 - _ROUNDING)
@@ -260,7 +264,7 @@ def threshold(
     least = _least_cost_index(cost, grid.optimal)
     constant = rows.constant_counts()
     constant_cost = cost_by_threshold(constant, costs)
-    start = next(reversed(marked.values()))
+    start = list(marked)[-1]
     figure, positions = _threshold_figure(counts, marked, costs, start, grid.ends)
 
     def row(i: int) -> dict[str, Any]:
@@ -279,8 +283,8 @@ def threshold(
         },
         "cheaper": "all rows" if constant_cost[0] < constant_cost[1] else "no row",
         "buttons": [
-            (i, "0.5" if name == "0.5" else f"{capital(name)}: {texts[i]}")
-            for name, i in marked.items()
+            (i, f"{capital(' and '.join(names))}: {texts[i]}" if names else texts[i])
+            for i, names in marked.items()
         ],
         "last": len(thresholds) - 1,
         "costs": {name: f"{value:g}" for name, value in costs.items()},
@@ -312,9 +316,22 @@ class _Grid:
     ends: FloatArray
 
 
-def _grid(rows: ScoredRows, marks: dict[str, float]) -> _Grid:
+def _marks_by_text(marks: dict[str, float]) -> dict[str, tuple[list[str], float]]:
+    """Names and value of each marked threshold, the last of those given at the end.
+
+    0.5 comes first. Those that look the same on the page are one, with the last value.
+    """
+    by_text: dict[str, tuple[list[str], float]] = {"0.5": ([], 0.5)}
+    for name, value in marks.items():
+        text = threshold_text(value)
+        names, _ = by_text.pop(text, ([], 0.0))
+        by_text[text] = [*names, name], value
+    return by_text
+
+
+def _grid(rows: ScoredRows, marked: list[float]) -> _Grid:
     """Thresholds at even steps of their log-odds, the marked and the optimal ones."""
-    rare, marked = rows.proba[rows.y == 1], [0.5, *marks.values()]
+    rare = rows.proba[rows.y == 1]
     least = max(rare.min(), min(_LEAST, rows.share / 10))
     greatest = min(rows.proba.max(), _GREATEST)
     least, greatest = min(least, *marked), max(greatest, *marked)
@@ -361,7 +378,7 @@ def _threshold_row(
 
 def _threshold_figure(
     counts: dict[str, Any],
-    marked: dict[str, int],
+    marked: dict[int, list[str]],
     costs: dict[str, float],
     start: int,
     ends: FloatArray,
@@ -386,16 +403,21 @@ def _threshold_figure(
         lines = {"precision": precision, "recall": recall, "F1": f1}
         for i, (name, values) in enumerate(lines.items()):
             top.plot(x, values, DASHES[i], color=PALETTE[i], label=name)
-        for name, index in marked.items():
-            shown = threshold_text(thresholds[index])
-            label = name if name == "0.5" else f"{name}, {shown}"
-            style = {"color": MUTED, "linestyle": ":" if name == "0.5" else "--"}
-            top.axvline(x[index], label=label, linewidth=1.2, **style)
-            bottom.axvline(x[index], linewidth=1.2, **style)
+        for (i, names), dash in zip(marked.items(), _MARK_DASHES, strict=False):
+            label = ", ".join([" and ".join(names), threshold_text(thresholds[i])])
+            style = {"color": MUTED, "linestyle": dash, "linewidth": 1.2}
+            top.axvline(x[i], label=label.removeprefix(", "), **style)
+            bottom.axvline(x[i], **style)
         top.set(ylabel="score", ylim=(-0.02, 1.03))
         handles, labels = top.get_legend_handles_labels()
+        # Matplotlib fills columns: so the curves make a row, and the marks the next.
+        order = [i for column in range(3) for i in (column, column + 3)]
+        order = [i for i in order if i < len(handles)]
         drawing.figure.legend(
-            handles, labels, loc="outside upper center", ncols=len(handles) // 5 + 4
+            [handles[i] for i in order],
+            [labels[i] for i in order],
+            loc="outside upper center",
+            ncols=3,
         )
         ceiling = cost_ceiling(counts, costs, cost)
         bottom.plot(x, cost / ceiling, color=PALETTE[3], gid="cost")
@@ -415,7 +437,7 @@ def _threshold_figure(
         scores = "; ".join(
             f"at {threshold_text(thresholds[i])} precision {number(precision[i])}, "
             f"recall {recall[i]:.3f}, F1 {f1[i]:.3f}"
-            for i in dict.fromkeys(marked.values())
+            for i in marked
         )
         drawing.figure.draw_without_rendering()
         # The reader may change the costs, and the text stays as it is.

@@ -216,7 +216,7 @@ def evaluation_report(
     )
     both_classes = 0 < rows.y.sum() < len(rows.y)
     can_choose = both_classes and evaluation.probabilities_ is not None
-    marks = {} if used in (None, 0.5) else {_USED: used}
+    marks = {} if used is None else {_USED: used}
     page = render(
         "evaluation.html.jinja",
         title=title or f"How well does {name} find the rare class?",

@@ -333,7 +333,7 @@ def test_embedded_counts_are_those_of_the_rows(pages, name, request):
         weight = found.sample_weight_
     thresholds = np.array(data["thresholds"])
     assert 100 < len(thresholds) < 300 and np.all(np.diff(thresholds) > 0)
-    assert 0.5 in thresholds
+    assert data["shown"].count("0.5") == 1
     assert [float(t) for t in data["shown"]] == pytest.approx(thresholds, rel=6e-3)
     for i in range(0, len(thresholds), 7):
         called = proba > thresholds[i]
@@ -421,6 +421,35 @@ def test_the_page_names_the_threshold_that_predict_takes_for_costs(behind):
             assert made["least"]["cost"] == charts.amount(cost)
             n_found += 1
     assert n_found > 10
+
+
+@pytest.mark.parametrize(
+    ("tuned", "used", "texts", "reasons"),
+    [
+        (0.31, 0.62, ["0.5", "Tuned: 0.31", "Used by predict: 0.62"], ["the default"]),
+        # It looks like 0.5, and is where the decisions of predict are.
+        (
+            0.31,
+            0.49997,
+            ["Tuned: 0.31", "Used by predict: 0.5"],
+            ["the default, used by predict"],
+        ),
+        (0.31, 0.31, ["0.5", "Tuned and used by predict: 0.31"], ["the default"]),
+    ],
+)
+def test_marked_thresholds_are_listed_once(behind, tuned, used, texts, reasons):
+    rows = ScoredRows.pooled(behind, behind.best_name_)
+    marks = {"tuned": tuned, "used by predict": used}
+    made = charts.threshold(rows, marks, {"miss": 10.0, "alarm": 1.0})
+    assert [text for _, text in made["buttons"]] == texts
+    at_half = [row["reason"] for row in made["table"] if row["threshold"] == "0.5"]
+    assert at_half == reasons
+    index = made["start"]["index"]
+    assert made["data"]["thresholds"][index] == used and index == made["buttons"][-1][0]
+    legend = made["figure"].split('id="threshold-legend_1"')[1].split("</svg>")[0]
+    assert legend.count("<text") == 3 + len(texts)
+    lines = re.findall(r"stroke-dasharray: [^;]*|stroke: var\(--c1\)", legend)
+    assert len(lines) == len(set(lines)) == 3 + len(texts)
 
 
 def test_curve_under_which_average_precision_is_the_area(behind):
@@ -782,8 +811,11 @@ def test_slider_counts(opened, pages, name):
     scale = svg.rect["width"] / float(svg.get_dom_attribute("viewBox").split()[2])
     moved = (data["x"][at - 30] - data["x"][at]) * scale
     assert after - before == pytest.approx(moved, abs=1.5)
-    browser.find_element("css selector", "button[data-at]").click()
-    assert_shown(browser, data, data["thresholds"].index(0.5))
+    button = browser.find_element("css selector", "button[data-at]")
+    button.click()
+    at = int(button.get_attribute("data-at"))
+    assert_shown(browser, data, at)
+    assert button.text.endswith(data["shown"][at])
 
 
 def test_the_threshold_is_copied(opened):
@@ -860,6 +892,15 @@ def test_page_does_not_scroll_sideways(opened, name, width):
         f"return [{root}.scrollWidth, {root}.clientWidth]"
     )
     assert wide <= client <= width
+    # No legend is cut off at an edge of its figure.
+    outside = """
+        const legends = [...document.querySelectorAll("figure svg [id*='legend']")];
+        return legends.filter((legend) => {
+            const { width } = legend.ownerSVGElement.viewBox.baseVal;
+            const box = legend.getBBox();
+            return box.x < 0 || box.x + box.width > width;
+        }).map((legend) => legend.textContent)"""
+    assert browser.execute_script(outside) == []
 
 
 def contrast(browser, selector):
