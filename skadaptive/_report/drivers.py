@@ -43,8 +43,8 @@ def drivers(
         ``failure``, a sentence, if there is no explanation. Otherwise ``rows``, a
         sentence about the explained rows; ``figure`` and ``table`` of the importances;
         ``effects``, pairs of a caption and a figure; ``instructive``, dicts of
-        ``title``, ``text`` and ``reasons``. None if the best contender was not fitted,
-        as after an interrupt.
+        ``title``, ``text`` and ``reasons``; ``chosen``, a sentence on which rows these
+        are. None if the best contender was not fitted, as after an interrupt.
     """
     if not hasattr(comparison, "best_"):
         return None
@@ -70,6 +70,7 @@ def drivers(
             "figure": _importance_figure(explanation),
             **_importance_table(explanation),
             "effects": _effects(explanation),
+            "chosen": _chosen_sentence(explanation),
             "instructive": _instructive(
                 comparison, explanation, rows, numbers[rows], tuned
             ),
@@ -97,6 +98,18 @@ def _rows_sentence(
     return (
         "It was fitted once more, without the test rows of the last fold, and is "
         f"explained on these {counts}{scored} ({score})."
+    )
+
+
+def _chosen_sentence(explanation: Explanation) -> str:
+    if explanation.rows_ == "out of fold":
+        return (
+            "They are the greatest mistakes of the committee that is explained, whose "
+            "probabilities differ slightly from those of the sections above."
+        )
+    return (
+        f"They are the greatest mistakes among the {len(explanation.proba_):,} rows "
+        "of the last fold, which are explained; other folds may have greater ones."
     )
 
 
@@ -183,6 +196,7 @@ def _instructive(
     held_out = explanation._model.held_out
     usable = np.ones(len(rows), dtype=bool) if held_out is None else held_out
     proba, label = explanation.proba_, comparison.pos_label_
+    where = "" if explanation.rows_ == "out of fold" else " in the last fold"
     cases = []
     for is_rare in (False, True):
         candidates = np.flatnonzero((rare == is_rare) & usable)
@@ -198,7 +212,10 @@ def _instructive(
         base = 1 / (1 + np.exp(-contributions.base_.iloc[0]))
         cases.append(
             {
-                "title": f"The {kind} {error}" if is_wrong else f"Closest to a {error}",
+                "title": (
+                    f"The {kind} {error}" if is_wrong else f"Closest to a {error}"
+                )
+                + where,
                 "text": f"Row {numbers[row]:,} of the table is "
                 f"{'' if is_rare else 'not '}{label}, and has the probability "
                 f"{_probability(proba[row])}; a typical row has "

@@ -1009,6 +1009,9 @@ def test_instructive_rows_are_the_greatest_mistakes(pages, name, request):
     for row in (alarm, miss):
         assert f"Row {row + 1} of the table is" in text
     assert text.count(" the odds ") >= 4
+    greatest = f"mistakes among the {len(rows)} rows of the last fold, which are expl"
+    of_fold = name == "behind"
+    assert (greatest in text) == ("miss in the last fold" in text) == of_fold
 
 
 def test_instructive_rows_have_their_number_in_the_file(behind):
