@@ -327,9 +327,9 @@ def test_compare_says_where_the_saved_model_decides(
         at = json.loads(told)["threshold"]
     else:
         at = float(re.search(r"The saved model decides at (0\.\d+);", told).group(1))
-        assert f"decides at {at:g}, where the slider" in " ".join(
-            page.read_text().split()
-        )
+        text = " ".join(page.read_text().split())
+        assert f"decides at {at:g}, where the slider" in text
+        assert f"it is saved in {path}, fitted on all rows." in text
     assert cli.main(["predict", path, "train.csv"]) == 0
     found = pd.read_csv(io.StringIO(capsys.readouterr().out))
     # Neither a usual value nor the mean of the folds does as well.

@@ -191,6 +191,7 @@ def _run(options: argparse.Namespace) -> int:
             notes=table.notes,
             row_numbers=table.row_numbers,
             times=table.times,
+            model="" if unfinished else options.save or "",
         )
         page = comparison_report(comparison, options.report, source=source)
         written["report"] = str(page)

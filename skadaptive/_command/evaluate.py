@@ -104,7 +104,9 @@ def _run(options: argparse.Namespace) -> int:
     cost = _mean_costs(evaluation, options.costs) if options.costs else {}
     written = {}
     if options.report:
-        source = Source(Path(options.file).name, options.target, notes=lines)
+        source = Source(
+            Path(options.file).name, options.target, notes=lines, model=options.model
+        )
         matrix = None
         if options.costs:
             alarm, miss = options.costs

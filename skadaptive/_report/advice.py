@@ -56,7 +56,9 @@ class _Wording:
     weights : str
         Where else the adaptation of the loss weights is shown.
     best : str
-        What to do with the best contender, whose name stands for {}.
+        What to do with the best contender, whose name stands for {best}.
+    saved : str
+        The same where it was saved in a file, {model}.
     later : str
         What to do when new rows arrive.
     """
@@ -68,6 +70,7 @@ class _Wording:
     costs: str
     weights: str
     best: str
+    saved: str
     later: str
 
 
@@ -83,9 +86,10 @@ _WORDING = {
         weights=" This page shows the adaptation of the loss weights only for a best "
         "contender; for any fitted estimator use "
         "skadaptive.AdaptationDisplay.from_estimator.",
-        best="comparison.best_ is {}, fitted on all rows. Evaluate it on later rows "
-        "with skadaptive.evaluate, and check with skadaptive.drift whether new rows "
-        "still resemble these.",
+        best="comparison.best_ is {best}, fitted on all rows. Evaluate it on later "
+        "rows with skadaptive.evaluate, and check with skadaptive.drift whether new "
+        "rows still resemble these.",
+        saved="",
         later="Evaluate again when new labels arrive, and check with skadaptive.drift "
         "whether new rows still resemble the training rows.",
     ),
@@ -96,9 +100,12 @@ _WORDING = {
         prior="",
         costs=" For a saved model, skadaptive predict --costs finds it.",
         weights="",
-        best="To use {}: skadaptive compare --save FILE writes it, fitted on all "
+        best="To use {best}: skadaptive compare --save FILE writes it, fitted on all "
         "rows, to a file. Measure it on later rows with skadaptive evaluate, and apply "
         "it to new ones with skadaptive predict.",
+        saved="{best} is saved in {model}, fitted on all rows. Measure it on later "
+        "rows with skadaptive evaluate {model} FILE --target COLUMN, and apply it to "
+        "new ones with skadaptive predict {model} FILE.",
         later="Evaluate again when new labels arrive.",
     ),
 }
@@ -139,6 +146,7 @@ def advice(
     tuned: float,
     interface: Interface = "python",
     costs: dict[str, float] | None = None,
+    model: str = "",
 ) -> list[str]:
     """Recommendations after a comparison, in the order in which to follow them.
 
@@ -153,6 +161,8 @@ def advice(
         Who reads them.
     costs : dict of float, default=None
         ``miss`` and ``alarm``, if they are known.
+    model : str, default=""
+        File of the best contender, for a shell; empty if it was not saved.
 
     Returns
     -------
@@ -205,7 +215,8 @@ def advice(
             "and more rare rows help more than another classifier."
         )
     if hasattr(comparison, "best_"):
-        lines.append(wording.best.format(best))
+        text = wording.saved if model else wording.best
+        lines.append(text.format(best=best, model=model))
     return lines
 
 

@@ -154,7 +154,7 @@ def comparison_report(
         threshold=threshold(rows, marks, costs),
         decides=None if used is None else threshold_text(used),
         application=_application(
-            interface,
+            source,
             # An interrupted comparison has no best_.
             "comparison.best_" if hasattr(comparison, "best_") else "classifier",
             comparison.classes_,
@@ -166,7 +166,12 @@ def comparison_report(
         drivers=drivers(comparison, tuned, source),
         adaptation=adaptation(comparison),
         advice=advice(
-            comparison, rows, tuned, interface, None if cost_matrix is None else costs
+            comparison,
+            rows,
+            tuned,
+            interface,
+            None if cost_matrix is None else costs,
+            source.shell_model if source is not None and source.model else "",
         ),
         n_folds=len(comparison.test_folds_),
         order=_order(comparison, source),
@@ -229,7 +234,7 @@ def evaluation_report(
         curves=evaluation_curves(evaluation, rows) if both_classes else [],
         threshold=threshold(rows, marks, costs) if can_choose else None,
         application=_application(
-            interface, "classifier", evaluation.classes_, evaluation.pos_label_
+            source, "classifier", evaluation.classes_, evaluation.pos_label_
         ),
         calibration=calibration(rows, name) if can_choose else None,
         advice=evaluation_advice(
@@ -250,11 +255,11 @@ def _interface(source: Source | None) -> Interface:
 
 
 def _application(
-    interface: Interface, name: str, classes: Any, pos_label: Label
+    source: Source | None, name: str, classes: Any, pos_label: Label
 ) -> str:
     """What applies a threshold to new rows, up to the threshold itself."""
-    if interface == "command":
-        return "skadaptive predict MODEL FILE --threshold "
+    if source is not None:
+        return f"skadaptive predict {source.shell_model} FILE --threshold "
     index = list(classes).index(pos_label)
     return f"{name}.predict_proba(X)[:, {index}] > "
 

@@ -1,5 +1,6 @@
 """Where the table of a report comes from, and what its columns were taken for."""
 
+import shlex
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -48,6 +49,8 @@ class Source:
         they are all its rows.
     times : Series of shape (n_samples,), default=None
         The column by which rows were sorted, if there is one.
+    model : str, default=""
+        The file of the model, as the user named it; empty if there is none.
     """
 
     file: str
@@ -56,6 +59,12 @@ class Source:
     notes: list[str] = field(default_factory=list)
     row_numbers: IntArray | None = None
     times: pd.Series | None = None
+    model: str = ""
+
+    @property
+    def shell_model(self) -> str:
+        """The file of the model for a shell, or what stands for it."""
+        return shlex.quote(self.model) if self.model else "MODEL"
 
     def span(self, rows: IntArray) -> str:
         """From when to when rows are, such as " by day, from 1 to 31"; may be empty."""

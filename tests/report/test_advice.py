@@ -66,6 +66,10 @@ def test_a_winner_that_is_ahead_of_all():
     assert best.startswith("comparison.best_ is forest, fitted on all rows.")
     *_, best = lines(results({"a": "ahead"}), "command")
     assert best.startswith("To use forest: skadaptive compare --save FILE")
+    arguments = (calibrated_rows(), 0.3, "command", None, "f.model")
+    *_, best = advice(results({"a": "ahead"}), *arguments)
+    assert best.startswith("forest is saved in f.model, fitted on all rows.")
+    assert best.endswith("with skadaptive predict f.model FILE.")
 
 
 def test_a_winner_that_is_perhaps_ahead_of_some():

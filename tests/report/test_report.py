@@ -709,10 +709,14 @@ def test_costs_and_title_are_those_given(comparison):
 def test_what_applies_the_threshold(comparison, evaluation, pages):
     """The option of the command where it has read the file, else Python."""
     source = Source("later.csv", "diagnosis")
+    saved = Source("later.csv", "diagnosis", model="my model")
     option = "skadaptive predict MODEL FILE --threshold "
+    named = "skadaptive predict 'my model' FILE --threshold "
     made = {
         comparison_report(comparison, source=source): option,
+        comparison_report(comparison, source=saved): named,
         evaluation_report(evaluation, source=source): option,
+        evaluation_report(evaluation, source=saved): named,
         pages["comparison"]: "comparison.best_.predict_proba(X)[:, 1] > ",
         # The rare class comes first among the labels.
         pages["evaluation"]: "classifier.predict_proba(X)[:, 0] > ",
