@@ -329,6 +329,8 @@ def test_compare_says_where_the_saved_model_decides(
         at = float(re.search(r"The saved model decides at (0\.\d+);", told).group(1))
         text = " ".join(page.read_text().split())
         assert f"decides at {at:g}, where the slider" in text
+        in_folds = re.search(r"of each fold: (0\.\d+) on average", told).group(1)
+        assert f"“tuned” is their mean, {in_folds}." in text and float(in_folds) != at
         assert f"it is saved in {path}, fitted on all rows." in text
     assert cli.main(["predict", path, "train.csv"]) == 0
     found = pd.read_csv(io.StringIO(capsys.readouterr().out))

@@ -207,9 +207,12 @@ def _run(options: argparse.Namespace) -> int:
     else:
         print_written(written)
         if "model" in written and decides_at is not None:
+            by_fold = comparison.scores("threshold")[comparison.best_name_]
             print_text(
                 f"The saved model decides at {threshold_text(decides_at)}; predict "
-                "--threshold or --costs takes another threshold."
+                "--threshold or --costs takes another threshold. This one was tuned on "
+                "all rows, those of the scores above on the training rows of each "
+                f"fold: {threshold_text(by_fold.mean())} on average."
             )
     if comparison._is_interrupted:
         return INTERRUPTED

@@ -295,6 +295,12 @@ def _threshold(
             f" It varies from {low} to {high} between the folds: there are too few "
             "rare rows to estimate it well."
         )
+    used = comparison._decides_at
+    if used is not None and threshold_text(used) != shown:
+        text += (
+            f" The model that was fitted on all rows uses {threshold_text(used)}: it "
+            "was tuned in the same way, but on other rows."
+        )
     choose = "If you know them, choose" if costs is None else "For those given, choose"
     return text + (
         f" F1 ignores the costs of mistakes. {choose} the threshold in the section on "

@@ -152,6 +152,7 @@ def comparison_report(
         tests=_tests(comparison),
         curves=curves_figure(comparison),
         threshold=threshold(rows, marks, costs),
+        tuned=threshold_text(tuned),
         decides=None if used is None else threshold_text(used),
         application=_application(
             source,

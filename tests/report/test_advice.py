@@ -39,6 +39,7 @@ def results(verdicts, **changes):
         "failures_": {},
         "unfinished_": {},
         "y_": np.repeat([0, 1], [900, 100]),
+        "_decides_at": None,
         "scores": lambda measure: thresholds,
     } | changes
     return SimpleNamespace(**values)
@@ -141,6 +142,15 @@ def test_thresholds_that_are_no_better_or_vary():
         assert (said in threshold) == ("varies" in threshold) == varies
     found.scores = lambda measure: pd.DataFrame({"forest": [0.0, 1.0]})
     assert "It varies from 0 to 1 between" in lines(found)[1]
+
+
+@pytest.mark.parametrize(("used", "is_told"), [(0.5, True), (0.3001, False)])
+def test_why_predict_uses_another_threshold(used, is_told):
+    """Where the page recommends one, and the fitted model decides at another."""
+    _, threshold, _ = lines(results({"a": "ahead"}, _decides_at=used))
+    said = f" The model that was fitted on all rows uses {used}: it was tuned in the s"
+    assert threshold.startswith(USE)
+    assert (said in threshold) == ("on other rows" in threshold) == is_told
 
 
 def test_what_comes_first():

@@ -370,6 +370,8 @@ def test_selected_thresholds(pages, comparison):
     assert used == pytest.approx(comparison._decides_at, rel=6e-3)
     assert (alarms == (model.predict(X) == comparison.pos_label_)).all()
     assert f"decides at {used:g}," in section(pages["comparison"], "thresholds")
+    text = section(pages["comparison"], "thresholds")
+    assert f"“tuned” is their mean, {charts.threshold_text(tuned)}." in text
     exact = {"tuned": tuned, "predict": comparison._decides_at}
     assert "default" in shown["0.5"][-1]
     for threshold, cells in shown.items():
