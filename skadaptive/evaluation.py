@@ -7,7 +7,7 @@ bootstrap intervals, the confusion matrix and files.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from html import escape
 from numbers import Integral, Real
 from pathlib import Path
@@ -214,7 +214,7 @@ def evaluate(
     for place, cell in enumerate(order):
         if cell in exact_cells:
             matrix.iloc[place, 1:] = exact_cells[cell]
-    return Evaluation(
+    evaluation = Evaluation(
         table=measured,
         confusion_matrix_=matrix,
         pos_label_=classes[index],
@@ -231,6 +231,8 @@ def evaluate(
         confidence_level=confidence_level,
         n_bootstraps=n_bootstraps,
     )
+    evaluation._drawn_cells = cells[:, order]
+    return evaluation
 
 
 def _warn_of_undefined(value: dict[str, float], rare: Label, other: Label) -> None:
@@ -302,6 +304,9 @@ class Evaluation:
     name: str
     confidence_level: float
     n_bootstraps: int
+
+    # Confusion matrices of the resamples, (n_bootstraps, 4).
+    _drawn_cells: FloatArray = field(init=False)
 
     # ------------------------------------------------------------------------- as text
 

@@ -531,7 +531,7 @@ def test_evaluate_counts_the_costs_of_the_decisions_of_predict(here, capsys):
         assert cli.main([*evaluate, "--report", "r.html"]) == 0
         said = "if a false alarm costs 3 and a miss 40"
         printed, page = capsys.readouterr().out, Path("r.html").read_text()
-        (cost,) = re.findall(rf"cost is (\S+) per 1,000 rows, {said}\.", printed)
+        (cost,) = re.findall(rf"cost is (\S+) per 1,000 rows \[.*\], {said}\.", printed)
         # The report has the costs of the user, and the same figure.
         assert f"costs {cost} per 1,000 rows, {said};" in page
         assert f'id="at-cost">{cost}<' in page

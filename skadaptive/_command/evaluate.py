@@ -97,11 +97,11 @@ def _run(options: argparse.Namespace) -> int:
         pos_label=label_of(saved.model.classes_, saved.facts.positive),
         random_state=options.seed,
     )
+    cost = _mean_costs(evaluation, options.costs) if options.costs else {}
     # The class of a pipeline's last step does not tell contenders apart.
     evaluation = replace(evaluation, name=saved.facts.name)
     if threshold is not None:
         evaluation = replace(evaluation, threshold_=threshold)
-    cost = _mean_costs(evaluation, options.costs) if options.costs else {}
     written = {}
     if options.report:
         source = Source(
@@ -133,9 +133,10 @@ def _run(options: argparse.Namespace) -> int:
         if cost:
             alarm, miss = options.costs
             print_text(
-                f"\nThe cost is {amount(cost['model'])} per 1,000 rows, if a false "
-                f"alarm costs {alarm:g} and a miss {miss:g}. Predicting all rows rare "
-                f"costs {amount(cost['all_rare'])}, and predicting none "
+                f"\nThe cost is {amount(cost['model'])} per 1,000 rows "
+                f"[{amount(cost['low'])}, {amount(cost['high'])}], if a false alarm "
+                f"costs {alarm:g} and a miss {miss:g}. Predicting all rows rare costs "
+                f"{amount(cost['all_rare'])}, and predicting none "
                 f"{amount(cost['none_rare'])}."
             )
         print_written(written)
@@ -157,14 +158,27 @@ def _check_known(labels: pd.Series, rows: IntArray, saved: SavedModel) -> None:
 
 
 def _mean_costs(evaluation: Evaluation, costs: Sequence[float]) -> dict[str, float]:
-    """Mean cost per 1,000 rows, by weight, of the model and of predicting all alike."""
+    """Mean cost per 1,000 rows, by weight, of the model and of predicting all alike.
+
+    That of the model has the interval of the bootstrap, ``low`` to ``high``.
+    """
     alarm, miss = costs
-    weights = evaluation.confusion_matrix_["value"]
+    matrix = evaluation.confusion_matrix_
+    weights = matrix["value"]
     is_rare, is_alarm = (
         weights.index.get_level_values(level) == evaluation.pos_label_
         for level in ("true", "predicted")
     )
     shares = weights / weights.sum()
+    by_cell = alarm * (~is_rare & is_alarm) + miss * (is_rare & ~is_alarm)
+    drawn = evaluation._drawn_cells
+    tail = (1 - evaluation.confidence_level) / 2
+    ends = np.quantile(drawn @ by_cell / drawn.sum(axis=1), [tail, 1 - tail])
+    # A mistake that no resample has has an exact interval.
+    for cell in np.flatnonzero(np.ptp(drawn, axis=0) == 0):
+        beyond = matrix[["low", "high"]].iloc[cell] - weights.iloc[cell]
+        ends += by_cell[cell] * beyond.to_numpy() / weights.sum()
+    low, high = 1000 * ends
 
     def cost(false_alarms: np.ndarray, misses: np.ndarray) -> float:
         total = alarm * shares[false_alarms].sum() + miss * shares[misses].sum()
@@ -173,6 +187,8 @@ def _mean_costs(evaluation: Evaluation, costs: Sequence[float]) -> dict[str, flo
     nothing = np.zeros(len(shares), dtype=bool)
     return {
         "model": cost(~is_rare & is_alarm, is_rare & ~is_alarm),
+        "low": float(low),
+        "high": float(high),
         "all_rare": cost(~is_rare, nothing),
         "none_rare": cost(nothing, is_rare),
     }
