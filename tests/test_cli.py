@@ -318,7 +318,7 @@ def test_compare_says_where_the_saved_model_decides(
         "skadaptive.comparison.default_contenders", lambda X, **more: {"it": spread}
     )
     command = ["compare", "train.csv", "--target", "diagnosis", "--folds", "2"]
-    path = str(tmp_path / "it.model")
+    path = "it.model"
     page = tmp_path / "it.html"
     command += ["--save", path, "--report", str(page)]
     assert cli.main([*command, *["--json"] * as_json]) == 0
@@ -752,7 +752,7 @@ def test_costs_find_the_cheapest_threshold(model, capsys, alarm, miss):
 
     every = [0.0, *rows.probability, 1.0]
     assert cost(threshold) == pytest.approx(min(map(cost, every)), rel=1e-9)
-    told = float(re.search(r"training: ([\d,.]+) per 1,000", note)[1].replace(",", ""))
+    told = float(re.search(r"tested: ([\d,.]+) per 1,000", note)[1].replace(",", ""))
     assert told == pytest.approx(cost(threshold), rel=6e-3, abs=6e-3)
     assert_array_equal(is_rare, probability > threshold)
     again = predicted(capsys, "--threshold", found[1])[1]

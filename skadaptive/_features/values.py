@@ -161,9 +161,12 @@ def _numbers(column: Any, name: Any, dtype: Any, advice: str = "") -> np.ndarray
                 f"{advice.format(repr(name))}."
             ) from None
         title = column_title(_plain_name(name))
+        got = no_number(values)
+        if not isinstance(first, str):
+            got = f"{shown(first)}: {error}."  # what Python says of its type
         raise type(error)(
             f"{title} must hold numbers, as in the rows of fit, or be one of the "
-            f"categorical_features from fit on; got {no_number(values)}"
+            f"categorical_features from fit on; got {got}"
         ) from None
     return numbers
 

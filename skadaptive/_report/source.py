@@ -2,6 +2,7 @@
 
 import shlex
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -12,6 +13,8 @@ from .._io.columns import ColumnFormat, quoted
 from .._typing import IntArray
 
 _MOST_LEVELS = 5
+# Of the path of a model in a page, which cuts words of 80 characters.
+_LONGEST_PATH = 70
 
 
 @dataclass(frozen=True)
@@ -64,7 +67,12 @@ class Source:
     @property
     def shell_model(self) -> str:
         """The file of the model for a shell, or what stands for it."""
-        return shlex.quote(self.model) if self.model else "MODEL"
+        if not self.model:
+            return "MODEL"
+        path = shlex.quote(self.model)
+        # A page cuts longer words, and half a path names nothing.
+        name = shlex.quote(Path(self.model).name)
+        return path if len(path) <= _LONGEST_PATH else name
 
     def span(self, rows: IntArray) -> str:
         """From when to when rows are, such as " by day, from 1 to 31"; may be empty."""

@@ -513,7 +513,7 @@ def test_gathered_rows_are_copies_and_few(quick, binary):
         (lambda X, y: (X, y[:0]), "inconsistent|sample"),
         (lambda X, y: (X[0], y), "2D array|any features"),
         (lambda X, y: (X, y, [-1.0]), "Negative"),
-        (lambda X, y: (np.full((1, 6), "red"), y), "texts|could not convert"),
+        (lambda X, y: (np.full((1, 6), "red"), y), "texts|must hold numbers"),
     ],
 )
 def test_a_bad_row_is_refused_at_once(n_before, spoil, message, quick, binary):

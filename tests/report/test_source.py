@@ -2,6 +2,7 @@
 
 import numpy as np
 import pandas as pd
+import pytest
 
 from skadaptive._io.columns import ColumnFormat
 from skadaptive._io.numbers import NumberFormat
@@ -65,3 +66,17 @@ def test_from_when_to_when_rows_are():
         " by year, from 1999.5 to 12345"
     )
     assert Source("t.csv", "y").span([0, 2]) == ""
+
+
+@pytest.mark.parametrize(
+    ("model", "shown"),
+    [
+        ("", "MODEL"),
+        ("it.model", "it.model"),
+        ("in here/it.model", "'in here/it.model'"),
+        ("far/" * 20 + "it.model", "it.model"),  # a page would cut the path
+        ("far/" * 20 + "my it.model", "'my it.model'"),
+    ],
+)
+def test_the_file_of_the_model_for_a_shell(model, shown):
+    assert Source("t.csv", "y", model=model).shell_model == shown
