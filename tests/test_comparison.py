@@ -1,6 +1,7 @@
 """Comparisons: fair folds, no leak, honest tests, and what goes wrong on the way."""
 
 import pickle
+import warnings
 from functools import cache
 from importlib.util import find_spec
 
@@ -67,6 +68,16 @@ class Recorder(ClassifierMixin, BaseEstimator):
         # Some order, so that there is something to rank by.
         p = np.clip(np.asarray(X)[:, 1] / 10 + 0.5, 0, 1)
         return np.column_stack([1 - p, p])
+
+
+class Talkative(GaussianNB):
+    """Warns of the number of rows, and after fits of all rows of something else."""
+
+    def fit(self, X, y, sample_weight=None):
+        warnings.warn(f"There are {len(X):,} rows.", stacklevel=2)
+        if len(X) > 300:
+            warnings.warn(f"All of the {len(X):,} rows are here.", stacklevel=2)
+        return super().fit(X, y, sample_weight)
 
 
 class Slow(GaussianNB):
@@ -805,6 +816,17 @@ def test_holm(rng):
     assert_allclose(adjusted[order[0]], 6 * p_values[order[0]])
     assert (adjusted >= p_values).all() and (np.diff(adjusted[order]) >= 0).all()
     assert_allclose(holm([0.01, 0.04, 0.03]), [0.03, 0.06, 0.06])
+
+
+def test_a_warning_of_every_fold_is_listed_once(binary):
+    """Each fit has its own number of rows, and there are two in each fold."""
+    X, y = binary
+    assert len(X) > 300 > len(X) * 2 / 3
+    found = compare(X, y, contenders={"it": Talkative()}, cv=3, verbose=0)
+    first, last = found.warnings_["it"]
+    assert (
+        first.startswith("There are") and last == f"All of the {len(X)} rows are here."
+    )
 
 
 def test_messages_of_a_contender_do_not_speak_for_the_estimator(logistic, binary):

@@ -301,7 +301,7 @@ _AMOUNT = re.compile(r"(?<![\w.])(?<![Cc]olumn )\.?\d[\d.,]*")
 def unlike(messages: list[str], known: list[str]) -> list[str]:
     """The messages that say something else than the known ones, not just other amounts.
 
-    Each fold has its own rows, and so its own counts.
+    Each fit has its own rows, and so its own counts; the first message is kept.
 
     Parameters
     ----------
@@ -312,7 +312,10 @@ def unlike(messages: list[str], known: list[str]) -> list[str]:
     list of str
     """
     gists = {_AMOUNT.sub("#", message) for message in known}
-    return [message for message in messages if _AMOUNT.sub("#", message) not in gists]
+    first = {_AMOUNT.sub("#", message): message for message in reversed(messages)}
+    return [
+        m for m in messages if m in first.values() and not {_AMOUNT.sub("#", m)} & gists
+    ]
 
 
 def _score(protocol, test, fitted, X, proba, labels):

@@ -44,8 +44,8 @@ def read_training_table(options: argparse.Namespace) -> TrainingTable:
         return read_training(options.file, roles, options.positive, reading)
     if options.target:
         raise ValueError(
-            "--target needs a FILE. Write FILE before --drop and --missing, which take "
-            "all names that follow them."
+            "--target needs a FILE. Write FILE before --drop, --missing and --only, "
+            "which take all names that follow them."
         )
     bunch = load_rare("breast_cancer", as_frame=True)
     frame = bunch.data.assign(diagnosis=bunch.target_names[bunch.target])

@@ -8,6 +8,7 @@ import pandas as pd
 from pandas.api.types import is_datetime64_any_dtype
 
 from .._io.columns import quoted
+from .._typing import BoolArray, FloatArray
 from .model_files import SavedModel
 from .reference import seconds_of
 
@@ -105,14 +106,8 @@ class SeenValues:
                     last = last.removesuffix(" 00:00:00")
                     found.append(Unseen(name, "later", later, (last,)))
             elif of["kind"] == "number":
-                # A value that is repeated has an edge just below it and one at it.
-                edges = np.unique(np.array(of["edges"], dtype=np.float32))
-                if len(edges) < _FEWEST_EDGES:
-                    continue
-                low, high = of["edges"][0], of["edges"][-1]
                 values = frame[name].to_numpy(dtype=float, na_value=np.nan)
-                distance = np.maximum(low - values, values - high)
-                far = np.flatnonzero(distance > _FAR * (high - low))
+                far = np.flatnonzero(_are_far(values, of["edges"]))
                 if len(far):
                     texts = tuple(f"{v:,.12g}" for v in values[far[:_MOST_VALUES]])
                     found.append(Unseen(name, "far", far, texts))
@@ -147,6 +142,18 @@ class SeenValues:
                 first = tuple(different)[:_MOST_VALUES]
                 found.append(Unseen(name, "category", np.array(new), first))
         return found
+
+
+def _are_far(values: FloatArray, edges: list[float]) -> BoolArray:
+    """Whether values are far beyond the outer edges of the bins of the training."""
+    greatest = max(map(abs, edges), default=0.0)
+    # A value that is repeated has an edge just below it and one at it.
+    different = np.unique(np.float32(np.array(edges) / (greatest or 1.0)))
+    if len(different) < _FEWEST_EDGES:
+        return np.zeros(len(values), bool)
+    low, high = edges[0], edges[-1]
+    with np.errstate(over="ignore"):  # at the ends of the range of floats
+        return np.maximum(low - values, values - high) > _FAR * (high - low)
 
 
 @dataclass

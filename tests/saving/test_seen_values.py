@@ -1,6 +1,7 @@
 """What rows hold and a training did not, and what lies beyond all of it."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -65,6 +66,19 @@ def test_dates_after_the_training_and_far_numbers_are_told(saved):
     assert {found.kind for found in seen.unseen(X)} == {"missing"}
     nothing = SeenValues(replace(saved, reference={}))
     assert not nothing.beyond(X)
+
+
+@pytest.mark.parametrize(
+    ("scale", "rows"),
+    [(1e-308, [0, 2, 3]), (1e-60, [2, 3]), (1e60, [2, 3]), (1.7e308, [])],
+)
+def test_numbers_of_any_scale_are_compared_without_a_warning(scale, rows):
+    X = pd.DataFrame({"x": scale * np.linspace(-1, 1, 50)})
+    saved = SimpleNamespace(columns={}, reference=reference_distributions(X, None))
+    seen = SeenValues(saved)
+    assert not seen.beyond(X) and not seen.beyond(X / 2)
+    far = seen.beyond(pd.DataFrame({"x": [1e-300, 0.0, 1.7e308, -1.7e308]}))
+    assert [found.rows.tolist() for found in far] == [rows] * bool(rows)
 
 
 def test_counts_of_parts_are_those_of_all_rows(saved):
