@@ -10,6 +10,7 @@ import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 
@@ -39,23 +40,53 @@ def held_back() -> Iterator[None]:
 def settings_kept() -> Iterator[None]:
     """Put the error state of NumPy and the warning filters back after an interrupt.
 
-    The interrupt of an extension that hides it, as TensorFlow's does at some moments
-    with a SystemError, is raised as what it is.
+    Extensions hide an interrupt behind errors of their own: TensorFlow raises a
+    SystemError or a TypeError, by the moment. It is raised as what it is.
     """
     errors = np.geterr()
     of_warnings = {name: getattr(warnings, name, None) for name in _OF_WARNINGS}
-    try:
-        yield
-    except (KeyboardInterrupt, SystemError) as error:
-        is_hidden = isinstance(error.__cause__, KeyboardInterrupt)
-        if isinstance(error, SystemError) and not is_hidden:
-            raise
-        np.seterr(**errors)
-        for name, value in of_warnings.items():
-            if value is not None:
-                setattr(warnings, name, value)
-        with warnings.catch_warnings():  # which tells that the filters have changed
-            pass
-        if isinstance(error, SystemError):
+    with _interrupts_noted() as noted:
+        try:
+            yield
+        except (KeyboardInterrupt, Exception) as error:
+            if not noted and not isinstance(error, KeyboardInterrupt):
+                raise
+            np.seterr(**errors)
+            for name, value in of_warnings.items():
+                if value is not None:
+                    setattr(warnings, name, value)
+            with warnings.catch_warnings():  # which tells that the filters have changed
+                pass
+            if isinstance(error, KeyboardInterrupt):
+                raise
             raise KeyboardInterrupt from error
-        raise
+
+
+@contextmanager
+def _interrupts_noted() -> Iterator[list[bool]]:
+    """Give a list that is empty until Ctrl-C raises an exception inside the block."""
+    noted: list[bool] = []
+    before = signal.getsignal(signal.SIGINT)
+    is_main = threading.current_thread() is threading.main_thread()
+    if not is_main or not callable(before):
+        yield noted
+        return
+
+    def handler(*args: Any) -> Any:
+        # Put back first: the exception may leave the block before its end is reached.
+        signal.signal(signal.SIGINT, before)
+        try:
+            result = before(*args)
+        except BaseException:
+            noted.append(True)
+            raise
+        if signal.getsignal(signal.SIGINT) is before:  # the next one may raise
+            signal.signal(signal.SIGINT, handler)
+        return result
+
+    try:
+        signal.signal(signal.SIGINT, handler)
+        yield noted
+    finally:
+        if signal.getsignal(signal.SIGINT) is handler:
+            signal.signal(signal.SIGINT, before)

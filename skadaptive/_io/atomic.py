@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from .._interrupts import held_back
 from .._typing import FilePath
 
 _MOST_BYTES = 200
@@ -36,14 +37,18 @@ def replace_atomically(path: FilePath) -> Iterator[Path]:
     """
     path = Path(path)
     with _refusals_named(path):
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=prefix_of(path.name))
+        name = None
         try:
-            os.close(handle)
+            with held_back():  # a file whose name is not known yet would stay
+                prefix = prefix_of(path.name)
+                handle, name = tempfile.mkstemp(dir=path.parent, prefix=prefix)
+                os.close(handle)
             yield Path(name)
             os.chmod(name, 0o666 & ~_umask())
             os.replace(name, path)
         finally:
-            Path(name).unlink(missing_ok=True)
+            if name is not None:
+                Path(name).unlink(missing_ok=True)
 
 
 @contextmanager

@@ -6,6 +6,7 @@ ignored"; the call is then complete.
 
 import os
 import signal
+import tempfile
 import time
 import warnings
 from contextlib import contextmanager, suppress
@@ -20,6 +21,7 @@ from sklearn.naive_bayes import GaussianNB
 
 from skadaptive import cli, compare
 from skadaptive._interrupts import settings_kept
+from skadaptive._io.atomic import replace_atomically
 from skadaptive._training.backend import keras_backend_chosen, load_program
 
 pytestmark = [
@@ -209,17 +211,62 @@ def test_the_command_writes_all_or_nothing(folder, capsys, moments):
     assert "Traceback" not in capsys.readouterr().err
 
 
-def test_an_interrupt_that_an_extension_hides_is_one(quick, binary, monkeypatch):
-    """TensorFlow 2.21 makes a SystemError of it while it converts an array."""
+def test_a_temporary_file_is_removed_once_it_is_there(tmp_path, monkeypatch):
+    make = tempfile.mkstemp
+
+    def made(**options):
+        of_file = make(**options)
+        signal.raise_signal(signal.SIGINT)  # before its name is known to the caller
+        return of_file
+
+    monkeypatch.setattr(tempfile, "mkstemp", made)
+    with pytest.raises(KeyboardInterrupt), replace_atomically(tmp_path / "it"):
+        pass
+    assert not contents(tmp_path)
+
+
+@pytest.mark.parametrize("error", [SystemError, TypeError])
+def test_an_interrupt_that_an_extension_hides_is_one(quick, binary, monkeypatch, error):
+    """TensorFlow 2.21 makes either of it, by the moment, while it converts an array."""
 
     def hides(*args):
-        raise SystemError("returned a result with an exception set") from (
-            KeyboardInterrupt()
-        )
+        with suppress(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+        raise error("returned a result with an exception set")
 
+    handler = signal.getsignal(signal.SIGINT)
     monkeypatch.setattr("skadaptive._fitting.plan_fit", hides)
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(KeyboardInterrupt) as raised:
         quick().fit(*binary)
+    assert isinstance(raised.value.__cause__, error)
+    assert signal.getsignal(signal.SIGINT) is handler
+
+
+def test_an_error_beside_a_handler_that_goes_on_is_one():
+    pressed = []
+
+    def handler(*_):
+        pressed.append(True)
+        if len(pressed) == 3:
+            raise KeyboardInterrupt
+
+    signal.signal(signal.SIGINT, handler)
+    with pytest.raises(ValueError, match="of its own"), settings_kept():
+        signal.raise_signal(signal.SIGINT)
+        raise ValueError("of its own")
+    assert signal.getsignal(signal.SIGINT) is handler
+    with pytest.raises(KeyboardInterrupt), settings_kept():
+        signal.raise_signal(signal.SIGINT)
+        with suppress(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+        raise ValueError("hides it")
+    assert pressed == [True] * 3 and signal.getsignal(signal.SIGINT) is handler
+
+
+def test_a_handler_that_the_block_sets_stays():
+    with settings_kept():
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+    assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
 
 
 def test_settings_that_python_leaves_are_put_back(moments):
