@@ -91,8 +91,9 @@ test-extras: $(VENV)-extras/.ready  ## the tests beside heavier neighbours
 	  $(subst $(VENV)/,$(VENV)-extras/,$(PYTEST)) -m extras \
 	  $$(grep -rl --include="*.py" "mark.extras" tests)
 
-test-docs: $(VENV)/.ready  ## run the code of all pages
-	$(PYTEST) tests/test_pages.py --durations=5
+test-docs: $(VENV)/.ready  ## run the code of all pages and the published examples
+	$(PYTEST) -m pages --durations=5 \
+	  tests/test_pages.py tests/integration/test_published_*.py
 
 # -qq: pip warns of what is set up on the computer; errors still show.
 docs: $(VENV)-docs/.ready  ## build the site into docs/_build/html; DOCS_GALLERY=0 is quick

@@ -343,6 +343,20 @@ def test_compare_says_where_the_saved_model_decides(
     assert 0 < rare.sum() < len(rare)
 
 
+def test_no_page_names_a_model_that_was_not_saved(here, tmp_path, capsys, monkeypatch):
+    def full(*args):
+        raise OSError("it.model cannot be written (no space)")
+
+    monkeypatch.setattr("skadaptive._command.compare.save_trained", full)
+    command = ["compare", "train.csv", "--target", "diagnosis", "--folds", "2"]
+    command += ["--only", "logistic regression", "--save", "it.model"]
+    page = tmp_path / "it.html"
+    assert cli.main([*command, "--report", str(page)]) == 2
+    printed = capsys.readouterr()
+    assert "logistic regression" in printed.out and "cannot be written" in printed.err
+    assert not page.exists()
+
+
 def test_predict_gives_reasons(here, capsys):
     """In words, of the features of each row, beside the same predictions."""
     pd.read_csv("later.csv.gz").head(25).to_csv("few.csv", index=False)

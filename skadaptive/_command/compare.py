@@ -183,7 +183,12 @@ def _run(options: argparse.Namespace) -> int:
         if options.file is None and is_near_perfect(comparison.table.iloc[0]):
             print_text("On the built-in table they are: it is an easy one.")
     written = {}
-    if options.report:
+    if options.save and not unfinished:
+        save_trained(
+            options, table, comparison.best_, comparison, comparison.best_name_
+        )
+        written["model"] = options.save
+    if options.report:  # which says where the model is saved
         source = Source(
             file=Path(options.file).name if options.file else "built-in data",
             target=str(table.target.y.name),
@@ -191,15 +196,10 @@ def _run(options: argparse.Namespace) -> int:
             notes=table.notes,
             row_numbers=table.row_numbers,
             times=table.times,
-            model="" if unfinished else options.save or "",
+            model=written.get("model", ""),
         )
         page = comparison_report(comparison, options.report, source=source)
         written["report"] = str(page)
-    if options.save and not unfinished:
-        save_trained(
-            options, table, comparison.best_, comparison, comparison.best_name_
-        )
-        written["model"] = options.save
     decides_at = comparison._decides_at
     if options.json:
         values = _comparison_values(comparison) | {"threshold": decides_at}

@@ -15,6 +15,8 @@ from sklearn.model_selection import StratifiedKFold, cross_val_predict
 pytest.importorskip("matplotlib")
 pytest.importorskip("scikeras")
 
+pytestmark = pytest.mark.pages  # `make test-docs` runs them
+
 PUBLISHED = Path(__file__).parents[2] / "benchmarks" / "published"
 
 

@@ -20,6 +20,8 @@ from sklearn.pipeline import make_pipeline
 # scikeras and matplotlib come with the extra "dev".
 pytest.importorskip("scikeras")
 
+pytestmark = pytest.mark.pages  # `make test-docs` runs them
+
 PUBLISHED = Path(__file__).parents[2] / "benchmarks" / "published"
 FRAUD = PUBLISHED / "credit_card_fraud.py"
 LOOKUP = PUBLISHED / "adaptive_against_lookup.py"
