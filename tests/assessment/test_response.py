@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+from numpy.testing import assert_array_equal
+from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.ensemble import BaggingClassifier, StackingClassifier
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
@@ -16,6 +18,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skadaptive._assessment.response import (
+    class_probabilities,
+    deciding_at,
     estimator_name,
     find_threshold,
     positive_index,
@@ -170,3 +174,45 @@ def test_no_threshold_that_predictions_contradict(binary):
     assert find_threshold(model, 1, proba, (proba > 0.8).astype(int)) is None
     # The inner classifier decides at 0.5.
     assert find_threshold(model, 1, proba, (proba > 0.5).astype(int)) == 0.5
+
+
+class Says(ClassifierMixin, BaseEstimator):
+    """A fitted classifier that gives the probabilities it is made with."""
+
+    def __init__(self, proba):
+        self.proba = proba
+        self.classes_ = np.array([0, 1])
+
+    def fit(self, X, y):
+        return self
+
+    def predict_proba(self, X):
+        return self.proba
+
+
+@pytest.mark.parametrize(
+    ("proba", "message"),
+    [
+        (np.full((3, 2), "0.5"), "numbers of shape .*got <U3"),
+        (np.full((3, 3), 0.5), r"got float64 of shape \(3, 3\)"),
+        (0.5, "got 0.5"),
+        (np.array([[0.5, 0.5], [np.nan, 1], [0, 1]]), "gave 1 of 3 rows"),
+        (np.array([[0.0, 1.0], [-0.01, 1], [0, 1]]), "from -0.01 to 1"),
+        (np.array([[0.0, 1.0], [0, 1.01], [0, 1]]), "from 0 to 1.01"),
+    ],
+)
+def test_what_are_no_probabilities(proba, message):
+    with pytest.raises(ValueError, match=message):
+        class_probabilities(Says(proba), np.zeros((3, 1)))
+
+
+def test_rounding_beyond_0_and_1_is_a_probability():
+    proba = np.array([[1 + 1e-7, -1e-7], [0.0, 1.0]])
+    assert_array_equal(class_probabilities(Says(proba), np.zeros((2, 1))), proba)
+
+
+def test_a_row_at_the_threshold_is_no_alarm():
+    at = 0.25
+    high = np.array([np.nextafter(at, 0), at, np.nextafter(at, 1)])
+    model = deciding_at(Says(np.column_stack([1 - high, high])), at, 1)
+    assert_array_equal(model.predict(np.zeros((3, 1))), [0, 0, 1])

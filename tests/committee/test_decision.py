@@ -8,7 +8,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy.special import expit
 
 from skadaptive._committee.calibration import SigmoidCalibration
-from skadaptive._committee.decision import DecisionRule, decide
+from skadaptive._committee.decision import DecisionRule, decide, is_tuned
 from skadaptive._committee.threshold_tuning import tune_threshold
 from skadaptive.thresholds import OF_SCORER, f1
 
@@ -35,6 +35,11 @@ def rows(rng):
 def other_way_round(rows):
     """The same rows with the rare class first."""
     return SimpleNamespace(logits=-rows.logits, y=1 - rows.y, weight=rows.weight)
+
+
+def test_what_asks_for_tuning():
+    assert is_tuned("tune") and is_tuned(f1)
+    assert not is_tuned(None) and not is_tuned(0.5)
 
 
 @pytest.mark.parametrize("threshold", [0.2, 0.5, 0.9])

@@ -37,6 +37,14 @@ def test_only_the_same_table_matches(rng):
         assert seen.match(table) is None
 
 
+def test_rows_that_differ_by_little_are_others(rng):
+    X = rng.normal(size=(50, 3)) * 1e-25
+    seen = SeenRows.of(X, [(np.arange(25), np.arange(25, 50))])
+    other = X.copy()
+    other[17, 2] *= 2
+    assert seen.match(X) is not None and seen.match(other) is None
+
+
 def test_a_small_number_per_row(binary, quick):
     X, y = binary
     classifier = quick().fit(X, y)

@@ -1,5 +1,7 @@
 """The decision threshold and its criteria."""
 
+import inspect
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
@@ -13,6 +15,7 @@ from sklearn.model_selection import (
 
 from skadaptive._committee.threshold_tuning import (
     _counts_between,
+    _takes_counts,
     at_thresholds,
     best_score,
     tune_threshold,
@@ -197,6 +200,13 @@ def test_constraints_are_kept(rng):
 def test_bad_criteria(make, message):
     with pytest.raises(ValueError, match=message):
         make()
+
+
+def test_a_criterion_without_a_signature_is_taken():
+    with pytest.raises(ValueError, match="no signature"):
+        inspect.signature(getattr)  # of a function written in C
+    assert _takes_counts(getattr)
+    assert not _takes_counts(len)
 
 
 def test_without_a_rare_class_the_most_probable_is_predicted(quick):
