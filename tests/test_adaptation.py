@@ -12,6 +12,7 @@ from skadaptive.adaptation import (
     WINDOW,
     HeldOut,
     next_weights,
+    performance,
     smooth,
     takes_held_out,
     threshold,
@@ -67,6 +68,14 @@ def test_weights_return_towards_the_start_when_the_score_rises():
     # A rise changes the running median two epochs later.
     assert (np.diff(distance[12:]) < 0).all()
     assert distance[-1] < 0.01 * farthest
+
+
+def test_a_whole_step_leads_to_the_goal():
+    """Cross-entropy at its floor, and the others as they are to each other."""
+    found = performance([0.5, 0.4], np.array([0.6, 0.3, 0.1]), INITIAL, 1.0)
+    others = (1 - FLOOR) * INITIAL[1:] / INITIAL[1:].sum()
+    assert_allclose(found, [FLOOR, *others])
+    assert_allclose(performance([0.4, 0.5], found, INITIAL, 1.0), INITIAL)
 
 
 @pytest.mark.parametrize("scale", [1e-3, 1.0, 1e3])
@@ -262,6 +271,9 @@ def test_a_threshold_that_falls_while_recall_gains_weight_ran_away(initial):
     assert found([0.3, 0.3, 0.1, 0.1, 0.1], end) == (0.3, 0.1)
     assert found([0.3, 0.3, 0.3], end) is None
     assert found([0.1], end) is None
+    # The odds of 0 and 1 are finite.
+    ended = np.tile(end, (12, 1))
+    assert thresholds_of_runaway(ended, initial, [1.0] * 3 + [0.0] * 9) == (1, 0)
 
 
 def test_the_history_of_the_callback_has_longer_names():

@@ -332,6 +332,13 @@ def test_hybrid_loss_takes_probabilities(n_outputs, rng):
     )
 
 
+@pytest.mark.parametrize("p", [[0.0, 1.0, 0.3], [[1.0, 0.0], [0.0, 1.0], [0.3, 0.7]]])
+def test_certain_probabilities_have_a_finite_loss(p):
+    p = np.array(p, dtype="float32")
+    for y in ([0, 1, 1], [1, 0, 1]):
+        assert np.isfinite(float(HybridLoss()(np.array(y), p)))
+
+
 def test_hybrid_loss_takes_other_shapes_and_precisions(rng):
     """Labels one-hot, predictions without a second axis, and in half precision."""
     loss = HybridLoss(from_logits=True)

@@ -15,6 +15,7 @@ from skadaptive._assessment.cross_validation import (
     COUNTS,
     LabelledRows,
     Protocol,
+    _best_threshold,
     _score,
     fit_and_tune,
     fit_on,
@@ -46,6 +47,13 @@ def test_scorers_by_name_take_the_rare_class_for_the_positive_one(rare, weighted
     for name, value in expected.items():
         protocol = Protocol(data, [], name, 0)
         assert _score(protocol, test, None, None, proba, labels) == pytest.approx(value)
+
+
+def test_rows_of_one_class_have_no_best_threshold():
+    proba = np.linspace(0.1, 0.9, 6)
+    for label in (0, 1):
+        assert _best_threshold(np.full(6, label), proba, np.ones(6)) is None
+    assert 0.42 <= _best_threshold(proba > 0.5, proba, np.ones(6)) < 0.58
 
 
 class Grouped(LogisticRegression):

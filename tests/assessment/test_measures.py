@@ -18,9 +18,11 @@ from skadaptive._assessment.measures import (
     PROBABILITY_MEASURES,
     _Counts,
     bootstrap_measures,
+    intervals_without_spread,
     is_loss,
     measure_title,
 )
+from skadaptive._assessment.statistics import least_share_of_all
 from skadaptive.evaluation import measures
 
 NAMES = ["average_precision", "roc_auc", "brier_score"]
@@ -155,6 +157,33 @@ def test_counting_is_weighing(predictions, rng):
                 confusion.reshape(2, 2),
                 metrics.confusion_matrix(y, labels, sample_weight=counts * weight),
             )
+
+
+def test_shares_of_all_or_nothing_have_exact_intervals():
+    y = np.repeat([0, 1], [50, 10])
+    least = {n: least_share_of_all(n, 0.95) for n in (10, 50, 60)}
+    ones = np.ones(60)
+    found, cells = intervals_without_spread(y, y, ones, 0.95)
+    assert found["f1"] == pytest.approx((2 * least[10] / (1 + least[10]), 1))
+    assert found["precision"] == found["recall"] == (least[10], 1)
+    assert found["accuracy"] == (least[60], 1)
+    assert cells == {
+        0: (50 * least[50], 50),
+        1: (0, 50 * (1 - least[50])),
+        2: (0, 10 * (1 - least[10])),
+        3: (10 * least[10], 10),
+    }
+    # Some of the rare rows are missed: what is neither all nor nothing is left out.
+    found, cells = intervals_without_spread(y, y * (np.arange(60) > 54), ones, 0.95)
+    assert found == {"precision": (least_share_of_all(5, 0.95), 1)}
+    assert sorted(cells) == [0, 1]
+    # A false alarm among rows that are all found.
+    found, _ = intervals_without_spread(y, np.maximum(y, np.arange(60) < 1), ones, 0.95)
+    assert list(found) == ["recall"]
+    # Alarms that are all false: F1 is 0 among the 11 rows that are rare or alarms.
+    found, _ = intervals_without_spread(y, (np.arange(60) < 1) * 1, ones, 0.95)
+    most = 1 - least_share_of_all(11, 0.95)
+    assert found["f1"] == pytest.approx((0, 2 * most / (1 + most)))
 
 
 def test_resamples_keep_the_number_of_each_class(predictions, rng):

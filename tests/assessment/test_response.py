@@ -216,3 +216,28 @@ def test_a_row_at_the_threshold_is_no_alarm():
     high = np.array([np.nextafter(at, 0), at, np.nextafter(at, 1)])
     model = deciding_at(Says(np.column_stack([1 - high, high])), at, 1)
     assert_array_equal(model.predict(np.zeros((3, 1))), [0, 0, 1])
+
+
+class Decides(ClassifierMixin, BaseEstimator):
+    """A fitted classifier that gives the scores it is made with."""
+
+    def __init__(self, scores):
+        self.scores = scores
+        self.classes_ = np.array([0, 1])
+
+    def decision_function(self, X):
+        return self.scores
+
+
+def test_scores_that_are_not_finite_are_counted():
+    model = Decides(np.array([0.1, np.nan, np.inf, 2.0]))
+    with pytest.raises(ValueError, match="gave 2 of 4 rows a score that is not"):
+        response(model, np.zeros((4, 1)), 1)
+
+
+def test_a_last_digit_does_not_hide_a_threshold(binary):
+    X, y = binary
+    model = fixed(LogisticRegression(), 0.2).fit(X, y)
+    proba = np.array([0.1, 0.2 + 1e-12, 0.2 - 1e-12, 0.3])
+    assert find_threshold(model, 1, proba, np.array([0, 0, 1, 1])) == 0.2
+    assert find_threshold(model, 1, proba + 1e-6, np.array([0, 0, 1, 1])) is None

@@ -57,6 +57,13 @@ def test_sigmoid_with_three_classes(rng):
     assert_allclose(shift, [0, -1 / 3, -4 / 3], atol=0.15)
 
 
+def test_isotonic_probabilities_stay_as_far_from_0_and_1_as_rows_show():
+    logits, y = np.linspace(-3, 3, 18)[:, None], np.arange(18) > 8
+    found = IsotonicCalibration.fit(logits, y.astype(int), np.ones(18))
+    ((_, log_odds),) = found.knots
+    assert_allclose(expit(log_odds[[0, -1]]), [1 / 20, 19 / 20])
+
+
 @pytest.mark.parametrize("kind", CALIBRATIONS.values())
 def test_calibration_keeps_the_order_and_lowers_the_log_loss(kind, rng):
     y, z = distorted(rng)

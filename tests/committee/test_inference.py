@@ -211,6 +211,19 @@ def test_narrow_bins_far_from_0_are_encoded_in_float64(rng):
     assert_array_equal(rounded, exact.astype("float32"))
 
 
+@pytest.mark.parametrize("n_outputs", [1, 3])
+def test_logits_of_a_member_are_its_own(n_outputs, rng):
+    it, X = committee(rng, n_outputs=n_outputs), rng.normal(size=(20, 5))
+    assert it.n_members == 3
+    for member in range(3):
+        alone = dataclasses.replace(
+            it,
+            kernels=[kernel[[member]] for kernel in it.kernels],
+            biases=[bias[[member]] for bias in it.biases],
+        )
+        assert_allclose(it.logits(X, member), alone.logits(X), atol=1e-12)
+
+
 def test_no_rows(rng):
     assert committee(rng).logits(np.empty((0, 5))).shape == (0, 1)
 

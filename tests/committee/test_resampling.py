@@ -243,3 +243,13 @@ def test_bad_samplers(quick, binary):
         model.set_params(sampler="smote").fit(X, y)
     model.set_params(sampler=None)
     assert vars(model) == state
+
+
+def test_a_fold_of_one_class_is_left_and_the_next_one_is_not(binary):
+    X, y = binary
+    all_of_one, rest = np.flatnonzero(y == 0), np.arange(len(y))
+    folds = [(all_of_one, rest), (rest, all_of_one)]
+    _, (left, balanced) = resampled(RandomOverSampler(), X, y, folds)
+    assert_array_equal(left[0], all_of_one)
+    shares = np.bincount(y[balanced[0]])
+    assert shares[0] == shares[1] > np.sum(y == 1)

@@ -45,6 +45,15 @@ def test_rows_that_differ_by_little_are_others(rng):
     assert seen.match(X) is not None and seen.match(other) is None
 
 
+def test_the_same_values_in_other_cells_are_another_table():
+    X = csr_array(([1.0, 2.0], [0, 1], [0, 1, 2]), shape=(2, 3))
+    seen = SeenRows.of(X, [(np.arange(1), np.arange(1, 2))])
+    others = ([0, 2], [0, 1, 2]), ([0, 1], [0, 2, 2])
+    for indices, indptr in others:
+        assert seen.match(csr_array((X.data, indices, indptr), X.shape)) is None
+    assert seen.match(X.copy()) is not None
+
+
 def test_a_small_number_per_row(binary, quick):
     X, y = binary
     classifier = quick().fit(X, y)

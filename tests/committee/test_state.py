@@ -93,6 +93,7 @@ def test_networks_that_predict_are_what_training_continues_from(rare, n_classes,
     """They predict the second class, and were trained on the rare one."""
     layout = NetworkLayout(3, 0, 0, 1 if n_classes == 2 else 3, (4,), 2, "relu")
     by_shape = [rng.normal(size=(2, *shape)) for shape in layout.shapes]
+    by_shape[0][0, 0] = 1.0
     steps = [np.full((2, size), i + 1.0) for i, size in enumerate(layout.sizes)]
     training = TrainingState(
         layout=layout,

@@ -6,6 +6,7 @@ from scipy.sparse import csr_array, csr_matrix
 from skadaptive._features.sparse import (
     canonical,
     column_relevance,
+    missing_columns,
     most_columns,
     row_hashes,
     same_values,
@@ -29,6 +30,25 @@ def test_one_form_for_the_same_rows(rng):
     assert_array_equal(loose.data, before.data)
     assert_array_equal(loose.indices, before.indices)
     assert canonical(X) is X
+    # A zero that is stored, and an entry in two parts.
+    stored = csr_array(([2.0, 0.0, -1.0], [0, 1, 2], [0, 3]), shape=(1, 3))
+    assert stored.has_canonical_format
+    assert_array_equal(canonical(stored).data, [2, -1])
+    parts = csr_array(([2.0, 1.0], [1, 1], [0, 2]), shape=(1, 3))
+    assert_array_equal(canonical(parts).data, [3])
+
+
+def test_columns_with_missing_values():
+    X = np.array([[0.0, np.nan, 1, 0], [0, 1, 2, np.nan]])
+    for table in (X, csr_array(X)):
+        assert_array_equal(missing_columns(table), [False, True, False, True])
+
+
+def test_relevance_is_adjusted_for_one_degree_of_freedom():
+    x, y = np.array([1.0, 2, 6]), np.array([0, 0, 1])
+    explained = 1 - (0.5**2 * 2) / ((x - 3) ** 2).sum()
+    found = column_relevance(csr_matrix(x[:, None]), y, np.ones(3))
+    assert_allclose(found, [1 - (1 - explained) * 2 / 1])
 
 
 def test_stacked_tables_are_sparse_if_one_is(rng):

@@ -74,6 +74,7 @@ def test_few_terms_are_columns_of_their_own():
     assert made.shape == (3, len(names)) and 3 < len(names) < 30
     assert all(name.startswith("it_text") for name in names)
     assert (made[:2] != 0).any(axis=1).all() and not made[2].any()
+    assert encoder.n_features_in_ == 2
 
 
 def test_wide_texts_have_a_bounded_number_of_terms(rng):
