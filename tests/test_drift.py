@@ -598,6 +598,8 @@ FRAME = pd.DataFrame({"a": [1.0, 2.0], "b": ["x", "y"]})
     ("reference", "new", "message"),
     [
         (FRAME, FRAME[["b", "a"]], "in another order; pass X_new"),
+        (FRAME, FRAME[["a"]], r"Only X_reference has \['b'\], and only X_new has \[\]"),
+        (FRAME[["a"]], FRAME, r"Only X_reference has \[\], and only X_new has \['b'\]"),
         (
             FRAME,
             FRAME.rename(columns={"b": "c"}),

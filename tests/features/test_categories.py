@@ -16,6 +16,7 @@ from sklearn.model_selection import cross_val_score
 
 from skadaptive._features.categories import (
     FittedCategories,
+    check_same_categories,
     encode,
     encoded_columns,
     make_encoder,
@@ -245,6 +246,33 @@ def test_bad_categorical_features(chosen, message, quick, table):
             quick(categorical_features=None).fit(container(X.to_dict("list")), y)
     with pytest.raises(ValueError, match=r"an array has no column types: .*=\[1\]"):
         quick(categorical_features=[0]).fit(X.to_numpy(), y)
+
+
+@pytest.mark.parametrize("first", [None, ["colour"], [1]])
+def test_training_goes_on_with_the_same_categories_alone(first, table):
+    X, _ = table
+    encoder = make_encoder(first, X)
+    same = [["colour"], [1], [False, True, False]] if first else [None, []]
+    others = [None, [], ["age"], ["colour", "age"], [2]] if first else [["age"], [2]]
+    for chosen in ("from_dtype", *same):
+        check_same_categories(chosen, encoder, X)
+    before = r"\[1\]" if first else r"\[\]"
+    for chosen in others:
+        with pytest.raises(ValueError, match=f"cannot go on.* was {before}"):
+            check_same_categories(chosen, encoder, X)
+    # Names say nothing of an array, and its columns have none.
+    check_same_categories(["age"], encoder, X.to_numpy(object))
+    with pytest.raises(ValueError, match="cannot go on with other categories"):
+        check_same_categories([2], encoder, X.to_numpy(object))
+
+
+def test_a_stream_refuses_other_categories(quick, table):
+    X, y = table
+    model = quick(categorical_features=["colour"]).partial_fit(X, y, classes=[0, 1])
+    model.set_params(categorical_features=["colour", "age"])
+    with pytest.raises(ValueError, match=r"cannot go on.* was \[1\].* and is \[1, 2\]"):
+        model.partial_fit(X, y)
+    assert model.set_params(categorical_features=[1]).partial_fit(X, y) is model
 
 
 # ------------------------------------------------------------------ never seen before
