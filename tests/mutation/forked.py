@@ -79,6 +79,9 @@ class Forks:
     Parameters
     ----------
     project : Path
+    limit : float, default=inf
+        Seconds after which no further test of a call begins. Fixtures that tests share
+        make a call longer than its tests were when they were recorded.
 
     Attributes
     ----------
@@ -88,7 +91,8 @@ class Forks:
         Seconds of each test that has run, the first time.
     """
 
-    def __init__(self, project):
+    def __init__(self, project, limit=float("inf")):
+        self._limit = limit
         self._temporary = tempfile.TemporaryDirectory(prefix="mutants-")
         self.tree = Path(self._temporary.name) / "project"
         self.took = {}
@@ -163,7 +167,9 @@ class Forks:
         child = os.fork()
         if child == 0:
             os.close(reading)
-            _in_the_child(self.tree, log, writing, arguments, duration)
+            pipe = os.fdopen(writing, "w", encoding="utf-8")
+            teller = _Teller(pipe, duration, self._limit)
+            _in_the_child(self.tree, log, teller, arguments)
         os.close(writing)
         status, started, limit, rest = None, time.monotonic(), COLLECTING, b""
         while True:
@@ -209,7 +215,7 @@ class _Names:
         self.seen = []
 
 
-def _in_the_child(tree, log, writing, arguments, duration):
+def _in_the_child(tree, log, teller, arguments):
     """Run pytest and tell how it goes; never returns."""
     code = 70
     try:
@@ -224,10 +230,11 @@ def _in_the_child(tree, log, writing, arguments, duration):
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
         sys.stdout = os.fdopen(1, "w", closefd=False)
         sys.stderr = os.fdopen(2, "w", closefd=False)
-        teller = _Teller(os.fdopen(writing, "w", encoding="utf-8"), duration)
         options = ["-x", "-q", "-p", "no:cacheprovider", "-p", "no:faulthandler"]
         code = int(pytest.main([*options, *arguments], plugins=[teller]))
-        teller.tell("passed" if code in (0, 5) else "failed", "")
+        stopped = teller.is_over and code == pytest.ExitCode.INTERRUPTED
+        passed = code in (0, 5) or stopped
+        teller.tell("passed" if passed else "failed", "")
     except BaseException:
         traceback.print_exc()
     finally:
@@ -239,14 +246,19 @@ def _in_the_child(tree, log, writing, arguments, duration):
 class _Teller:
     """A plugin of pytest that tells the parent which test runs."""
 
-    def __init__(self, pipe, duration):
+    def __init__(self, pipe, duration, limit):
         self._pipe = pipe
         self._duration = duration
+        self._ends = time.monotonic() + limit
         self._started = 0.0
+        self.is_over = False
 
     def tell(self, word, test):
         self._pipe.write(f"{word} {test}\n")
         self._pipe.flush()
+
+    def pytest_sessionstart(self, session):
+        self._session = session
 
     def pytest_collection_modifyitems(self, items):
         # Chromium does not start in so little address space.
@@ -265,6 +277,9 @@ class _Teller:
     def pytest_runtest_logfinish(self, nodeid):
         faulthandler.cancel_dump_traceback_later()
         self.tell("took", f"{time.monotonic() - self._started:.2f} {nodeid}")
+        if time.monotonic() > self._ends:
+            self.is_over = True
+            self._session.shouldstop = "the limit"
 
     def pytest_sessionfinish(self):
         faulthandler.cancel_dump_traceback_later()

@@ -199,7 +199,7 @@ def to_test(options, results):
 
 def test_all(options, results):
     """Draw changes, test each, and write down what became of it."""
-    forks = Forks(PROJECT)
+    forks = Forks(PROJECT, 2 * options.budget)
     known = forks.collect()
     print(f"{len(known)} tests", flush=True)
     covering = Covering(options.folder, known, forks.took, options.budget)
@@ -264,7 +264,8 @@ def main():
         "--budget",
         type=float,
         default=60.0,
-        help="recorded seconds of the tests of the module, and of the others",
+        help="recorded seconds of the tests of the module, and of the others; each of "
+        "the two may take twice as long",
     )
     parser.add_argument("--folder", type=Path, default=Path("results/mutants"))
     parser.add_argument(
