@@ -220,6 +220,7 @@ def test_the_rare_class_is_the_one_of_the_fit(quick, binary):
     found = evaluate(model, X[judged], y[judged], n_bootstraps=10)
     assert found.pos_label_ == 1
     assert found.threshold_ == pytest.approx(0.3)
+    assert "the positive class, threshold 0.3. 95 % intervals" in repr(found)
     assert found.name == "AdaptiveHybridClassifier"
     other = LogisticRegression().fit(X, y)
     found = evaluate(other, X[judged], y[judged], n_bootstraps=10)
@@ -253,6 +254,7 @@ def test_a_classifier_without_probabilities(binary):
     )
     assert value["f1"] == pytest.approx(metrics.f1_score(y, 1 - model.predict(X)))
     assert found.probabilities_ is None and found.threshold_ is None
+    assert "the positive class. 95 % intervals from" in repr(found)
     with pytest.warns(UndefinedMetricWarning):
         second = evaluate(Bounded().fit(X, y), X, y, n_bootstraps=20)
     assert second.table.loc["brier_score"].isna().all()

@@ -169,6 +169,24 @@ def test_where_one_row_of_a_class_is_all_the_threshold_is_a_half(table, part):
     assert threshold == 0.5
 
 
+@pytest.mark.parametrize("weighted", [False, True])
+def test_a_threshold_for_f1_is_tuned_on_what_a_fit_has_held_out(quick, table, weighted):
+    """Of the committee, whose own threshold serves another criterion."""
+    X, y, weight, _ = table
+    rows = np.arange(20, 280)
+    data = LabelledRows(X, y, weight if weighted else None, None)
+    fitted, threshold = fit_and_tune(quick(scoring="accuracy"), data, rows, 0)
+    inner = fitted.estimator_.estimator
+    w = weight[rows] if weighted else np.ones(260)
+    assert threshold == tune_threshold(
+        f1, data.rare_rows[rows], inner.oof_proba_[:, 0], w
+    )
+    assert abs(threshold - inner.threshold_) > 0.01
+    # One that F1 has tuned is taken as it is.
+    fitted, threshold = fit_and_tune(quick(), data, rows, 0)
+    assert threshold == fitted.threshold_
+
+
 def test_the_weights_of_rows_and_the_rare_class(table):
     X, y, weight, _ = table
     assert LabelledRows(X, y, None, None).weights([3, 4]) is None

@@ -88,10 +88,13 @@ def test_layout_of_the_parameters(hidden):
     assert kernels == layout.shapes[1:-2:2]
 
 
+@pytest.mark.parametrize("hidden", [(), (4,), (4, 5)])
 @pytest.mark.parametrize(("rare", "n_classes"), [(0, 2), (1, 2), (0, 3)])
-def test_networks_that_predict_are_what_training_continues_from(rare, n_classes, rng):
+def test_networks_that_predict_are_what_training_continues_from(
+    rare, n_classes, hidden, rng
+):
     """They predict the second class, and were trained on the rare one."""
-    layout = NetworkLayout(3, 0, 0, 1 if n_classes == 2 else 3, (4,), 2, "relu")
+    layout = NetworkLayout(3, 0, 0, 1 if n_classes == 2 else 3, hidden, 2, "relu")
     by_shape = [rng.normal(size=(2, *shape)) for shape in layout.shapes]
     by_shape[0][0, 0] = 1.0
     steps = [np.full((2, size), i + 1.0) for i, size in enumerate(layout.sizes)]
@@ -109,10 +112,11 @@ def test_networks_that_predict_are_what_training_continues_from(rare, n_classes,
     state = replace(state, training=training, out_of_fold=OutOfFoldBuffer((), 5))
     assert state.kept(np.float64, continues=True).training is training
     left = state.kept(np.float64, continues=False)
-    scales, first, first_bias, last, last_bias = by_shape
-    sign = -1.0 if (rare, n_classes) == (0, 2) else 1.0
-    kernels = [scales[:, :, None] * first, sign * last]
-    resumed = left.resumed(kernels, [first_bias, sign * last_bias]).training
+    scales, kernels, biases = by_shape[0], by_shape[1::2], by_shape[2::2]
+    kernels = [scales[:, :, None] * kernels[0], *kernels[1:]]
+    if (rare, n_classes) == (0, 2):
+        kernels[-1], biases[-1] = -kernels[-1], -biases[-1]
+    resumed = left.resumed(kernels, biases).training
     np.testing.assert_allclose(resumed.parameters, training.parameters)
     np.testing.assert_allclose(resumed.averages, training.averages)
     np.testing.assert_array_equal(resumed.step_sizes, training.step_sizes)
