@@ -201,6 +201,15 @@ def test_no_weight_at_all_gives_zero(name, n_outputs, rng):
     assert_allclose(gradient(loss, z), 0)
 
 
+@pytest.mark.parametrize("n_outputs", [1, 3])
+@pytest.mark.parametrize("loss", [cross_entropy, focal])
+def test_a_given_total_weight_divides_the_sum(loss, n_outputs, rng):
+    """As of a batch, whose mean weight is that of all rows."""
+    y, z, w = problem(rng, n_outputs)
+    given = evaluate(loss, y, z, w, total_weight=3.0 * w.sum(axis=0))
+    assert_allclose(given, evaluate(loss, y, z, w) / 3, rtol=1e-5)
+
+
 def test_focal_without_focus_is_weighted_cross_entropy(rng):
     y, z, w = problem(rng, 1)
     alpha = 0.3

@@ -46,8 +46,36 @@ def test_rows_of_weight_must_be_of_both_classes():
         outer_folds(5, rows, 0)
 
 
+def test_rare_rows_without_weight_do_not_count():
+    y = np.repeat([0, 1], [10, 4])
+    weight = np.r_[np.ones(11), np.zeros(3)]
+    rows = LabelledRows(np.zeros((14, 1)), y, weight, None, pos_label=1)
+    with pytest.raises(ValueError, match="one row of the rare class, 1, or none"):
+        outer_folds(2, rows, 0)
+
+
+def test_five_folds_by_default():
+    rows = LabelledRows(np.zeros((40, 1)), np.arange(40) % 2, None, None)
+    assert len(outer_folds(None, rows, 0)) == 5
+
+
+@pytest.mark.parametrize("wrong", [np.inf, -np.inf])
+def test_every_column_is_looked_at(wrong):
+    """Of an array, and of a frame after one of dates."""
+    X, y = np.zeros((6, 3)), np.arange(6) % 2
+    X[4, 2] = wrong
+    with pytest.raises(ValueError, match="Column 2 holds an infinite number"):
+        check_data(X, y, None, None)
+    frame = pd.DataFrame(X, columns=list("abc"))
+    frame.insert(0, "day", pd.date_range("2020-01-01", periods=6))
+    with pytest.raises(ValueError, match="Column 'c' holds an infinite number"):
+        check_data(frame, y, None, None)
+
+
 def test_groups_are_numbered_and_more_than_one():
     X, y = np.zeros((6, 1)), np.arange(6) % 2
+    two = check_data(X, y, None, np.repeat([7, 3], 3))[3]
+    assert two.tolist() == [0, 0, 0, 1, 1, 1]
     groups = check_data(X, y, None, np.array(list("bbaacc")))[3]
     assert groups.tolist() == [0, 0, 1, 1, 2, 2]
     for wrong, message in (

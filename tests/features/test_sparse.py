@@ -119,6 +119,13 @@ def test_columns_of_chance_are_not_relevant(rng):
     assert_array_equal(relevance[[1, 3, 4]], 0)
 
 
+def test_where_no_column_is_relevant_those_filled_most_are():
+    X = np.zeros((8, 3))
+    X[:4, 0] = X[:, 1] = X[::2, 2] = 1.0
+    found = column_relevance(csr_matrix(X), np.repeat([0, 1, 0, 1], 2), np.ones(8))
+    assert_array_equal(found, [0.5, 1, 0.5])
+
+
 def test_without_two_classes_the_columns_filled_most_are_relevant():
     X = csr_matrix(np.triu(np.ones((4, 5))))
     relevance = column_relevance(X, np.zeros(4, int), np.ones(4))
