@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from skadaptive import cli
-from skadaptive._command import compare, monitor, tune
+from skadaptive._command import compare, monitor, serve, tune
 from skadaptive._command.arguments import (
     check_training_options,
     cost,
@@ -317,3 +317,20 @@ def test_an_unknown_option_is_told_with_the_usage_of_its_subcommand(
     told = capsys.readouterr().err
     assert exit.value.code == 2 and question in told
     assert told.startswith(f"usage: skadaptive {given.split()[0]} ")
+
+
+def test_the_token_is_one_word_of_ascii(tmp_path, monkeypatch):
+    monkeypatch.delenv("SKADAPTIVE_TOKEN", raising=False)
+    assert serve._token(None) is None
+    path = tmp_path / "token"
+    path.write_text("a-secret\n")
+    assert serve._token(str(path)) == "a-secret"
+    monkeypatch.setenv("SKADAPTIVE_TOKEN", "another")
+    assert serve._token(None) == "another" and serve._token(str(path)) == "a-secret"
+    for wrong in ("", "two words", "schlüssel", "a\tb"):
+        path.write_text(wrong, encoding="utf-8")
+        with pytest.raises(ValueError, match=r"The token of .*token must be one word"):
+            serve._token(str(path))
+        monkeypatch.setenv("SKADAPTIVE_TOKEN", wrong)
+        with pytest.raises(ValueError, match="environment variable .* one word"):
+            serve._token(None)
