@@ -256,6 +256,7 @@ def test_a_real_difference_is_found(digits, logistic):
     [
         ("average_precision", 0.7002, 1e-4, "could be luck"),
         ("average_precision", 0.7004, 2e-4, "could be luck"),  # 0.700 and 0.701
+        ("average_precision", 0.70032, 4e-4, "could be luck"),
         ("average_precision", 0.7002, 2e-3, "ahead"),
         ("average_precision", 0.7004, 6e-4, "ahead"),
         ("brier_score", 0.0052, 1e-7, "could be luck"),
@@ -914,3 +915,14 @@ def test_a_log_has_a_line_at_each_tenth(binary, logistic, capsys):
     counts = [int(line.split(" of 20 done after ")[0]) for line in lines]
     assert lines[-1].endswith("; last d, fold 5/5")
     assert counts == list(range(2, 21, 2))
+
+
+def test_places_in_words():
+    assert [comparison._ordinal(place) for place in (1, 2, 3, 7, 8, 12)] == [
+        "first",
+        "second",
+        "third",
+        "seventh",
+        "8th",
+        "12th",
+    ]

@@ -124,6 +124,14 @@ def test_value_agrees_with_reference(name, n_outputs, rng):
     assert_allclose(evaluate(TERMS[name], y, z, w), REFERENCES[name](y, z, w), 1e-10)
 
 
+@pytest.mark.parametrize("n_outputs", [1, 2, 4])
+def test_focal_with_a_weight_for_each_class_agrees_with_reference(n_outputs, rng):
+    y, z, w = problem(rng, n_outputs)
+    alpha = rng.uniform(0.1, 2, max(2, n_outputs)).astype(z.dtype)
+    expected = reference_focal(y, z, w, alpha=alpha)
+    assert_allclose(evaluate(focal, y, z, w, alpha=alpha), expected, 1e-10)
+
+
 @pytest.mark.parametrize("n_outputs", [1, 3])
 @pytest.mark.parametrize("name", TERMS)
 def test_gradient_agrees_with_differences(name, n_outputs, rng):
@@ -409,6 +417,13 @@ def test_hybrid_loss_refuses_what_the_estimator_refuses(given):
     if name in ("gamma", "alpha"):
         with pytest.raises(ValueError, match=f"{name}.* must be"):
             AdaptiveHybridClassifier(**given).fit(np.eye(12), [0, 1] * 6)
+
+
+def test_parameters_of_a_loss_have_names(rng):
+    y, z, w = problem(rng, 1)
+    assert_allclose(hybrid(y_true=y, logits=z, sample_weight=w), hybrid(y, z, w))
+    with pytest.raises(TypeError, match="positional"):
+        hybrid(y, z, w, (0.4, 0.4, 0.2))
 
 
 def test_hybrid_loss_takes_the_ends_of_the_ranges():

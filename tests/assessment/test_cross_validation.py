@@ -169,14 +169,20 @@ def test_where_one_row_of_a_class_is_all_the_threshold_is_a_half(table, part):
     assert threshold == 0.5
 
 
+@pytest.mark.parametrize("wrapped", [False, True])
 @pytest.mark.parametrize("weighted", [False, True])
-def test_a_threshold_for_f1_is_tuned_on_what_a_fit_has_held_out(quick, table, weighted):
+def test_a_threshold_for_f1_is_tuned_on_what_a_fit_has_held_out(
+    quick, table, weighted, wrapped
+):
     """Of the committee, whose own threshold serves another criterion."""
     X, y, weight, _ = table
     rows = np.arange(20, 280)
     data = LabelledRows(X, y, weight if weighted else None, None)
-    fitted, threshold = fit_and_tune(quick(scoring="accuracy"), data, rows, 0)
+    model = quick(scoring="accuracy")
+    model = make_pipeline(StandardScaler(), model) if wrapped else model
+    fitted, threshold = fit_and_tune(model, data, rows, 0)
     inner = fitted.estimator_.estimator
+    inner = inner[-1] if wrapped else inner
     w = weight[rows] if weighted else np.ones(260)
     assert threshold == tune_threshold(
         f1, data.rare_rows[rows], inner.oof_proba_[:, 0], w

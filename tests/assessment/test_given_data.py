@@ -54,6 +54,13 @@ def test_rare_rows_without_weight_do_not_count():
         outer_folds(2, rows, 0)
 
 
+def test_a_part_that_would_hold_a_row_of_a_class_at_most_is_refused():
+    y = np.repeat([0, 1], [10, 2])
+    rows = LabelledRows(np.zeros((12, 1)), y, None, np.r_[np.arange(10), 3, 3], 1)
+    with pytest.raises(ValueError, match="cv=2 cannot split these rows: The rarest"):
+        outer_folds(2, rows, 0)
+
+
 def test_five_folds_by_default():
     rows = LabelledRows(np.zeros((40, 1)), np.arange(40) % 2, None, None)
     assert len(outer_folds(None, rows, 0)) == 5

@@ -165,6 +165,9 @@ def test_bins_say_what_they_hold():
     ]
     assert list(bins) == ["low", "high", "rows", "predicted", "observed"]
     np.testing.assert_allclose(bins, expected)
+    # The last row, too, takes part in what is expected: 0.5 of 1 are in the third.
+    bins = calibration_bins(ScoredRows([1] * 4, [0.1, 0.2, 0.3, 0.4], None))
+    np.testing.assert_allclose(bins["low"], [0.1, 0.3])
 
 
 @pytest.mark.parametrize("unit", [None, 3.0])

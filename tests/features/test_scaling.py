@@ -7,7 +7,12 @@ from scipy.stats import norm
 
 from skadaptive import _threads as threads
 from skadaptive._features.relevance import quantile_codes
-from skadaptive._features.scaling import BOUND, RobustScaler, quantiles
+from skadaptive._features.scaling import (
+    BOUND,
+    RobustScaler,
+    for_column_blocks,
+    quantiles,
+)
 
 # -------------------------------------------------------------------------- scaling
 
@@ -215,3 +220,15 @@ def test_features_are_clipped_smoothly():
     result = scaler.transform(X)[:, 0]
     assert_allclose(result[:4], [0, expected[0], expected[1], -expected[1]])
     assert_allclose(result[4:], [3, -3, 0])
+
+
+@pytest.mark.parametrize("shape", [(70_000, 3), (10, 20_000), (0, 2)])
+def test_every_column_is_in_one_block(shape):
+    X, seen = np.zeros(shape), []
+
+    def work(part, block):
+        assert block.shape == (part.stop - part.start, shape[0])
+        seen.extend(range(shape[1])[part])
+
+    for_column_blocks(X, work)
+    assert sorted(seen) == list(range(shape[1]))
