@@ -186,7 +186,7 @@ def to_test(options, results):
                     mutate(source, r["operator"], r["occurrence"]),
                 )
                 for r in results.survivors(module, digest(source))
-                if reasons.get((module, r["was"], r["now"])) != "equivalent"
+                if (module, r["was"], r["now"]) not in reasons
             )
         else:
             drawn = draw(module, source, options.seed, count)
@@ -269,7 +269,7 @@ def main():
     )
     parser.add_argument("--folder", type=Path, default=Path("results/mutants"))
     parser.add_argument(
-        "--again", action="store_true", help="test the survivors once more"
+        "--again", action="store_true", help="test survivors that are not listed again"
     )
     parser.add_argument("--summary", action="store_true", help="of the results so far")
     options = parser.parse_args()
