@@ -1,28 +1,34 @@
 """Contenders on folds. Most of it is tested through compare."""
 
 import re
+from contextlib import nullcontext
 
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn import metrics
+from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV
 from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from skadaptive._assessment import cross_validation
 from skadaptive._assessment.cross_validation import (
     COUNTS,
     LabelledRows,
     Protocol,
     _best_threshold,
     _score,
+    _without_search,
     fit_and_tune,
     fit_on,
     run_all,
     run_fold,
     unlike,
 )
+from skadaptive._cluster import Done
 from skadaptive._committee.folds import make_folds
 from skadaptive._committee.threshold_tuning import tune_threshold
 from skadaptive.thresholds import f1
@@ -129,6 +135,44 @@ def test_a_fold_is_measured_and_timed(table, rare, monkeypatch):
     assert row["jaccard"] == pytest.approx(
         metrics.jaccard_score(truth, labels, **keywords)
     )
+
+
+def test_a_cluster_is_asked_where_one_is_named(table, monkeypatch):
+    """And what it could not do is told as what a process could not do is."""
+    X, y, _, _ = table
+    data = LabelledRows(X, y, None, None)
+    protocol = Protocol(data, [(np.arange(200), np.arange(200, 300))], "f1", 0)
+    asked = []
+
+    def fails(client, attempt, tasks, protocol, ahead):
+        for task in tasks:
+            yield Done(task, None, OSError("no\n  worker"))
+
+    def connected(scheduler):
+        asked.append(scheduler)
+        return nullcontext()
+
+    monkeypatch.setattr(cross_validation, "connected", connected)
+    monkeypatch.setattr(cross_validation, "run_tasks", fails)
+    here = run_all({"it": GaussianNB()}, protocol)
+    assert not asked and not here.failures and "it" in here.results
+    there = run_all({"it": GaussianNB()}, protocol, scheduler="tcp://there:1")
+    assert asked == ["tcp://there:1"]
+    assert there.failures == {"it": "OSError: no worker (fold 0)"}
+
+
+@pytest.mark.parametrize("wrapped", [False, True])
+def test_a_search_is_replaced_by_what_it_found(table, wrapped):
+    X, y, _, _ = table
+    search = GridSearchCV(LogisticRegression(), {"C": [1e-9, 1.0]})
+    model = make_pipeline(StandardScaler(), search) if wrapped else search
+    found = _without_search(model, clone(model).fit(X, y))
+    if wrapped:
+        assert [name for name, _ in found.steps] == [name for name, _ in model.steps]
+    last = found[-1] if wrapped else found
+    assert isinstance(last, LogisticRegression) and last.C == 1.0
+    plain = make_pipeline(StandardScaler(), GaussianNB()) if wrapped else GaussianNB()
+    assert _without_search(plain, clone(plain).fit(X, y)) is plain
 
 
 def test_failures_are_told_in_one_line(table):
