@@ -230,9 +230,9 @@ class Decides(ClassifierMixin, BaseEstimator):
 
 
 def test_scores_that_are_not_finite_are_counted():
-    model = Decides(np.array([0.1, np.nan, np.inf, 2.0]))
-    with pytest.raises(ValueError, match="gave 2 of 4 rows a score that is not"):
-        response(model, np.zeros((4, 1)), 1)
+    model = Decides(np.array([0.1, np.nan, np.inf, 2.0, 3.0]))
+    with pytest.raises(ValueError, match="gave 2 of 5 rows a score that is not"):
+        response(model, np.zeros((5, 1)), 1)
 
 
 def test_a_last_digit_does_not_hide_a_threshold(binary):

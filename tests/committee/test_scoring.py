@@ -87,6 +87,21 @@ def test_a_tuned_score_is_that_at_the_best_threshold(predictions, weighted, rare
     assert [found[cell] for cell in ("tn", "fp", "fn", "tp")] == pytest.approx(cells)
 
 
+def test_rules_get_the_threshold_of_what_is_scored(rng):
+    y = (np.arange(400) % 10 == 0).astype(int)
+    z = rng.normal(y - 2.0)[:, None]
+    at = {
+        name: OutOfFoldScorer(name, None, y, CLASSES, 1).at_thresholds(z)
+        for name in ("accuracy", "f1", "precision")  # which has no criterion
+    }
+    correct = {
+        name: np.mean((z[:, 0] > logit(found["best_threshold"])) == y)
+        for name, found in at.items()
+    }
+    assert correct["accuracy"] > correct["f1"]
+    assert at["precision"] == at["f1"]
+
+
 def test_of_more_than_two_classes_rules_get_no_threshold(rng):
     judge = OutOfFoldScorer("f1", None, rng.integers(3, size=9), np.arange(3), 2)
     found = judge.at_thresholds(rng.normal(size=(9, 3)))

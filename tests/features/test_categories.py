@@ -231,6 +231,7 @@ def test_everything_else_takes_them(quick, table):
     ("chosen", "message"),
     [
         (["taste"], r"names of columns.*\['taste'\]"),
+        (["size", "taste"], r"names of columns.*; got \['taste'\]"),
         ([3], r"numbers from 0 to 2.*\[3\]"),
         ([True], "mask of 3"),
         ("all", "from_dtype"),
