@@ -495,13 +495,12 @@ class Comparison:
 
     def _make_tests(self) -> pd.DataFrame:
         scores = self.scores()
-        sign = -1.0 if is_loss(self.scoring_) else 1.0
         rows = {}
         for name in self.table.index[1:]:
-            difference = sign * (scores[self.best_name_] - scores[name])
+            difference = scores[self.best_name_] - scores[name]
             mean, half = difference.mean(), half_width(difference, self._ratio)
             p_value = corrected_t_test(difference, self._ratio)
-            rows[name] = (sign * mean, sign * mean - half, sign * mean + half, p_value)
+            rows[name] = (mean, mean - half, mean + half, p_value)
         columns = ["difference", "low", "high", "p_value"]
         tests = pd.DataFrame.from_dict(rows, orient="index", columns=columns)
         tests = tests.rename_axis("contender").astype(float)

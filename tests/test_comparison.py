@@ -790,6 +790,52 @@ def test_the_summary_counts_and_places(uneven):
     assert len(told) == (place != "first")
 
 
+def test_the_summary_says_where_this_classifier_comes(binary, folds, logistic):
+    contenders = {OURS: DummyClassifier(), "logistic": logistic}
+    found = compare(*binary, contenders=contenders, cv=folds, verbose=0)
+    score = found.table.at[OURS, "mean_average_precision"]
+    assert f"{OURS} comes second of 2, {score:.3f}." in found.summary()
+
+
+def test_a_best_contender_that_fails_on_all_rows_leaves_its_scores(binary, folds):
+    """They may have taken hours; only what needs the fit is refused."""
+    X, y = binary
+    largest = max(len(train) for train, _ in folds)
+
+    class Fails(DummyClassifier):
+        def fit(self, X, y, sample_weight=None):
+            if len(y) > largest:
+                raise OSError("no more memory")
+            return super().fit(X, y, sample_weight)
+
+    with pytest.warns(UserWarning, match="could not be fitted on all .*no more memory"):
+        found = compare(X, y, contenders={"it": Fails()}, cv=folds, verbose=0)
+    assert found.table.index.tolist() == ["it"] and not hasattr(found, "best_")
+    with pytest.raises(ValueError, match="it was not fitted on all rows"):
+        found.explain()
+
+
+@pytest.mark.parametrize("contenders", ["default", "quick"])
+def test_quick_asks_for_the_quick_ones(binary, folds, monkeypatch, contenders):
+    asked = []
+
+    def made(X, *, quick, random_state):
+        asked.append(quick)
+        return {"it": DummyClassifier()}
+
+    monkeypatch.setattr(comparison, "default_contenders", made)
+    compare(*binary, contenders=contenders, cv=folds, verbose=0)
+    assert asked == [contenders == "quick"]
+
+
+def test_only_a_cache_needs_what_can_be_pickled(binary, folds, tmp_path):
+    options = {"contenders": {"it": DummyClassifier()}, "cv": folds, "verbose": 0}
+    options["scoring"] = lambda model, X, y: 0.5
+    assert len(compare(*binary, **options).table) == 1
+    with pytest.raises(ValueError, match="cache_dir needs .* that can be pickled"):
+        compare(*binary, cache_dir=tmp_path / "cache", **options)
+
+
 # -------------------------------------------------------------------------- statistics
 
 
