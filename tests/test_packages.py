@@ -27,7 +27,8 @@ def test_missing_packages_are_named_with_what_to_do(monkeypatch):
 
 
 def test_versions_are_those_installed():
-    assert installed_versions(["no-such-distribution", "numpy", "skadaptive"]) == {
+    names = ["skadaptive", "no-such-distribution", "numpy", "numpy"]
+    assert installed_versions(names) == {
         "skadaptive": skadaptive.__version__,
         "numpy": metadata.version("numpy"),
     }

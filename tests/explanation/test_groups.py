@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from skadaptive._explanation.groups import correlated_groups, make_units
+from skadaptive._explanation.groups import _ranks, correlated_groups, make_units
 from skadaptive._explanation.tables import MixableTable
 
 
@@ -105,6 +105,12 @@ def test_a_sorted_table_has_the_groups_of_a_shuffled_one(rng):
         units = make_units(table)
         assert len(units) == 4
         assert len(correlated_groups(table, units, 0.8)) == 4
+
+
+def test_missing_values_have_the_mean_rank():
+    table = MixableTable(pd.DataFrame({"x": [3.0, np.nan, 1.0, 3.0, 9.0, np.nan]}))
+    found = _ranks(table, 0, np.arange(6))
+    np.testing.assert_allclose(found, [2.5, 2.5, 1, 2.5, 4, 2.5])
 
 
 def test_constant_columns_and_texts_stay_alone(colors):

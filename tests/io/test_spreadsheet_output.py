@@ -41,6 +41,15 @@ def test_no_text_becomes_a_formula_an_error_or_a_link(tmp_path):
     assert [unescape(cell.value) for cell, _ in rows] == texts
 
 
+def test_columns_are_as_wide_as_what_they_hold(tmp_path):
+    frame = pd.DataFrame({"a name": ["b"], "c": ["a longer text"], "d": ["x" * 300]})
+    _, names = written(frame, tmp_path)
+    sheet = names[0].parent
+    widths = [sheet.column_dimensions[letter].width for letter in "ABC"]
+    assert widths[:2] == [8, 15] and 15 < widths[2] < 100
+    assert sheet.freeze_panes == "A2" and all(cell.font.bold for cell in names)
+
+
 def test_numbers_and_dates_keep_their_types(tmp_path, rng):
     n = 50
     frame = pd.DataFrame(
