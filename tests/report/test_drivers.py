@@ -11,6 +11,7 @@ from sklearn.linear_model import LogisticRegression
 from skadaptive import explain
 from skadaptive._report.drivers import (
     _effects,
+    _importance_figure,
     _importance_table,
     _instructive,
     _probability,
@@ -19,6 +20,8 @@ from skadaptive._report.drivers import (
 from skadaptive.contenders import table_pipeline
 
 pytest.importorskip("matplotlib")
+
+COLUMNS = ["importance", "low", "high"]
 
 
 @pytest.fixture(scope="module")
@@ -50,6 +53,16 @@ def test_effects_are_of_features_whose_values_repeat(explained):
     )
     ((caption, _),) = _effects(unsorted)
     assert caption.endswith("this value of size.")
+
+
+def test_the_figure_of_the_importance_says_every_value(explained):
+    explanation, _ = explained
+    svg = _importance_figure(explanation)
+    assert len(explanation.importances_) == 3
+    for name, row in explanation.importances_.iterrows():
+        value, low, high = (round(float(row[k]), 3) + 0.0 for k in COLUMNS)
+        assert f"{name} {value:.3f} ({low:.3f} to {high:.3f})" in svg
+    assert float(explanation.importances_.at["town", "importance"]) > 0.1
 
 
 def test_correlated_features_share_an_effect(explained):

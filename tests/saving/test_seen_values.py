@@ -11,7 +11,7 @@ from sklearn.linear_model import LogisticRegression
 from skadaptive._io.columns import Notes, ReadingOptions, infer_column
 from skadaptive._saving.model_files import ModelFacts, load_model, save_model
 from skadaptive._saving.reference import reference_distributions
-from skadaptive._saving.seen_values import SeenValues, UnseenCounts
+from skadaptive._saving.seen_values import SeenValues, UnseenCounts, _are_far
 from skadaptive.contenders import table_pipeline
 
 
@@ -79,6 +79,14 @@ def test_numbers_of_any_scale_are_compared_without_a_warning(scale, rows):
     assert not seen.beyond(X) and not seen.beyond(X / 2)
     far = seen.beyond(pd.DataFrame({"x": [1e-300, 0.0, 1.7e308, -1.7e308]}))
     assert [found.rows.tolist() for found in far] == [rows] * bool(rows)
+
+
+def test_far_is_a_thousand_ranges_of_the_training_beyond_it():
+    values = np.array([-10_001, -9_999, 10_009, 10_011.0])
+    for edges in ([0.0, 2, 3, 10], [0.0, 7, 8, 10]):
+        assert _are_far(values, edges).tolist() == [True, False, False, True]
+    # Three values are a code, of which others may come.
+    assert not _are_far(values, [0.0, 2, 10]).any() and not _are_far(values, []).any()
 
 
 def test_counts_of_parts_are_those_of_all_rows(saved):
