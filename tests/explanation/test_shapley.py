@@ -50,3 +50,15 @@ def test_of_a_model_without_interactions_they_are_exact(n_background, rng):
     assert np.ptp(found.base_) < 1e-9
     total = found.base_ + found.values_.sum(axis=1)
     assert_allclose(total, model.decision_function(rows), atol=1e-9)
+
+
+@pytest.mark.parametrize("ours", [False, True])
+@pytest.mark.parametrize("label", [0, 1])
+def test_they_sum_to_the_log_odds_of_the_class(label, ours, quick, binary):
+    X, y = binary
+    model = (quick(max_epochs=2) if ours else LogisticRegression()).fit(X, 1 - y)
+    found = explain(model, X[:4], pos_label=label, random_state=0)
+    told = found.contributions(background=X[100:120])
+    total = told.base_ + told.values_.to_numpy().sum(axis=1)
+    proba = model.predict_proba(X[:4])[:, label]
+    assert_allclose(total, logit(proba), rtol=1e-4, atol=1e-4)

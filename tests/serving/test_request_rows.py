@@ -79,6 +79,20 @@ def test_the_row_of_a_value_that_cannot_be_read_is_told(saved, values, bad):
         RowReader(saved).of_json(rows)
     (problem,) = refused.value.problems
     assert problem["loc"] == ["body", "rows", bad, *values]
+    if not values.keys() <= {"size", "region"}:  # what would be odd in any row
+        assert f"row {bad + 1} " in problem["msg"]
+
+
+def test_columns_that_are_absent_or_unknown_are_told_with_their_row(saved):
+    rows = make_table(3).to_dict("records")
+    rows[1] |= {"hieght": 1}
+    del rows[2]["age"]
+    with pytest.raises(RowsRefused) as refused:
+        RowReader(saved).of_json(rows)
+    unknown, absent = sorted(refused.value.problems, key=lambda found: found["loc"])
+    assert unknown["loc"] == ["body", "rows", 1, "hieght"]
+    assert unknown["msg"].startswith("Column 'hieght' of row 2 was not in the training")
+    assert absent["loc"] == ["body", "rows", 2, "age"] and "row 3" in absent["msg"]
 
 
 def test_a_single_row_of_a_new_category_is_told_once(saved):
