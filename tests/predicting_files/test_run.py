@@ -231,6 +231,32 @@ def test_a_run_that_broke_goes_on(settings, new_files, tmp_path):
     assert sorted(rows) == [21, 33, 40, 40, 50]
 
 
+@pytest.mark.parametrize("of", ["int16", "date32[day]", "decimal128", "string", None])
+def test_ids_keep_their_type_in_parquet(settings, new_files, tmp_path, of):
+    """pandas has no such types, but for one. And folders are made at any depth."""
+    pa = pytest.importorskip("pyarrow")
+    from pyarrow import parquet
+
+    rows = pd.read_parquet(new_files / "2024" / "d.parquet").drop(columns="key")
+    source = pa.Table.from_pandas(rows, preserve_index=False)
+    if of:
+        of = pa.decimal128(12, 2) if of == "decimal128" else pa.type_for_alias(of)
+        keys = pa.array(range(40), pa.int32())
+        source = source.add_column(0, "key", keys.cast(of))
+    (tmp_path / "typed" / "2024" / "12").mkdir(parents=True)
+    parquet.write_table(source, tmp_path / "typed" / "2024" / "12" / "it.parquet")
+    _, failures = run(tmp_path / "typed", settings(), tmp_path / "out")
+    assert not failures
+    made = parquet.read_table(tmp_path / "out" / "2024" / "12" / "it.parquet")
+    assert made.num_rows == 40
+    assert made.column_names == ["key"] * bool(of) + ["probability", "prediction"]
+    if of:
+        assert made.schema.field("key").type == of
+        assert made["key"].to_pylist() == source["key"].to_pylist()
+    else:
+        assert made.schema.field("probability").type == pa.float64()
+
+
 def test_what_has_changed_is_made_again(settings, new_files, tmp_path):
     out = tmp_path / "out"
     for path in new_files.rglob("*.parquet"):
