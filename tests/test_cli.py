@@ -103,6 +103,20 @@ def one_contender(monkeypatch):
     )
 
 
+@pytest.mark.usefixtures("one_contender")
+def test_compare_prints_what_it_noted_in_the_table(folder, tmp_path, capsys):
+    frame = pd.read_csv(folder / "train.csv")
+    frame.loc[[3, 5], "diagnosis"] = None
+    frame.to_csv(tmp_path / "gaps.csv", index=False)
+    command = ["compare", str(tmp_path / "gaps.csv"), "--target", "diagnosis"]
+    assert cli.main([*command, "--folds", "2", "--json"]) == 0
+    printed = capsys.readouterr()
+    notes = json.loads(printed.out)["notes"]
+    assert any("2 rows" in note for note in notes)
+    for note in notes:
+        assert f"note: {note}" in " ".join(printed.err.split())
+
+
 def test_an_identifier_is_told_once_before_the_first_fit(
     folder, tmp_path, capsys, monkeypatch
 ):
