@@ -346,6 +346,8 @@ def test_compare_says_where_the_saved_model_decides(
         in_folds = re.search(r"of each fold: (0\.\d+) on average", told).group(1)
         assert f"“tuned” is their mean, {in_folds}." in text and float(in_folds) != at
         assert f"it is saved in {path}, fitted on all rows." in text
+        assert f"The model was written to {path}." in told
+        assert f"The report was written to {page}." in told
     assert cli.main(["predict", path, "train.csv"]) == 0
     found = pd.read_csv(io.StringIO(capsys.readouterr().out))
     # Neither a usual value nor the mean of the folds does as well.

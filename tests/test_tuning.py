@@ -4,6 +4,7 @@ import json
 import sqlite3
 from contextlib import closing
 from functools import partial
+from unittest.mock import Mock
 
 import numpy as np
 import pandas as pd
@@ -16,6 +17,7 @@ from sklearn.model_selection import ParameterSampler, StratifiedKFold
 from skadaptive import AdaptiveHybridClassifier, _study, cli, tuning
 from skadaptive._assessment.cross_validation import LabelledRows
 from skadaptive._assessment.preparation import outer_folds
+from skadaptive._command.tune import _values
 from skadaptive._saving.model_files import load_model
 from skadaptive.tuning import DEFAULT, TUNED, search_space, tune
 
@@ -448,6 +450,12 @@ def test_the_command(table, optuna, capsys, tmp_path):
     # With two trials, the study of all rows found none better than the defaults.
     name = "tuned parameters" if found["parameters"] else "default parameters"
     assert f"AdaptiveHybridClassifier ({name})" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("kept", ["tuned", "default"])
+def test_the_command_says_which_parameters_it_keeps(kept):
+    tuning = Mock(best_name_={"tuned": TUNED, "default": DEFAULT}[kept])
+    assert _values(tuning, Mock())["kept"] == kept
 
 
 def test_a_storage_that_fails_is_told(table, optuna, capsys, monkeypatch, tmp_path):

@@ -75,3 +75,6 @@ def test_a_category_is_named_by_the_column_that_is_set():
 def test_columns_that_were_put_together_have_their_values():
     table = MixableTable(pd.DataFrame([[1.5, 2.0, 3.0]], columns=["a", "b", "c"]))
     assert described(table, "abc", [0, 1, 2], 0) == "abc (a 1.5, b 2, ...)"
+    # Flags of which several are set are no category.
+    table = MixableTable(pd.DataFrame([[1.0, 1.0]], columns=["a", "b"]))
+    assert described(table, "ab", [0, 1], 0) == "ab (a 1, b 1)"

@@ -83,6 +83,22 @@ def test_the_row_of_a_value_that_cannot_be_read_is_told(saved, values, bad):
         assert f"row {bad + 1} " in problem["msg"]
 
 
+def test_values_of_another_kind_are_told_with_their_rows(saved):
+    rows = make_table(4).to_dict("records")
+    for i, wrong in ((1, []), (3, {})):
+        rows[i]["age"] = wrong
+    with pytest.raises(RowsRefused) as refused:
+        RowReader(saved).of_json(rows)
+    told = [problem["msg"] for problem in refused.value.problems]
+    assert [text.split(";")[0] for text in told] == [
+        "Column age held numbers in training"
+    ] * 2
+    assert [f"row {i} has" in text for i, text in zip((2, 4), told, strict=True)] == [
+        True,
+        True,
+    ]
+
+
 def test_columns_that_are_absent_or_unknown_are_told_with_their_row(saved):
     rows = make_table(3).to_dict("records")
     rows[1] |= {"hieght": 1}
