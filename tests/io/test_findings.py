@@ -6,7 +6,13 @@ import pytest
 from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import KFold, TimeSeriesSplit
 
-from skadaptive._io.findings import _subject, _univariate_auc, _words, inspect_table
+from skadaptive._io.findings import (
+    _cross_fitted_means,
+    _subject,
+    _univariate_auc,
+    _words,
+    inspect_table,
+)
 
 
 def kinds(findings):
@@ -261,3 +267,16 @@ def test_columns_are_named_up_to_five(names, text):
 )
 def test_words_of_a_name(name, words):
     assert _words(name) == words
+
+
+def test_a_category_is_scored_by_the_other_half_of_its_rows(rng):
+    codes, y = rng.integers(-1, 9, 30), rng.integers(2, size=30)
+    codes[4] = 9  # of which there is one row
+    found = _cross_fitted_means(codes, y)
+    first = np.random.default_rng(0).permutation(30) % 2 == 0
+    for row in range(30):
+        others = (codes == codes[row]) & (first != first[row])
+        assert found[row] == pytest.approx(
+            y[others].mean() if others.any() else y.mean()
+        )
+    assert found[4] == pytest.approx(y.mean())
