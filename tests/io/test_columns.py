@@ -425,3 +425,15 @@ def test_categories_of_new_rows_are_those_of_the_training(tmp_path, n_levels):
     assert table.frame["name"].tolist()[:3] == ["O'Neil", "quoted", "a b"]
     assert new.frame["name"].tolist() == table.frame["name"].tolist()
     assert not any("not seen" in note for note in new.notes)
+
+
+@pytest.mark.parametrize("text", ["%d.%m.%Y", "%Y-%m-%d"])
+def test_dates_in_a_format_that_could_be_another_are_noted(text, tmp_path):
+    days = pd.date_range("2024-01-01", periods=90)
+    table = pd.DataFrame({"day": days.strftime(text), "x": np.arange(90)})
+    table.to_csv(tmp_path / "t.csv", index=False)
+    read = read_table(tmp_path / "t.csv")
+    assert (read.frame["day"] == days).all()
+    noted = [note for note in read.notes if note.startswith("Read as dates")]
+    assert len(noted) == (text == "%d.%m.%Y")
+    assert all("01.01.2024" in note for note in noted)
