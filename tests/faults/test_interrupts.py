@@ -9,6 +9,7 @@ import signal
 import tempfile
 import time
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 
 import numpy as np
@@ -20,7 +21,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.naive_bayes import GaussianNB
 
 from skadaptive import cli, compare
-from skadaptive._interrupts import settings_kept
+from skadaptive._interrupts import held_back, settings_kept
 from skadaptive._io.atomic import replace_atomically
 from skadaptive._training.backend import keras_backend_chosen, load_program
 
@@ -261,6 +262,22 @@ def test_an_error_beside_a_handler_that_goes_on_is_one():
             signal.raise_signal(signal.SIGINT)
         raise ValueError("hides it")
     assert pressed == [True] * 3 and signal.getsignal(signal.SIGINT) is handler
+
+
+@pytest.mark.parametrize("block", [settings_kept, held_back])
+def test_other_threads_have_no_handlers(block):
+    """Python lets the main thread alone set one."""
+    handler, done = signal.getsignal(signal.SIGINT), []
+
+    def work():
+        with block():
+            done.append(signal.getsignal(signal.SIGINT))
+        with pytest.raises(TypeError, match="its own"), block():
+            raise TypeError("its own")
+
+    with ThreadPoolExecutor(1) as threads:
+        threads.submit(work).result()
+    assert done == [handler]
 
 
 def test_a_handler_that_the_block_sets_stays():
