@@ -35,7 +35,7 @@ from sklearn.preprocessing import StandardScaler
 
 from skadaptive import AdaptiveHybridClassifier, compare, comparison, evaluate
 from skadaptive._assessment import cross_validation
-from skadaptive._assessment.statistics import corrected_t_test, half_width, holm
+from skadaptive._assessment.statistics import half_width
 from skadaptive._committee.threshold_tuning import tune_threshold
 from skadaptive._parameters import rare_class
 from skadaptive.contenders import OURS, default_contenders, table_pipeline
@@ -834,36 +834,6 @@ def test_only_a_cache_needs_what_can_be_pickled(binary, folds, tmp_path):
     assert len(compare(*binary, **options).table) == 1
     with pytest.raises(ValueError, match="cache_dir needs .* that can be pickled"):
         compare(*binary, cache_dir=tmp_path / "cache", **options)
-
-
-# -------------------------------------------------------------------------- statistics
-
-
-def test_without_overlap_the_corrected_test_is_the_usual_one(rng):
-    differences = rng.normal(0.3, size=8)
-    expected = stats.ttest_1samp(differences, 0)
-    assert_allclose(corrected_t_test(differences, 0.0), expected.pvalue)
-    low, high = expected.confidence_interval(0.95)
-    assert_allclose(half_width(differences, 0.0), (high - low) / 2)
-    assert corrected_t_test(differences, 0.25) > expected.pvalue
-    # Of 10 folds of a tenth: 1/10 + 1/9 instead of 1/10.
-    t = differences.mean() / np.sqrt(differences.var(ddof=1) * (1 / 8 + 1 / 9))
-    assert_allclose(corrected_t_test(differences, 1 / 9), 2 * stats.t.sf(abs(t), 7))
-
-
-def test_corrected_test_of_equals():
-    assert corrected_t_test([0.0, 0.0, 0.0], 0.25) == 1.0
-    assert corrected_t_test([0.1, 0.1, 0.1], 0.25) < 1e-6
-    assert np.isnan(corrected_t_test([0.1], 0.25))
-
-
-def test_holm(rng):
-    p_values = rng.random(6) / 10
-    adjusted = holm(p_values)
-    order = np.argsort(p_values)
-    assert_allclose(adjusted[order[0]], 6 * p_values[order[0]])
-    assert (adjusted >= p_values).all() and (np.diff(adjusted[order]) >= 0).all()
-    assert_allclose(holm([0.01, 0.04, 0.03]), [0.03, 0.06, 0.06])
 
 
 def test_a_warning_of_every_fold_is_listed_once(binary):

@@ -312,10 +312,13 @@ def unlike(messages: list[str], known: list[str]) -> list[str]:
     list of str
     """
     gists = {_AMOUNT.sub("#", message) for message in known}
-    first = {_AMOUNT.sub("#", message): message for message in reversed(messages)}
-    return [
-        m for m in messages if m in first.values() and not {_AMOUNT.sub("#", m)} & gists
-    ]
+    found = []
+    for message in messages:
+        gist = _AMOUNT.sub("#", message)
+        if gist not in gists:
+            gists.add(gist)
+            found.append(message)
+    return found
 
 
 def _score(protocol, test, fitted, X, proba, labels):

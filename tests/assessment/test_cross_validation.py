@@ -276,3 +276,5 @@ def test_a_message_that_differs_in_its_amounts_alone_is_known():
         "Column 3 has 988 dates in 1,999 rows, .48 of them new.",
     ]
     assert unlike(same + other, known) == other
+    # The first of several stands for all, also of equal ones.
+    assert unlike(known + same + known, []) == known

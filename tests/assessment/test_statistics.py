@@ -36,12 +36,21 @@ def test_one_fold_and_folds_that_are_alike():
     assert np.isnan(corrected_t_test([0.3], 0.25)) and np.isnan(half_width([0.3], 0.25))
     assert corrected_t_test([0.0, 0.0], 0.25) == 1
     assert corrected_t_test([0.5, 0.5], 0.25) == 0
+    assert corrected_t_test([0.1, 0.1, 0.1], 0.25) < 1e-6  # but for rounding
 
 
 def test_holm_by_hand():
     assert_allclose(holm([0.04, 0.01, 0.8, 0.03]), [0.09, 0.04, 0.8, 0.09])
     assert_allclose(holm([0.6, 0.7]), [1, 1])
     assert holm([]).shape == (0,)
+
+
+def test_adjusted_p_values_keep_their_order(rng):
+    p_values = rng.random(6) / 10
+    adjusted = holm(p_values)
+    order = np.argsort(p_values)
+    assert_allclose(adjusted[order[0]], 6 * p_values[order[0]])
+    assert (adjusted >= p_values).all() and (np.diff(adjusted[order]) >= 0).all()
 
 
 def test_the_least_share_of_all_is_the_exact_interval():
