@@ -577,6 +577,7 @@ def test_bad_data(spoil, message, quick, binary):
         (lambda n: -np.ones(n), "Negative values"),
         (lambda n: np.zeros(n), "weights.*zero"),
         (lambda n: np.ones(n - 1), "sample_weight.shape"),
+        (lambda n: np.ones(n + 1), "sample_weight.shape"),
         (lambda n: np.full(n, np.nan), "NaN"),
     ],
 )

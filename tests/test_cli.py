@@ -22,6 +22,7 @@ from sklearn.preprocessing import FunctionTransformer
 
 from skadaptive import _packages, cli
 from skadaptive._assessment.response import without_seen_rows
+from skadaptive._command import predict
 from skadaptive._io import atomic
 from skadaptive._io.columns import ColumnFormat
 from skadaptive._saving import container, model_files, other_models
@@ -390,6 +391,14 @@ def test_predict_gives_reasons(here, capsys):
     assert (found["reason_1"] != "").mean() > 0.8
     # The greatest probability is explained by what raises it.
     assert "raises" in found["reason_1"][found["probability"].idxmax()]
+
+
+def test_how_long_reasons_take_is_told_once(here, capsys, monkeypatch):
+    monkeypatch.setattr(predict, "_LONG", -1)
+    monkeypatch.setattr(predict, "_FIRST_ROWS", 2)
+    pd.read_csv("later.csv.gz").head(5).to_csv("few.csv", index=False)
+    assert cli.main(["predict", "model.skops", "few.csv", "--explain", "1"]) == 0
+    assert capsys.readouterr().err.count("The reasons take about") == 1
 
 
 @pytest.mark.parametrize("threshold", [0.5, 1])

@@ -462,6 +462,21 @@ def test_scores_of_labels_with_more_than_two_classes(multiclass, quick, scoring)
         assert explanation.score_ == pytest.approx(expected)
 
 
+def test_a_scorer_of_three_classes_gets_scores_of_each(multiclass):
+    X, y = multiclass
+    model = RandomForestClassifier(10, random_state=0).fit(X, y)
+    widths = set()
+
+    def scorer(estimator, X, y):
+        scores = estimator.decision_function(X)
+        widths.add(scores.shape[1:])
+        return np.mean(scores.argmax(axis=1) == y)
+
+    explanation = explain(model, X, y, scoring=scorer, random_state=0)
+    assert explanation.score_ == pytest.approx(model.score(X, y))
+    assert widths == {(3,)}
+
+
 def test_decision_values_allow_the_importance_alone(made):
     X, y, _ = made
     explanation = explain(LinearSVC().fit(X, y), X, y, random_state=0)

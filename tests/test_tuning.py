@@ -497,3 +497,23 @@ def test_what_to_install_without_optuna(table, capsys, monkeypatch):
     monkeypatch.setattr("skadaptive._packages.find_spec", lambda name: None)
     assert command(table) == 2
     assert 'pip install "skadaptive[tune]"' in capsys.readouterr().err
+
+
+def test_skops_is_needed_to_save(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("skadaptive._packages.find_spec", lambda name: name != "skops")
+    none = tmp_path / "none.csv"
+    assert command(none) == 2
+    assert "There is no file" in capsys.readouterr().err
+    assert command(none, "--save", str(tmp_path / "it.model")) == 2
+    assert "--save needs skops: " in capsys.readouterr().err
+
+
+def test_the_command_prints_what_it_noted_in_the_table(
+    table, optuna, capsys, monkeypatch
+):
+    frame = pd.read_csv(table)
+    frame.loc[[3, 5], "churned"] = None
+    frame.to_csv(table, index=False)
+    monkeypatch.setattr("skadaptive._command.tune.tune", Mock(side_effect=ValueError))
+    assert command(table) == 2
+    assert "2 rows.\n" in capsys.readouterr().err

@@ -166,12 +166,10 @@ def _initial_state(rates, settings, plan, architecture):
     """State before the first step."""
     layout = architecture.layout
     rng = np.random.default_rng(settings.parameter_seed)
-    parameters = initial_parameters(rng, layout, _log_odds(settings.class_shares))
-    input_scales = parameters.reshape(rates.shape[0], -1)[:, : rates.shape[1]]
-    input_scales[rates == 0] = 0.0
     return TrainingState(
         layout=layout,
-        parameters=parameters,
+        # An input scale of rate 0 is 0 all the same: its step size is.
+        parameters=initial_parameters(rng, layout, _log_odds(settings.class_shares)),
         averages=[],
         step_sizes=step_sizes(layout, rates).astype(architecture.dtype),
         optimizer=architecture.optimizer,

@@ -319,6 +319,25 @@ def test_an_unknown_option_is_told_with_the_usage_of_its_subcommand(
     assert told.startswith(f"usage: skadaptive {given.split()[0]} ")
 
 
+def test_serve_hands_over_what_is_given(tmp_path, monkeypatch):
+    pytest.importorskip("fastapi")
+    from skadaptive._serving import server
+
+    called = []
+    monkeypatch.setattr(
+        server, "serve", lambda *given, note: called.append((*given, note))
+    )
+    monkeypatch.setenv("SKADAPTIVE_TOKEN", "secret")
+    more = "--max-megabytes 3 --max-rows 7 --costs 1 9 --strict --port 8081 --workers 2"
+    assert cli.main(["serve", "it.model", *more.split()]) == 0
+    ((settings, address, n_workers, _),) = called
+    assert (settings.model, settings.costs) == ("it.model", (1, 9))
+    assert settings.strict
+    assert (settings.max_bytes, settings.max_rows) == (3_000_000, 7)
+    assert settings.accepts("Bearer secret") and not settings.accepts(None)
+    assert (address.port, n_workers) == (8081, 2)
+
+
 def test_the_token_is_one_word_of_ascii(tmp_path, monkeypatch):
     monkeypatch.delenv("SKADAPTIVE_TOKEN", raising=False)
     assert serve._token(None) is None

@@ -37,6 +37,11 @@ def test_dates_are_ordered_and_texts_the_most_frequent_first():
     assert_allclose(share, np.array([3, 1, 1, 1]) / 6)
 
 
+def test_a_column_without_values_is_missing_in_all_rows():
+    values, share, _ = grid(pd.DataFrame({"x": [np.nan] * 3}))
+    assert values.isna().tolist() == [True] and share.tolist() == [1]
+
+
 def test_columns_of_one_category_are_one_feature():
     """None of them is missing, and the first value counts like the others."""
     frame = pd.DataFrame(

@@ -91,3 +91,14 @@ def test_what_is_wrong_with_a_table_is_said():
         MixableTable(FRAME).with_rows_of(FRAME.drop(columns="note"))
     with pytest.raises(ValueError, match="2 columns of X; got 1"):
         MixableTable(np.ones((2, 2))).with_rows_of(np.ones((2, 1)))
+
+
+@pytest.mark.parametrize("n_missing", [1, 5, 6])
+def test_five_columns_that_a_background_lacks_are_named(n_missing):
+    names = list("abcdef")[:n_missing]
+    frame = pd.DataFrame(0.0, range(2), ["kept", *names])
+    with pytest.raises(ValueError) as error:
+        MixableTable(frame).with_rows_of(frame[["kept"]])
+    more = ", ..." if n_missing > 5 else ""
+    listed = ", ".join(names[:5])
+    assert str(error.value) == f"background lacks columns of X: {listed}{more}."

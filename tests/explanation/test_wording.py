@@ -78,3 +78,17 @@ def test_columns_that_were_put_together_have_their_values():
     # Flags of which several are set are no category.
     table = MixableTable(pd.DataFrame([[1.0, 1.0]], columns=["a", "b"]))
     assert described(table, "ab", [0, 1], 0) == "ab (a 1, b 1)"
+
+
+@pytest.mark.parametrize(
+    ("row", "text"),
+    [
+        ([1, 0, 0], "red"),
+        ([0, 0, 0], "color none"),
+        ([1, 0, 1], "color (red 1, blue 0, ...)"),
+        ([0.5, 0, 0], "color (red 0.5, blue 0, ...)"),
+    ],
+)
+def test_one_hot_columns_are_the_one_that_is_set(row, text):
+    table = MixableTable(pd.DataFrame([row], columns=["red", "blue", "green"]))
+    assert described(table, "color", [0, 1, 2], 0) == text

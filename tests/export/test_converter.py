@@ -79,7 +79,7 @@ def test_refusals(quick, table):
     with pytest.raises(ValueError, match="Call skadaptive.to_onnx"):
         skl2onnx.convert_sklearn(model, initial_types=[("X", float_type(3))])
     model.fit(table[["normal", "year"]], y)
-    with pytest.raises(ValueError, match="needs opset 18 or later .* got 15"):
+    with pytest.raises(ValueError, match="needs opset 18 or later of ai.onnx; got 15"):
         skl2onnx.convert_sklearn(
             model, initial_types=[("X", float_type(2))], target_opset=15
         )

@@ -10,7 +10,7 @@ from scipy import sparse
 from sklearn.metrics import average_precision_score
 from sklearn.preprocessing import MaxAbsScaler
 
-from skadaptive import AdaptiveHybridClassifier
+from skadaptive import AdaptiveHybridClassifier, _fitting
 
 
 def loose(X):
@@ -232,3 +232,29 @@ def test_categories_of_sparse_tables_are_refused(quick, terms):
     X, y = terms
     with pytest.raises(ValueError, match="names 1 columns of a sparse table"):
         AdaptiveHybridClassifier(categorical_features=[0]).fit(X, y)
+
+
+def test_a_member_does_not_see_the_columns_that_others_have_chosen(
+    quick, rng, monkeypatch
+):
+    X = np.where(rng.random((120, 12)) < 0.5, rng.normal(size=(120, 12)), 0.0)
+    y = np.arange(120) % 4 == 0
+    monkeypatch.setattr("skadaptive._committee.inputs.most_columns", lambda n_rows: 4)
+    chosen, original = [], _fitting.sparse_inputs
+
+    def kept(*given):
+        chosen.append(original(*given))
+        return chosen[-1]
+
+    monkeypatch.setattr(_fitting, "sparse_inputs", kept)
+    committee = quick(max_epochs=2).fit(sparse.csr_array(X), y)._committee
+    (found,) = chosen
+    assert not found.used.all()
+    X = X[:, found.transform.columns]
+    before = [committee.logits(X, member) for member in range(len(found.used))]
+    for column, used in enumerate(found.used.T):
+        changed = X.copy()
+        changed[:, column] += 1
+        for member, is_used in enumerate(used):
+            same = committee.logits(changed, member) == before[member]
+            assert same.all() != is_used

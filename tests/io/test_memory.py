@@ -126,6 +126,18 @@ def test_the_estimate_holds_the_cells(cell, tmp_path):
     assert table < needed < 12 * table + 6 * path.stat().st_size
 
 
+def test_json_takes_more_than_a_text_of_long_cells(tmp_path):
+    """Its values are objects of Python while it is read."""
+    frame = pd.DataFrame({f"c{i}": ["x" * 100] * 500 for i in range(3)})
+    frame.to_csv(tmp_path / "t.csv", index=False)
+    frame.to_json(tmp_path / "t.jsonl", orient="records", lines=True)
+    text, objects = (
+        memory._needed(find_container(path), None) / path.stat().st_size
+        for path in (tmp_path / "t.csv", tmp_path / "t.jsonl")
+    )
+    assert 2 < text < 4 < objects
+
+
 def test_rows_in_memory_are_not_looked_at(monkeypatch):
     monkeypatch.setattr(memory, "free_memory", lambda: 1.0)
     known = dict.fromkeys("ab", ColumnFormat("number"))

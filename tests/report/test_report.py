@@ -42,6 +42,7 @@ from skadaptive._report.drivers import _importance_figure, drivers
 from skadaptive._report.monitoring import monitoring_report
 from skadaptive._report.pages import (
     _decisions,
+    _mistake_costs,
     _ranking,
     comparison_report,
     evaluation_report,
@@ -683,6 +684,11 @@ def test_failed_write_leaves_the_old_report(comparison, tmp_path, monkeypatch):
         comparison_report(comparison, path)
     assert path.read_text() == "the old one"
     assert [p.name for p in tmp_path.iterdir()] == ["report.html"]
+
+
+def test_a_mistake_may_cost_less_than_1_and_as_much_as_the_right_prediction():
+    assert _mistake_costs([[0, 0.2], [0.5, 0]]) == {"miss": 0.5, "alarm": 0.2}
+    assert _mistake_costs([[1, 1], [3, 0.5]]) == {"miss": 2.5, "alarm": 0}
 
 
 def test_invalid_arguments_are_refused(comparison, tmp_path, monkeypatch):

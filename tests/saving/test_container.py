@@ -3,11 +3,14 @@
 import hashlib
 import json
 import zipfile
+from pathlib import Path
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 
+from skadaptive._io.containers import is_model_file
 from skadaptive._saving.container import Parts, read_container, write_container
 
 
@@ -124,3 +127,10 @@ def test_no_code_runs(tmp_path):
     assert not (tmp_path / "touched").exists()
     with pytest.raises(ValueError, match="Object arrays cannot be saved"):
         parts.add_array("bad", np.array([object()]))
+
+
+def test_only_a_file_that_can_be_read_is_a_model_file(written, tmp_path, monkeypatch):
+    assert is_model_file(written)
+    assert not is_model_file(tmp_path) and not is_model_file(tmp_path / "none")
+    monkeypatch.setattr(Path, "open", Mock(side_effect=PermissionError))
+    assert not is_model_file(written)

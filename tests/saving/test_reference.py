@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 from numpy.testing import assert_array_equal
 
+from skadaptive._io.columns import ColumnFormat
 from skadaptive._saving.container import Parts
 from skadaptive._saving.frames import read_frame, write_frame
 from skadaptive._saving.reference import (
@@ -12,6 +13,7 @@ from skadaptive._saving.reference import (
     background_rows,
     check_distributions,
     reference_distributions,
+    without_texts,
 )
 from skadaptive.drift import population_stability
 
@@ -170,3 +172,13 @@ def test_one_wrong_part_is_refused(name, wrong, message, as_scores):
     else:
         with pytest.raises(ValueError, match=message):
             check_distributions(made, GOOD["features"])
+
+
+def test_formats_keep_the_categories_and_no_free_texts(table):
+    levels = dict.fromkeys(("city", "level", "note"), ("one", "two"))
+    formats = {name: ColumnFormat("category", levels=of) for name, of in levels.items()}
+    kept = without_texts(formats, table)
+    assert {name: column.levels for name, column in kept.items()} == {
+        **levels,
+        "note": (),
+    }
