@@ -94,7 +94,7 @@ def auto_batch_size(n_rows):
     Small tables lose with 512, large ones do not (docs/research/027).
     """
     most = 512 if n_rows > 24_000 else 256
-    return int(np.clip(2 ** np.round(np.log2(max(n_rows, 1) / 16)), 64, most))
+    return int(np.clip(2 ** np.round(np.log2(n_rows / 16)), 64, most))
 
 
 def stratified_order(rng, by_class):

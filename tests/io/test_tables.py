@@ -9,6 +9,7 @@ import pyarrow.feather
 import pyarrow.parquet
 import pytest
 
+from skadaptive._io.columns import ColumnFormat
 from skadaptive._io.tables import read_table
 from skadaptive._io.training_table import ColumnRoles, read_training
 
@@ -139,3 +140,12 @@ def test_ids_of_typed_files_keep_their_digits(kind, with_metadata, tmp_path):
     known = read_table(path, as_written=["key"]).formats
     found = read_table(path, known=known, ids=["key"]).frame["key"]
     assert found.dropna().tolist() == [2**60 + 1, 2**60 + 3] and found.isna()[1]
+
+
+def test_a_column_may_be_as_written_and_name_the_rows(tmp_path):
+    path = tmp_path / "table.csv"
+    path.write_text("key,a,more\n007,1,x\n,2,y\n")
+    known = {"a": ColumnFormat("number")}
+    found = read_table(path, known=known, as_written=["key"], ids=["key"]).frame
+    assert found.columns.tolist()[:2] == ["key", "a"]
+    assert found["key"].iloc[0] == "007" and found["key"].isna().tolist() == [0, 1]

@@ -338,12 +338,12 @@ def test_arrays_have_the_columns_of_the_training(later):
 
 def test_a_threshold_decides_what_an_alarm_is(model_file, later):
     X, _, _ = later(0)
-    for threshold in (0.05, 0.3):
+    saved = load_model(model_file)
+    proba, known = saved.model.predict_proba(X)[:, 1], saved.out_of_fold.probability
+    for threshold in (0.05, 0.3, np.sort(known)[-300], np.sort(proba)[-300]):
         found = monitor(model_file, X, threshold=threshold)
         (alarms,) = found.measures.query("measure == 'alarms'").itertuples()
-        proba = load_model(model_file).model.predict_proba(X)[:, 1]
         assert alarms.value == pytest.approx((proba > threshold).mean())
-        known = load_model(model_file).out_of_fold.probability
         assert alarms.expected == pytest.approx((known > threshold).mean())
 
 

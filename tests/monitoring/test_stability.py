@@ -1,11 +1,13 @@
 """Counts in bins: the test of their change, and its words."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from scipy.stats import chi2_contingency, kstest
 
 from skadaptive import monitor
-from skadaptive._monitoring.bins import ReferenceBins
+from skadaptive._monitoring.bins import ReferenceBins, stability_of_bins
 from skadaptive._monitoring.breaches import SCORE
 from skadaptive._monitoring.stability import (
     chi_square,
@@ -40,6 +42,17 @@ def test_the_score_drifts_on_a_server_as_in_monitor(model_file, later):
     assert index == pytest.approx(features.loc[SCORE, "psi"])
     # Not the deciles of all scores, which the final model and those of folds differ in.
     assert bins.scores["edges"][0] > saved.reference["scores"]["edges"][5]
+
+
+def test_few_rows_of_a_score_are_not_pooled():
+    """Bins of a score are ranges, which say where rows have gone."""
+    counts = np.array([[2, 2, 2, 2, 90, 0], [0, 0, 5, 5, 90, 0]])
+    as_score, _ = stability_of_bins(counts, False)
+    as_category, _ = stability_of_bins(counts, True)
+    assert as_score != as_category
+    of = {"kind": "number", "edges": [0.1, 0.2, 0.3, 0.4], "missing": 0}
+    bins = SimpleNamespace(scores=of, counts=lambda i, codes: {-1: counts}[i])
+    assert ReferenceBins.score_stability(bins, None)[0] == as_score
 
 
 def test_the_test_is_pearsons_where_bins_are_full(rng):

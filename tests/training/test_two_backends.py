@@ -1,5 +1,8 @@
 """TensorFlow and JAX train the same network, up to rounding."""
 
+import json
+from unittest.mock import Mock
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
@@ -7,6 +10,8 @@ from numpy.testing import assert_allclose
 pytest.importorskip("tensorflow")
 pytest.importorskip("jax")
 import keras  # noqa: E402
+
+from skadaptive._training import jax_optimizers  # noqa: E402
 
 if keras.config.backend() != "tensorflow":
     pytest.skip("the program in TensorFlow needs Keras on it", allow_module_level=True)
@@ -89,6 +94,25 @@ def test_same_optimizers(optimizer, both, quick, binary):
     X, y = binary
     parameters = {"optimizer": optimizer, "max_epochs": 6, "learning_rate": 0.02}
     assert_same(both(quick(**double_precision, **parameters), X, y), X, 1e-9)
+
+
+@pytest.mark.parametrize(
+    ("config", "is_own"),
+    [
+        ({"momentum": 0.9}, True),
+        ({"weight_decay": None}, True),
+        ({"weight_decay": 0.1}, True),
+        ({"weight_decay": 2.0}, False),
+        ({"momentum": None}, False),
+        ({"momentum": 2.0}, False),
+        ({"clipnorm": 1.0}, False),
+    ],
+)
+def test_unusual_optimizers_are_left_to_keras(config, is_own, monkeypatch):
+    monkeypatch.setattr(jax_optimizers, "KerasOptimizer", Mock())
+    optimizer = json.dumps({"class_name": "SGD", "config": config})
+    made = jax_optimizers.make_optimizer(optimizer, 3, "float32")
+    assert isinstance(made, jax_optimizers.OwnOptimizer) == is_own
 
 
 @pytest.mark.parametrize("sizes", [(), (5,)])
