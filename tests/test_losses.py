@@ -250,6 +250,19 @@ def test_batch_without_rare_row(name, rng):
     assert (slope > 0).all()
 
 
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+@pytest.mark.parametrize("name", TERMS)
+def test_terms_in_half_precision(name, dtype, rng):
+    y, z, w = problem(rng, 3)
+    given = (ops.cast(values, dtype) for values in (z, w))
+    value = TERMS[name](ops.convert_to_tensor(y), *given)
+    assert_allclose(
+        ops.convert_to_numpy(ops.cast(value, "float32")),
+        evaluate(TERMS[name], y, z, w),
+        rtol=0.03,
+    )
+
+
 def test_smoothing_lowers_dice_of_a_batch_without_rare_row():
     """With a tiny smoothing term the loss is near 1 however small probabilities are."""
     z, y = np.full((256, 1), -7.0), np.zeros(256, dtype=int)

@@ -136,4 +136,4 @@ def column_relevance(
     if degrees_of_freedom > 0:
         share[varies] = 1.0 - (1.0 - share[varies]) * (n_rows - 1) / degrees_of_freedom
     share = np.maximum(share, 0.0)
-    return share if present.sum() > 1 and share.any() else filled / X.shape[0]
+    return share if share.any() else filled / X.shape[0]

@@ -256,13 +256,15 @@ def test_the_progress_counts_folds_from_1(table, capsys, monkeypatch, terminal):
     X, y, _, _ = table
     data = LabelledRows(X, y, None, None)
     protocol = Protocol(data, [(np.arange(200), np.arange(200, 300))], "f1", 0)
-    run_all({"it": GaussianNB()}, protocol, verbose=1)
+    name = "it [red]"  # which is no markup
+    run_all({name: GaussianNB()}, protocol, verbose=1)
     shown = capsys.readouterr().err
-    assert "it, fold 1/1" in shown
+    assert f"{name}, fold 1/1" in shown
     if terminal:
         assert "━" in shown and "1/1" in shown.replace("fold 1/1", "")
     else:
-        assert re.fullmatch(r"1 of 1 done after \d+ s; last it, fold 1/1\n", shown)
+        line = rf"1 of 1 done after \d+ s; last {re.escape(name)}, fold 1/1\n"
+        assert re.fullmatch(line, shown)
     run_all({"it": GaussianNB()}, protocol)
     assert capsys.readouterr().err == ""
 

@@ -77,6 +77,9 @@ def test_every_column_is_looked_at(wrong):
     frame.insert(0, "day", pd.date_range("2020-01-01", periods=6))
     with pytest.raises(ValueError, match="Column 'c' holds an infinite number"):
         check_data(frame, y, None, None)
+    frame["a"] = wrong  # the first of the table is named
+    with pytest.raises(ValueError, match="Column 'c' holds an infinite number"):
+        check_data(frame[["c", "a"]], y, None, None)
 
 
 def test_groups_are_numbered_and_more_than_one():

@@ -147,7 +147,7 @@ SAMPLERS = {
     "one row": (lambda X, y: (X[:1], y[:1]), "leaves 1 of 2 classes"),
     "no row": (lambda X, y: (X[:0], y[:0]), "leaves 0 of 2 classes"),
     "three values": (lambda X, y: (X, y, y), "must return a pair"),
-    "swapped": (lambda X, y: (y, X), "6 columns of X; got shapes"),
+    "swapped": (lambda X, y: (y, X), " the 6 columns of X; got shapes"),
     "new columns": (lambda X, y: (np.c_[X, X], y), r"got shapes \(266, 12\)"),
     "fewer columns": (lambda X, y: (X[:, :2], y), r"got shapes \(266, 2\)"),
     "fewer labels": (lambda X, y: (X, y[:-3]), r"got shapes \(266, 6\) and \(263,\)"),
@@ -198,6 +198,7 @@ CRITERIA = {
     "nothing allowed": lambda tp, *rest: np.full(tp.shape, -np.inf),
     "texts": lambda tp, *rest: tp.astype(str),
     "complex": lambda tp, *rest: tp * 1j,
+    "always four": lambda tp, *rest: np.arange(4.0),
 }
 
 

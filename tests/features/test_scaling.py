@@ -202,11 +202,13 @@ def test_normal_scores_reach_from_minus_3_to_3(rng):
 
 def test_scalings_of_chunks_are_averaged_by_median_and_range():
     """A feature that is constant in one of them keeps the scaling of the other."""
-    one = RobustScaler(np.array([1.0, 5.0, 7.0, 0.0]), np.array([1 / 4, 0.0, 1 / 2, 0]))
-    two = RobustScaler(np.array([3.0, 9.0, 8.0, 6.0]), np.array([1 / 2, 1 / 3, 0.0, 0]))
+    scales = np.array([[1 / 4, 8.0, 0.0, 1 / 2, 0.0], [1 / 2, 4.0, 1 / 3, 0.0, 0.0]])
+    one = RobustScaler(np.array([1.0, 1.0, 5.0, 7.0, 0.0]), scales[0])
+    two = RobustScaler(np.array([3.0, 1.2, 9.0, 8.0, 6.0]), scales[1])
     both = one.averaged_with(two, 0.25)
-    assert_allclose(both.center, [1.5, 9.0, 7.0, 0.0])
-    assert_allclose(both.scale, [1 / 3.5, 1 / 3, 1 / 2, 0.0])
+    assert_allclose(both.center, [1.5, 1.05, 9.0, 7.0, 0.0])
+    spread = 0.75 / 8 + 0.25 / 4
+    assert_allclose(both.scale, [1 / 3.5, 1 / spread, 1 / 3, 1 / 2, 0.0])
     flagged = RobustScaler(one.center, one.scale, {0: ([0], [1])}, [1], [2])
     both = flagged.averaged_with(two, 0.25)
     assert (both.normal_scores, both.missing) == ({0: ([0], [1])}, [1])

@@ -84,8 +84,9 @@ def test_it_is_that_of_keras(home, tmp_path):
     assert chosen(home=home("jax")) == "jax"
     assert chosen(home=home("jax"), KERAS_BACKEND="tensorflow") == "tensorflow"
     assert chosen(home=home("tensorflow"), KERAS_BACKEND="jax") == "jax"
-    (tmp_path / "keras.json").write_text("{")
-    assert chosen(home=tmp_path) == "tensorflow"
+    for unusable in ("{", "[]"):
+        (tmp_path / "keras.json").write_text(unusable)
+        assert chosen(home=tmp_path) == "tensorflow"
 
 
 def test_or_else_an_installed_one(home):
@@ -193,3 +194,5 @@ def test_an_optimizer_of_keras_needs_it_on_jax():
     assert done.returncode == 0, done.stderr
     last = last_line(run(rare + code, KERAS_BACKEND="numpy"))
     assert "Keras runs on 'numpy': set KERAS_BACKEND=jax" in last
+    last = last_line(run(rare + code, hidden="keras,tensorflow"))
+    assert last.startswith("ImportError: AdaptiveHybridClassifier needs keras: pip ")
