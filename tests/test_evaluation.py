@@ -400,6 +400,8 @@ def test_curves_of_weighted_rows(predictions):
         if "Chance" in line.get_label()
     ]
     assert chance[0].get_ydata()[0] == pytest.approx(36 / (36 + 2040))
+    lines = figures["roc"].axes[0].lines
+    assert any("Chance" in line.get_label() for line in lines)
 
 
 def test_save_needs_matplotlib(tmp_path):

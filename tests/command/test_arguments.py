@@ -319,6 +319,23 @@ def test_an_unknown_option_is_told_with_the_usage_of_its_subcommand(
     assert told.startswith(f"usage: skadaptive {given.split()[0]} ")
 
 
+def test_the_first_contender_that_is_unknown_is_named(monkeypatch):
+    made = {"logistic regression": 1, "random forest": 2}
+    monkeypatch.setattr(compare, "default_contenders", lambda X, **given: made)
+
+    def contenders(*only):
+        options = argparse.Namespace(only=only, quick=True, seed=0)
+        return compare._contenders(options, None)
+
+    assert contenders("random forest") == {"random forest": 2}
+    with pytest.raises(ValueError) as error:
+        contenders("random forrest", "something else")
+    assert str(error.value) == (
+        "There is no contender 'random forrest'. Is it 'random forest'? There are "
+        "logistic regression, random forest."
+    )
+
+
 def test_serve_hands_over_what_is_given(tmp_path, monkeypatch):
     pytest.importorskip("fastapi")
     from skadaptive._serving import server

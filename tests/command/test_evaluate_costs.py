@@ -40,3 +40,12 @@ def test_no_miss_so_far_may_cost_something_later():
     most = matrix.loc[(1, 0), "high"]
     assert most > 1 and found["low"] < found["model"] == pytest.approx(10)
     assert found["high"] == pytest.approx(100 * most + 10, abs=10)
+
+
+def test_equal_costs_of_1_are_the_mistakes_in_1_000_rows():
+    found, _ = costs_of(40, 20, 30, 940, (1.0, 1.0))
+    assert found["model"] == pytest.approx(50)
+    assert (found["all_rare"], found["none_rare"]) == pytest.approx((940, 60))
+    # Every resample has whole mistakes, and so has the interval.
+    assert found["low"] == round(found["low"]) < 50 < found["high"]
+    assert found["high"] == round(found["high"])

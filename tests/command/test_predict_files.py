@@ -4,6 +4,7 @@ import argparse
 
 import pytest
 
+from skadaptive import cli
 from skadaptive._bulk.files import BulkFile
 from skadaptive._bulk.scoring import FileReport
 from skadaptive._command import predict_files
@@ -167,3 +168,16 @@ def test_the_seconds_of_a_file_begin_with_none(monkeypatch):
     seconds = {"reading": 0.0, "predicting": 0.0, "writing": 2.75}
     rows = {"input_bytes": 3, "rows": 4, "rare_rows": 1}
     assert found.figures == rows | {"seconds": seconds}
+
+
+@pytest.mark.parametrize("n_others", [5, 6])
+def test_five_files_that_are_no_tables_are_named(
+    n_others, tmp_path, monkeypatch, capsys
+):
+    names = [f"{letter}.md" for letter in "abcdef"[:n_others]]
+    monkeypatch.setattr(predict_files, "find_files", lambda *given: ([], names))
+    none = str(tmp_path / "none.model")
+    assert cli.main(["predict", none, "in/", "--out", f"{tmp_path}/out/"]) == 2
+    more = ", ..." if n_others > 5 else ""
+    told = f"no tables: a.md, b.md, c.md, d.md, e.md{more}.\n"
+    assert told in capsys.readouterr().err
