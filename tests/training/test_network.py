@@ -88,6 +88,22 @@ def test_three_views_of_one_network(activation, n_outputs, rng, backend):
     )
 
 
+def test_the_keras_model_has_normal_scores_and_flags_of_missing_values(rng):
+    from skadaptive._training.network import build_model
+
+    knots, scores = np.array([-2.0, 0.0, 5.0]), np.array([-3.0, 0.5, 3.0])
+    scaler = RobustScaler(np.zeros(3), np.ones(3), {1: (knots, scores)}, [2])
+    X = rng.normal(scale=3, size=(50, 3))
+    encoding = PiecewiseLinearEncoding.fit(scaler, X, np.ones(50), None)
+    X[::5, 1] = X[::7, 2] = np.nan
+    sizes = [(3, 5, 4), (3, 4, 1)]  # three features, one with scores, one with a flag
+    kernels = [rng.normal(size=size) for size in sizes]
+    biases = [rng.normal(size=(3, n_units)) for _, _, n_units in sizes]
+    net = Committee(InputTransform(scaler, encoding), "relu", kernels, biases, None)
+    proba = probabilities(net.logits(X))
+    assert_allclose(build_model(net).predict(X, verbose=0), proba, atol=5e-6)
+
+
 def test_an_encoded_feature_counts_once_in_the_first_layer():
     """In the size of its kernel at the start, and in how fast that moves."""
     from skadaptive._training.parameters import initial_parameters, step_sizes
