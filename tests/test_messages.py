@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from skadaptive._messages import shown
+from skadaptive._messages import reason, shown
 
 
 @pytest.mark.parametrize(
@@ -24,3 +24,11 @@ from skadaptive._messages import shown
 )
 def test_values_of_numpy_look_like_those_of_python(value, text):
     assert shown(value) == text
+
+
+def test_the_reason_of_an_error_is_what_it_says():
+    assert reason(OSError(28, "No space left")) == "No space left"
+    named = OSError(28, "No space left", "report.html")
+    assert reason(named) == "[Errno 28] No space left: 'report.html'"
+    assert reason(OSError("no number")) == "no number"
+    assert reason(ValueError("a value")) == "a value"

@@ -294,6 +294,25 @@ def test_a_comma_that_could_be_either_is_asked_about(tmp_path):
     assert column[0] == "1,234"
 
 
+@pytest.mark.parametrize(
+    ("texts", "zone"),
+    [
+        (["2024-01-01T09:00:00+01:00", "2024-07-01T09:00:00+02:00"], "UTC"),
+        (["2024-01-01T08:00:00Z", "2024-07-01 09:00+02:00"], "UTC"),
+        (["2024-01-01T09:00:00+01:00", "2024-07-01T08:00:00+01:00"], "UTC+01:00"),
+    ],
+)
+def test_times_of_several_zones_are_converted(texts, zone, tmp_path):
+    path = tmp_path / "table.csv"
+    path.write_text("\n".join(["when,x", *(f"{text},{text[6]}" for text in texts)]))
+    table = read_table(path)
+    expected = pd.to_datetime(["2024-01-01 08:00", "2024-07-01 07:00"], utc=True)
+    when = table.frame["when"]
+    assert str(when.dt.tz) == zone and (when == expected).all()
+    told = "Times of several time zones were converted to UTC: when."
+    assert (told in table.notes) == (zone == "UTC")
+
+
 def test_dates_that_could_be_either_are_asked_about(tmp_path):
     values = ["01/02/2022", "03/04/2022", "05/06/2021"] * 10
     with pytest.raises(ValueError, match="'x=%d/%m/%Y', or --date-format 'x=%m/%d/%Y'"):

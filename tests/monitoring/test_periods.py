@@ -72,6 +72,11 @@ def test_parts_have_about_as_many_rows_and_keep_equal_times_together(n_parts, rn
     assert (np.diff(found.codes[np.argsort(values, kind="stable")]) >= 0).all()
 
 
+def test_a_part_is_named_by_its_first_and_last_time():
+    values = pd.Series([7, 8, 9, 10, 11, 11], name="step")
+    assert cut_periods(values, 3, 6).names == ["7 to 8", "9 to 10", "11"]
+
+
 def test_few_numbers_and_names_are_periods_themselves():
     numbers = pd.Series([3, 1, 2, 1], name="batch")
     assert cut_periods(numbers, "auto", 4).names == ["1", "2", "3"]

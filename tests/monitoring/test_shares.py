@@ -107,6 +107,29 @@ def test_the_figures_by_hand():
     assert one.p_value == pytest.approx(2 * norm.sf(one.statistic))
 
 
+def test_few_rows_of_the_other_class_make_the_share_uncertain():
+    """Their rate of scores of 1 is the least sure part of the estimate, by hand."""
+    y = np.repeat([0, 1], [100, 1000])
+    proba = np.repeat([0.25, 1.0, 0.5, 1.0], [85, 15, 600, 400])
+    new = np.repeat([0.2, 1.0], [1450, 550])
+    found = estimate((y, proba), new).compared
+    assert found.value == pytest.approx(0.5, abs=5e-3)
+    variance = 0.275 * 0.725 / 2000 + 0.25 * 0.4 * 0.6 / 1000
+    variance += 0.25 * 0.15 * 0.85 / 100
+    half = Z * np.sqrt(variance) / (0.4 - 0.15)
+    assert (found.high - found.low) / 2 == pytest.approx(half, rel=0.03)
+
+
+@pytest.mark.parametrize("share", [0.5, 0.9])
+def test_many_new_rows_are_not_surer_than_a_small_training(rng, share):
+    """Its bins are off by luck, which many new rows would show."""
+    unlike = 0
+    for _ in range(60):
+        y, scores = scored(rng, 300, share)
+        unlike += not estimate((y, scores), scored(rng, 20_000, share)[1]).fits
+    assert unlike <= 2
+
+
 @pytest.mark.parametrize(("beyond_chance", "fits"), [(0.7, True), (1.5, False)])
 def test_what_chance_adds_to_the_index_is_taken_off(rng, beyond_chance, fits):
     """Else so many rows would contradict the mixture, by a p-value below 0.001."""

@@ -102,6 +102,7 @@ def test_nothing_makes_up_for_a_change_that_stays_or_of_the_last_period(rng):
 
 NUMBER = {"kind": "number", "edges": [1.0, 2.0]}
 CITY = {"kind": "category", "values": ["Rome", "Oslo"], "others": 0}
+CITIES = {**CITY, "values": ["Rome", "Oslo", "Bern"]}
 
 
 @pytest.mark.parametrize(
@@ -112,6 +113,7 @@ CITY = {"kind": "category", "values": ["Rome", "Oslo"], "others": 0}
         (CITY, [[60, 40, 0, 0], [90, 10, 0, 0]], "is 'Rome' in 90"),
         (CITY, [[60, 40, 0, 0], [60, 0, 40, 0]], "is 'OSLO' in 40"),
         (CITY, [[60, 40, 0, 0], [60, 0, 40, 0]], "'Oslo' fell from 40"),
+        (CITIES, [[60, 10, 30, 0, 0], [50, 40, 10, 0, 0]], "is 'Oslo' in 40"),
     ],
 )
 def test_words_name_the_greatest_change(of, counts, text):
