@@ -294,6 +294,17 @@ def test_a_comma_that_could_be_either_is_asked_about(tmp_path):
     assert column[0] == "1,234"
 
 
+@pytest.mark.parametrize("late", ["1.234,5", "1.234.567", "(3,5)"])
+def test_a_late_number_decides_on_the_format(late, tmp_path):
+    """What is looked at first has neither thousands nor brackets."""
+    texts = [f"{i},25" for i in range(100, 900)] + [late]
+    path = tmp_path / "table.csv"
+    path.write_text("\n".join(["amount;x", *(f"{t};{t[-1]}" for t in texts)]))
+    amount = read_table(path).frame["amount"]
+    expected = {"1.234,5": 1234.5, "1.234.567": 1_234_567, "(3,5)": -3.5}[late]
+    assert amount.iloc[0] == 100.25 and amount.iloc[-1] == expected
+
+
 @pytest.mark.parametrize(
     ("texts", "zone"),
     [

@@ -52,6 +52,23 @@ def test_what_looks_like_something_else_is_found(kind, container):
     assert (read[1] if read else "") == reads
 
 
+def test_a_column_of_fewer_than_20_texts_is_none():
+    texts = [f"id{i:04}" for i in range(20)]
+    assert list(found_in(frame(texts))) == [1]
+    assert found_in(frame(texts[:19])) == {}
+
+
+def test_other_columns_are_looked_at_after_one_that_is_none():
+    texts = [f"id{i:04}" for i in range(30)]
+    X = frame(texts).assign(kind=pd.Categorical(texts), few="one", more=texts)
+    assert list(found_in(X[["kind", "few", "more", "size"]])) == [2]
+
+
+def test_numbers_that_are_declared_categories_are_none():
+    X = pd.DataFrame({"code": np.arange(30)}, dtype=object)
+    assert doubtful_columns(X, {0: np.arange(30)}) == {}
+
+
 @few
 @given(
     st.lists(st.text(min_size=1), min_size=20, max_size=40, unique=True),

@@ -280,3 +280,10 @@ def test_a_category_is_scored_by_the_other_half_of_its_rows(rng):
             y[others].mean() if others.any() else y.mean()
         )
     assert found[4] == pytest.approx(y.mean())
+
+
+def test_a_category_of_one_row_says_nothing_of_the_others():
+    column = pd.Series(["usual"] * 59 + ["single"])
+    y = np.r_[np.arange(59) % 3 == 0, True].astype(int)
+    assert _univariate_auc(column, y) < 0.7
+    assert _univariate_auc(column[::-1], y[::-1]) < 0.7

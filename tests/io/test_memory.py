@@ -81,6 +81,24 @@ def test_it_is_known_here_and_a_number_or_nothing_elsewhere(tmp_path):
     assert found is None or found > 0
 
 
+def test_a_limit_of_the_process_counts_less_what_it_has(tmp_path, monkeypatch):
+    resource = pytest.importorskip("resource")
+    n_pages = 1000
+    write(
+        tmp_path,
+        {
+            "proc/meminfo": f"MemAvailable: {20 * GB // 1024} kB",
+            "proc/self/statm": f"{n_pages} 7 5 1 0 9 0",
+        },
+    )
+    for limit, expected in (
+        (2 * GB, 2 * GB - n_pages * resource.getpagesize()),
+        (resource.RLIM_INFINITY, 20 * GB),
+    ):
+        monkeypatch.setattr(resource, "getrlimit", lambda kind, at=limit: (at, at))
+        assert free_memory(tmp_path) == pytest.approx(expected, rel=1e-6)
+
+
 FORMATS = ["csv", "csv.gz", "zip", "parquet", "feather", "jsonl"]
 
 
