@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from skadaptive._io.chunks import ChunkedTable
+from skadaptive._io.chunks import ChunkedTable, _EmptyNames
 from skadaptive._io.columns import ColumnFormat, ReadingOptions
 from skadaptive._io.tables import read_table
 
@@ -275,3 +275,12 @@ def test_other_files_are_cut(suffix, known, tmp_path):
     _, found, chunks = in_parts(path, known, 7, id_column="key")
     assert_same(found, whole)
     pd.testing.assert_series_equal(pd.concat([c.ids for c in chunks]), whole["key"])
+
+
+@pytest.mark.parametrize(("n_rows", "is_left_out"), [(1, False), (2, True), (5, True)])
+def test_a_column_without_name_that_numbers_two_rows_names_them(n_rows, is_left_out):
+    empty = _EmptyNames(["Unnamed: 0", "x"])
+    for row in range(n_rows):
+        empty.add(pd.DataFrame({"Unnamed: 0": [row], "x": [row]}))
+        empty.add(pd.DataFrame({"Unnamed: 0": [0], "x": [0]}).iloc[:0])
+    assert empty.names() == ({"Unnamed: 0"} if is_left_out else set())

@@ -6,6 +6,7 @@ import pytest
 from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import KFold, TimeSeriesSplit
 
+from skadaptive._io.column_values import telling_values
 from skadaptive._io.findings import (
     _cross_fitted_means,
     _subject,
@@ -287,3 +288,12 @@ def test_a_category_of_one_row_says_nothing_of_the_others():
     y = np.r_[np.arange(59) % 3 == 0, True].astype(int)
     assert _univariate_auc(column, y) < 0.7
     assert _univariate_auc(column[::-1], y[::-1]) < 0.7
+
+
+def test_missing_values_are_none_of_the_other_values():
+    """All values but the most frequent one are rare; missing ones are not."""
+    column = pd.Series(["usual"] * 60 + [None] * 40 + [f"v{i}" for i in range(100)])
+    y = (np.arange(200) >= 100).astype(int)
+    (found,) = telling_values(column.to_frame("kind"), y)
+    assert found.is_other and found.value == "usual"
+    assert (found.rows == (y == 1)).all()

@@ -19,6 +19,7 @@ from skadaptive._monitoring.breaches import (
     measure_breaches,
     measure_text,
 )
+from skadaptive._monitoring.tables import _measures_that_vary
 
 PERIODS = ["1", "2", "3", "4"]
 
@@ -320,3 +321,22 @@ def test_what_all_rows_keep_of_a_change_decides(total, weight, change, varies):
     assert found == ({name} if varies else set())
     assert rows["varies"].tolist() == [varies, False]
     assert rows["breach"].tolist() == [not varies, True]
+
+
+@pytest.mark.parametrize("changed", [set(), {"a"}])
+def test_rows_from_a_period_on_count_by_their_share_of_all(changed):
+    """They keep less than half of what 9 of 10 rows alone would change."""
+    luck = {"expected": 0.1, "expected_low": 0.09, "expected_high": 0.11}
+    of_all = {"measure": "alarms", "period": "a", "value": 0.1123, **luck}
+    since = {"measure": "alarms", "period": "b", "value": 0.13, **luck}
+    later = pd.DataFrame(
+        [
+            {**of_all, "breach": False, "varies": False},
+            {**since, "breach": True, "varies": False},
+        ]
+    )
+    sizes = pd.Series({"a": 100, "b": 900})
+    (note,) = _measures_that_vary({"b"}, changed, later.iloc[:0].copy(), later, sizes)
+    assert "alarms" in note
+    assert later["varies"].tolist() == [False, True]
+    assert not later["breach"].any()

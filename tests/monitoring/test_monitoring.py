@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -15,6 +16,7 @@ from sklearn.linear_model import LogisticRegression
 
 from skadaptive import cli, monitor
 from skadaptive._monitoring.breaches import LEAST_INDEX
+from skadaptive._monitoring.tables import Training
 from skadaptive._saving.model_files import ModelFacts, load_model, save_model
 from skadaptive.comparison import compare
 from skadaptive.contenders import table_pipeline
@@ -113,6 +115,8 @@ def test_dates_are_no_breach_and_later_ones_are_told(dated_model_file, later):
             dated_model_file, X.assign(day=pd.Timestamp(start) + days), time=period
         )
         assert "day" not in {breach.name for breach in found.breaches}
+        of_days = found.features[found.features["feature"] == "day"]
+        assert len(of_days) == 4 and (of_days["missing"] == 0).all()
         assert any("missing values are compared: day." in note for note in found.notes)
         told = [note for note in found.notes if note.startswith("Column day is after")]
         assert len(told) == bool(n_later)
@@ -189,6 +193,16 @@ def test_a_renamed_category_is_named_with_both_names(model_file, later):
     new = found.new_categories
     assert set(new["value"]) == {"OSLO"} and set(new["period"]) == {"2", "3", "4"}
     assert new["rows"].sum() == (X["city"] == "OSLO").sum()
+
+
+def test_the_values_of_the_worst_period_are_named(model_file, later):
+    X, _, period = later(0)
+    X.loc[(period == 2) & (X["city"] == "Oslo"), "city"] = "OSLO"
+    X.loc[np.flatnonzero(period == 3)[:300:10], "city"] = "roma"
+    found = monitor(model_file, X, time=period)
+    assert named(found)[0] == ("feature", "city", "2")
+    message = found.breaches[0].message
+    assert "'OSLO'" in message and "roma" not in message
 
 
 def test_wrong_labels_show_in_the_measures(model_file, later, rng):
@@ -345,6 +359,19 @@ def test_a_threshold_decides_what_an_alarm_is(model_file, later):
         (alarms,) = found.measures.query("measure == 'alarms'").itertuples()
         assert alarms.value == pytest.approx((proba > threshold).mean())
         assert alarms.expected == pytest.approx((known > threshold).mean())
+
+
+@pytest.mark.parametrize("n_others", [5, 6, 8])
+def test_five_dates_and_texts_are_named_and_the_others_counted(
+    n_others, model_file, later
+):
+    training = Training(load_model(model_file), 0.5)
+    training._others = [f"day{number}" for number in range(n_others)]
+    X, _, _ = later(0)
+    periods = SimpleNamespace(codes=np.zeros(len(X), dtype=int))
+    (note,) = training._first_notes(SimpleNamespace(X=X, periods=periods))
+    more = f" and {n_others - 5} more" if n_others > 5 else ""
+    assert note.endswith(f"compared: day0, day1, day2, day3, day4{more}.")
 
 
 # ---------------------------------------------------------------------------- mistakes
