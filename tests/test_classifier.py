@@ -2,6 +2,7 @@
 
 import itertools
 import pickle
+import re
 from contextlib import nullcontext
 
 import joblib
@@ -725,8 +726,20 @@ def test_clone_is_unfitted_and_equal(quick, binary):
 
 
 def test_verbose_shows_epoch_score_and_mix(quick, binary, capsys):
-    quick(verbose=1, max_epochs=2).fit(*binary)
+    def rule(scores, weights, *others, **more):
+        return np.array([0.5, 0.2, 0.3])
+
+    model = quick(verbose=1, max_epochs=2, adaptation=rule).fit(*binary)
     shown = capsys.readouterr().out
+    last = shown.rpartition("2/2")[2]
+    for name, history in (
+        ("loss", "loss"),
+        ("score", "score"),
+        ("cross_entropy", "weight_cross_entropy"),
+        ("dice", "weight_dice"),
+    ):
+        value = float(re.search(rf" {name}: (\S+)", last)[1])
+        assert value == pytest.approx(model.history_[history][-1], abs=1e-4)
     for part in ("2/2", "score:", "cross_entropy:", "focal:", "dice:"):
         assert part in shown
     quick(max_epochs=2).fit(*binary)

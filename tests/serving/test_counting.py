@@ -151,6 +151,13 @@ second = worker.model.version
 assert second != first
 assert [p.name for p in folder.iterdir()] == [f"recent-{second}"]
 assert (loaded("ok"), workers(first), workers(second)) == (3, 0, 1)
+
+# Files of workers that begin or end count nothing.
+(folder / "begins.db").touch()
+(folder / "works.db").write_text("counts")
+found = {path.name: metrics._has_size(path) for path in folder.glob("*.db")}
+assert found == {"begins.db": False, "works.db": True}
+assert not metrics._has_size(folder / "ended.db")
 print("all right")
 """
 

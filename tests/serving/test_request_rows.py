@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from unittest.mock import Mock
 
 import numpy as np
 import pandas as pd
@@ -15,12 +16,34 @@ from skadaptive._saving.model_files import load_model
 from skadaptive._serving.model import ServedModel, ServerSettings
 from skadaptive._serving.recent import N_RECENT, RecentRows
 from skadaptive._serving.rows import RowReader, RowsRefused
+from skadaptive._serving.server import Address, serve
 from skadaptive.drift import population_stability
 
 
 @pytest.fixture(scope="module")
 def saved(model_file):
     return load_model(model_file)
+
+
+def test_columns_that_are_no_features_are_ignored(saved):
+    facts = replace(saved.facts, target="fraud", unused_columns=["note"])
+    for id_column, more in (("key", {"key"}), (None, set())):
+        others = replace(saved, facts=replace(facts, id_column=id_column))
+        assert RowReader(others).ignored == {"fraud", "note"} | more
+
+
+@pytest.mark.parametrize(
+    ("host", "token", "is_told"),
+    [("0.0.0.0", None, True), ("0.0.0.0", "secret", False), ("127.0.0.1", None, False)],
+)
+def test_a_server_without_token_that_others_reach_is_told(
+    host, token, is_told, model_file, monkeypatch
+):
+    monkeypatch.setattr(Address, "bind", Mock(side_effect=ValueError("it is taken")))
+    settings, notes = ServerSettings(str(model_file), token=token), []
+    with pytest.raises(ValueError, match="it is taken"):
+        serve(settings, Address(host, 8080), 1, note=notes.append)
+    assert any("no token" in note for note in notes) == is_told
 
 
 def test_json_and_csv_are_read_as_a_file_is(saved, tmp_path):
