@@ -102,3 +102,10 @@ def test_five_columns_that_a_background_lacks_are_named(n_missing):
     more = ", ..." if n_missing > 5 else ""
     listed = ", ".join(names[:5])
     assert str(error.value) == f"background lacks columns of X: {listed}{more}."
+
+
+def test_rows_of_a_wide_array_are_put_below():
+    both = MixableTable(np.zeros((2, 300))).with_rows_of(np.ones((3, 300)))
+    assert both.X.sum(axis=1).tolist() == [0, 0, 300, 300, 300]
+    with pytest.raises(ValueError, match="must have the 300 columns of X; got 299"):
+        MixableTable(np.zeros((2, 300))).with_rows_of(np.ones((3, 299)))

@@ -79,7 +79,10 @@ def mutate(source, operator, occurrence):
     from cosmic_ray.mutating import mutate_code
     from cosmic_ray.operators.provider import OperatorProvider
 
-    mutated = mutate_code(source, OperatorProvider()[operator](), occurrence)
+    try:
+        mutated = mutate_code(source, OperatorProvider()[operator](), occurrence)
+    except AttributeError:  # of an exception with a dot in its name
+        return None
     try:
         if ast.dump(ast.parse(mutated)) == ast.dump(ast.parse(source)):
             return None

@@ -48,6 +48,14 @@ def test_the_seed_says_what_is_drawn():
     assert list(draw("some.py", SOURCE, 0, 3)) == first[:3]
 
 
+@pytest.mark.parametrize("names", ["queue.Empty", "(queue.Empty, OSError)"])
+def test_exceptions_with_dots_in_their_names_are_passed_over(names):
+    pytest.importorskip("cosmic_ray")
+    source = f"try:\n    x = 1 + 2\nexcept {names}:\n    x = 3 - 4\n"
+    drawn = [list(draw("some.py", source, seed, 9)) for seed in range(20)]
+    assert all(2 <= len(mutants) for mutants in drawn)
+
+
 @pytest.mark.parametrize(
     ("line", "spans"),
     [
