@@ -294,6 +294,16 @@ def test_a_comma_that_could_be_either_is_asked_about(tmp_path):
     assert column[0] == "1,234"
 
 
+@pytest.mark.parametrize(("n_words", "is_date"), [(0, True), (40, False), (2, False)])
+def test_dates_among_words_are_categories(n_words, is_date, tmp_path):
+    days = [f"2024-01-{day:02}" for day in range(1, 32)]
+    path = tmp_path / "table.csv"
+    texts = [*days, *["soon"] * n_words]
+    path.write_text("\n".join(["when,x", *(f"{t},{i}" for i, t in enumerate(texts))]))
+    when = read_table(path).frame["when"]
+    assert pd.api.types.is_datetime64_any_dtype(when) == is_date
+
+
 @pytest.mark.parametrize("late", ["1.234,5", "1.234.567", "(3,5)"])
 def test_a_late_number_decides_on_the_format(late, tmp_path):
     """What is looked at first has neither thousands nor brackets."""

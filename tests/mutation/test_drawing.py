@@ -53,7 +53,7 @@ def test_exceptions_with_dots_in_their_names_are_passed_over(names):
     pytest.importorskip("cosmic_ray")
     source = f"try:\n    x = 1 + 2\nexcept {names}:\n    x = 3 - 4\n"
     drawn = [list(draw("some.py", source, seed, 9)) for seed in range(20)]
-    assert all(2 <= len(mutants) for mutants in drawn)
+    assert all(len(mutants) >= 2 for mutants in drawn)
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,13 @@ from sklearn.linear_model import LogisticRegression
 from skadaptive._io.columns import Notes, ReadingOptions, infer_column
 from skadaptive._saving.model_files import ModelFacts, load_model, save_model
 from skadaptive._saving.reference import reference_distributions
-from skadaptive._saving.seen_values import SeenValues, UnseenCounts, _are_far
+from skadaptive._saving.seen_values import (
+    _MOST_ROWS,
+    SeenValues,
+    Unseen,
+    UnseenCounts,
+    _are_far,
+)
 from skadaptive.contenders import table_pipeline
 
 
@@ -107,3 +113,9 @@ def test_counts_of_parts_are_those_of_all_rows(saved):
     n_later, n_new = len(X) - 50, (X["shop"] == "new").sum()
     texts = [f" in {n:,} row" for n in (n_later, n_new, X["shop"].isna().sum())]
     assert all(t in line for t, line in zip(texts, whole.lines(), strict=True))
+
+
+@pytest.mark.parametrize("n_more", [0, 1, 2])
+def test_rows_that_are_not_named_are_counted(n_more):
+    found = Unseen("city", "missing", np.arange(_MOST_ROWS + n_more))
+    assert (f" and {n_more} more" in found.msg) == bool(n_more)
