@@ -90,13 +90,14 @@ def test_forests_round_to_float32(run_onnx, rng):
     "model",
     [
         LogisticRegression(max_iter=1000),
+        LogisticRegression(solver="saga", max_iter=30, random_state=0),
         MLPClassifier((6,), max_iter=30, random_state=0),
         MLPClassifier((6, 4), activation="tanh", max_iter=30, random_state=0),
         MLPClassifier((6,), activation="logistic", max_iter=30, random_state=0),
         MLPClassifier((6,), activation="identity", max_iter=30, random_state=0),
         BOOSTING,
     ],
-    ids=["linear", "relu", "tanh", "logistic", "identity", "boosting"],
+    ids=["linear", "saga", "relu", "tanh", "logistic", "identity", "boosting"],
 )
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 def test_scaled_numbers(model, n_classes, rows, run_onnx):
