@@ -304,6 +304,43 @@ def test_without_a_monitor_the_score_is_f1_of_the_validation_data(data, mode):
 
 # Each epoch has one update, which is that of a model compiled with the mix of the
 # epoch from the start. So is its loss, in training and in validation.
+
+
+@pytest.mark.parametrize(
+    ("outputs", "is_told"),
+    [([[-0.2], [0.5]], True), ([[0.5], [1.2]], True), ([[0.0], [1.0]], False)],
+)
+def test_probabilities_lie_between_0_and_1(outputs, is_told):
+    callback = AdaptiveLossWeights("score")
+    callback._loss = HybridLoss()
+    if not is_told:
+        assert np.isfinite(callback._logits(np.array(outputs))).all()
+        return
+    with pytest.raises(ValueError, match=r"expects probabilities in \[0, 1\]"):
+        callback._logits(np.array(outputs))
+
+
+@pytest.mark.parametrize(
+    ("n_epochs", "outputs", "is_told"),
+    [
+        (1, [[0.1], [0.9]], True),
+        (0, [[0.1], [0.9]], False),
+        (2, [[0.1], [0.9]], False),
+        (1, [[0.0], [1.0]], True),
+        (1, [[-0.1], [0.9]], False),
+        (1, [[0.1], [1.1]], False),
+        (1, [[0.4], [0.4]], False),
+    ],
+)
+def test_logits_that_look_like_probabilities_are_told_once(n_epochs, outputs, is_told):
+    callback = AdaptiveLossWeights("score")
+    callback._within_unit, callback._scores = True, [0.5] * n_epochs
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        callback._look_for_probabilities(np.array(outputs))
+    assert bool(caught) == is_told
+
+
 _UPDATES = """
 import keras
 import numpy as np

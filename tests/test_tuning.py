@@ -155,6 +155,9 @@ def test_scores_are_those_of_the_rows_that_they_name(binary, optuna, network):
     assert_allclose(found.difference_, gain)
     low, high = found.interval_
     assert low <= found.difference_ <= high
+    # It is that of the comparison, whichever of the two came first there.
+    ends = found.comparison_.tests_.iloc[0][["low", "high"]].astype(float)
+    assert_allclose(np.sort(np.abs([low, high])), np.sort(np.abs(ends)))
 
 
 def test_labels_and_losses_can_be_tuned_for(binary, optuna, network):
