@@ -264,3 +264,15 @@ def test_categories_of_numbers_are_the_same_from_any_file(tmp_path):
     new = read_table(tmp_path / "new.csv", known=table.formats).frame
     assert new["shop"].tolist() == table.frame["shop"].tolist()
     assert not read_table(tmp_path / "new.csv", known=table.formats).notes
+
+
+@pytest.mark.parametrize(
+    "above", ["Sales of 2024,,", "Sales of 2024", "# made by a tool", "# one,two"]
+)
+def test_titles_and_comments_above_the_names_are_left_out(above, tmp_path):
+    """Without a column that is looked for, the first line of as many names counts."""
+    path = tmp_path / "table.csv"
+    path.write_text(f"{above}\na,b,c\n1,2,3\n4,5,6\n")
+    table = read_table(path)
+    assert table.frame.columns.tolist() == ["a", "b", "c"] and len(table.frame) == 2
+    assert any("Left out above the column names" in note for note in table.notes)
