@@ -588,6 +588,21 @@ def test_bad_weights(weight, message, quick, binary):
         quick().fit(X, y, sample_weight=weight(len(y)))
 
 
+def test_every_validation_row_of_positive_weight_is_scored(quick, binary):
+    """However small its weight is beside that of others."""
+    X, y = binary
+    weight = np.tile([0.0, 1e-3, 1.0, 1.0], len(X))[: len(X) - 300]
+    n_scored = set()
+
+    def scorer(estimator, X, y):
+        n_scored.add(len(y))
+        return 0.5
+
+    model = quick(max_epochs=1, scoring=scorer)
+    model.fit(X[:300], y[:300], X_val=X[300:], y_val=y[300:], sample_weight_val=weight)
+    assert n_scored == {np.count_nonzero(weight)}
+
+
 def test_wrong_number_of_features(quick, binary):
     X, y = binary
     with pytest.raises(ValueError, match="X has 5 features, but .* is expecting 6"):

@@ -11,6 +11,7 @@ from scipy.sparse import csr_array
 from scipy.special import expit, logit
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.compose import make_column_transformer
+from sklearn.decomposition import PCA
 from sklearn.dummy import DummyClassifier
 from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
 from sklearn.exceptions import NotFittedError
@@ -475,6 +476,16 @@ def test_a_scorer_of_three_classes_gets_scores_of_each(multiclass):
     explanation = explain(model, X, y, scoring=scorer, random_state=0)
     assert explanation.score_ == pytest.approx(model.score(X, y))
     assert widths == {(3,)}
+
+
+def test_every_step_before_the_network_prepares_the_rows(binary, quick):
+    X, y = binary
+    steps = (MinMaxScaler(), PCA(), MinMaxScaler())
+    model = make_pipeline(*steps, quick(max_epochs=2)).fit(X, y)
+    new = X[:20] + 1e-6  # rows that no member has held out
+    found = explain(model, new, random_state=0).contributions(background=X[:60])
+    proba = model.predict_proba(new)[:, 1]
+    np.testing.assert_allclose(expit(found.log_odds_), proba, rtol=1e-5)
 
 
 def test_decision_values_allow_the_importance_alone(made):

@@ -72,6 +72,18 @@ def test_the_level_is_true(rng, n_old, n_new):
     assert np.mean(np.array(p_values) < 0.01) < 0.02
 
 
+def test_bins_are_merged_until_five_rows_of_the_smaller_sample_are_expected():
+    """By hand: 1,000 old and 100 new rows, so that 55 in all are needed."""
+    counts = np.array([[30, 30, 440, 500], [3, 3, 47, 47]])
+    table = np.array([[60 + 440, 500], [3 + 3 + 47, 47]])
+    expected = chi2_contingency(table, correction=False).pvalue
+    assert chi_square(counts) != pytest.approx(expected)  # 66 are enough
+    counts = np.array([[25, 24, 451, 500], [3, 2, 48, 47]])  # 54 are not
+    table = np.array([[500, 500], [53, 47]])
+    expected = chi2_contingency(table, correction=False).pvalue
+    assert chi_square(counts) == pytest.approx(expected)
+
+
 def test_one_bin_is_no_evidence():
     assert chi_square(np.array([[500, 0], [400, 0]])) == 1
     assert chi_square(np.array([[500, 1], [3, 0]])) == 1
